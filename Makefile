@@ -1,0 +1,57 @@
+# make book   train what has no record yet, run the notebooks, render the book
+# make test   run every test
+# make lint   format, style, types, notebooks without outputs
+# make check  all of these, as continuous integration does
+# Each makes .venv first, if it is not there: no root, no compiler, no GPU needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Notebook kernels start a fresh Python: keep it to this environment and quiet about its debugger.
+export PYTHONNOUSERSITE := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+.PHONY: book test lint check install lock clean format
+
+book: install
+	@snakemake
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+test: install
+	@pytest -n auto
+
+lint: install
+	ruff check .
+	ruff format --check .
+	ty check anytime_core tests
+	nbstripout --verify notebooks/*.ipynb
+
+format: install
+	ruff check --fix .
+	ruff format .
+	nbstripout notebooks/*.ipynb
+
+# The book comes before the tests, because some of them check the built pages.
+check: lint book test
+
+install: $(INSTALLED)
+
+# uv lives in the environment itself, at the locked version, so nothing on the machine is changed.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=…" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep -o '^uv==[0-9.]*' requirements.lock)
+	$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Versions anew, for every platform at once. The lock names no package index.
+lock:
+	$(UV) pip compile --quiet --upgrade --universal --all-extras --no-header pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf _build build book/results data/records/quick .snakemake

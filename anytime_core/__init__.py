@@ -1,0 +1,82 @@
+"""Anytime neural networks with adaptive loss balancing.
+
+The package behind a reproducible study of Hu, Dey, Hebert and Bagnell, "Learning Anytime Predictions in Neural Networks
+via Adaptive Loss Balancing" (AAAI 2019, arXiv 1708.06832).
+
+    net = ResANN(n=3, c=16, num_classes=10, in_channels=1)
+    weigh = AdaLoss(num_exits=net.num_exits)
+    losses = cross_entropy_per_exit(net(images), labels)   # [K]
+    weigh(losses).backward()
+
+The names below are loaded when they are first used, so ``import anytime_core`` itself costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from anytime_core.augment import random_crop_flip
+    from anytime_core.config import RunConfig
+    from anytime_core.cost import ExitCosts, exit_costs
+    from anytime_core.datasets import DATASETS, DatasetError, ImageData, fetch, load_dataset
+    from anytime_core.losses import cross_entropy_per_exit
+    from anytime_core.networks.base import AnytimeNetwork
+    from anytime_core.networks.resann import ResANN
+    from anytime_core.records import RunRecord
+    from anytime_core.training import train
+    from anytime_core.weighting.adaptive import AdaLoss
+    from anytime_core.weighting.base import LossWeighting
+
+_HOME = {  # public name -> module that defines it
+    "DATASETS": "datasets",
+    "AdaLoss": "weighting.adaptive",
+    "AnytimeNetwork": "networks.base",
+    "DatasetError": "datasets",
+    "ExitCosts": "cost",
+    "ImageData": "datasets",
+    "LossWeighting": "weighting.base",
+    "ResANN": "networks.resann",
+    "RunConfig": "config",
+    "RunRecord": "records",
+    "cross_entropy_per_exit": "losses",
+    "exit_costs": "cost",
+    "fetch": "datasets",
+    "load_dataset": "datasets",
+    "random_crop_flip": "augment",
+    "train": "training",
+}
+
+__all__ = [
+    "DATASETS",
+    "AdaLoss",
+    "AnytimeNetwork",
+    "DatasetError",
+    "ExitCosts",
+    "ImageData",
+    "LossWeighting",
+    "ResANN",
+    "RunConfig",
+    "RunRecord",
+    "__version__",
+    "cross_entropy_per_exit",
+    "exit_costs",
+    "fetch",
+    "load_dataset",
+    "random_crop_flip",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that defines it (PEP 562)."""
+    if name in _HOME:
+        return getattr(import_module(f"anytime_core.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'anytime_core' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

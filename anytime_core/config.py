@@ -1,0 +1,120 @@
+"""What one run is: every choice that changes its numbers, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from anytime_core.datasets import DATASETS, find_card
+from anytime_core.networks import NETWORKS
+from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.weighting import WEIGHTINGS
+from anytime_core.weighting.base import LossWeighting
+
+# Bump by hand when training code changes what a config means. Every run then gets a new name, so records made under
+# another protocol are stale: no study finds them any more.
+PROTOCOL = 1
+
+# Where a run happens is provenance: it may not change what the run is, so it is no part of its name.
+WHERE_FIELDS = frozenset({"device"})
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class RunConfig(BaseModel):
+    """One training run. Unknown names and wrong types are refused; texts are not turned into numbers.
+
+    A run is named by the fields that differ from their defaults, so defaults never change (a test pins the names), and
+    a new field with a default leaves every old name as it is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+    dataset: str = Field("digits", description="data set by name: " + ", ".join(DATASETS))
+    train_size: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="number of training images, the same ones for every seed; all of them if left out"
+    )
+    augment: bool = Field(True, description="crop, and flip where the data set allows it, afresh in every epoch")
+    network: str = Field("resann", description="network, such as resann(n=3, c=16)")
+    weighting: str = Field("adaloss", description="weighting of the exits' losses, such as const or opt(exit=2)")
+    seed: int = Field(0, ge=0, description="seed of initialisation, data order and augmentation")
+    epochs: int = Field(15, ge=1, description="passes over the training images")
+    batch_size: int = Field(128, ge=1, description="images per step; the last incomplete batch is left out")
+    learning_rate: Finite = Field(0.1, gt=0, description="largest learning rate of the schedule")
+    schedule: Literal["cosine", "steps"] = Field(
+        "cosine", description="cosine to 0, or the papers' steps: divided by 10 at 1/2 and at 3/4"
+    )
+    warmup_epochs: Finite = Field(1.0, ge=0, description="epochs of linear rise to the learning rate")
+    momentum: Finite = Field(0.9, ge=0, lt=1, description="momentum of SGD (not Nesterov)")
+    weight_decay: Finite = Field(1e-4, ge=0, description="L2 penalty on convolutions and linear layers")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16 computes convolutions in bfloat16 (autocast); fast where the hardware has it"
+    )
+    threads: int = Field(1, ge=1, le=1024, description="CPU threads; same seed and threads, same bytes")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device if there is one")
+
+    @field_validator("dataset")
+    @classmethod
+    def _known_dataset(cls, name: str) -> str:
+        return find_card(name).name
+
+    @field_validator("network")
+    @classmethod
+    def _canonical_network(cls, text: str) -> str:
+        return NETWORKS.canonical(text)
+
+    @field_validator("weighting")
+    @classmethod
+    def _canonical_weighting(cls, text: str) -> str:
+        return WEIGHTINGS.canonical(text)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        images = DATASETS[self.dataset].num_train
+        if self.train_size is not None and self.train_size > images:
+            raise ValueError(
+                f"train_size: expected at most the {images} training images of {self.dataset}, found {self.train_size}"
+            )
+        if self.batch_size > self.num_train:
+            raise ValueError(
+                f"batch_size: expected at most the {self.num_train} training images used, found {self.batch_size}"
+            )
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"warmup_epochs: expected at most the {self.epochs} epochs of the run, found {self.warmup_epochs}"
+            )
+        with torch.device("meta"):  # shapes without data: options that do not fit show now, at no cost
+            self.build_weighting(self.build_network().num_exits)
+        return self
+
+    @property
+    def num_train(self) -> int:
+        """Training images used."""
+        return self.train_size or DATASETS[self.dataset].num_train
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in one epoch."""
+        return self.num_train // self.batch_size
+
+    @property
+    def name(self) -> str:
+        """The run's name: readable parts, then a hash of the protocol and of the fields that differ from defaults."""
+        fields = self.model_dump(exclude_defaults=True, exclude=set(WHERE_FIELDS))
+        text = json.dumps({"protocol": PROTOCOL, **fields}, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        parts = [self.dataset, self.network.partition("(")[0], self.weighting.partition("(")[0], f"seed{self.seed}"]
+        return "-".join([*parts, digest])
+
+    def build_network(self) -> AnytimeNetwork:
+        """A new network for this data set, initialised from torch's current random state."""
+        card = DATASETS[self.dataset]
+        return NETWORKS.build(self.network, num_classes=len(card.class_names), in_channels=card.image_shape[0])
+
+    def build_weighting(self, num_exits: int) -> LossWeighting:
+        """A new weighting for ``num_exits`` losses."""
+        return WEIGHTINGS.build(self.weighting, num_exits=num_exits)

@@ -1,0 +1,23 @@
+"""The data sets of the study, held in memory as uint8 images, with fixed splits.
+
+    data = load_dataset("digits")
+    images = data.normalise(data.train_images[:64])   # float32 [64, 1, 8, 8]
+
+The splits are the same in every run: they never depend on a run's seed. Importing this package is cheap; PyTorch,
+torchvision and scikit-learn are loaded with the first data set.
+"""
+
+from anytime_core.datasets.cache import DatasetError, default_cache_dir, fetch
+from anytime_core.datasets.cards import DATASETS, DataCard, find_card
+from anytime_core.datasets.images import ImageData, load_dataset
+
+__all__ = [
+    "DATASETS",
+    "DataCard",
+    "DatasetError",
+    "ImageData",
+    "default_cache_dir",
+    "fetch",
+    "find_card",
+    "load_dataset",
+]

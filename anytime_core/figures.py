@@ -1,0 +1,145 @@
+"""Figures of the book, drawn from tables of records (never from live networks)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+from torch import Tensor
+
+from anytime_core.statistics import mean_interval
+
+# One look per weighting through the whole book: colour (safe for colour-blind readers), marker and dashes, so that no
+# figure depends on colour alone.
+_PALETTE = sns.color_palette("colorblind")
+_LOOKS = {
+    "const": ("CONST", _PALETTE[0], "o", ""),
+    "adaloss": ("AdaLoss", _PALETTE[3], "s", (4, 1.5)),
+    "opt": ("OPT, last exit", _PALETTE[2], "D", (1, 1)),
+    "linear": ("LINEAR", _PALETTE[1], "^", (3, 1, 1, 1)),
+    "adaloss_released": ("AdaLoss, released", _PALETTE[4], "v", (5, 1, 1, 1)),
+    "adaloss_formula": ("AdaLoss, formula", _PALETTE[5], "P", (2, 1)),
+}
+
+
+def use_book_style() -> None:
+    """Set the style of all figures of this process; drawn figures are the same bytes in every run."""
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7.5, 4.2),
+            "figure.constrained_layout.use": True,
+            "savefig.facecolor": "white",  # a page in dark mode keeps a light plate behind the figure
+            "svg.hashsalt": "anytime",  # else element names differ from run to run
+        }
+    )
+    set_matplotlib_formats("svg", metadata={"Date": None})  # sharp at every size, and no date in the file
+
+
+def label(weighting: str) -> str:
+    """How the book writes a weighting: ``const`` -> CONST, ``opt(exit=2)`` -> OPT, exit 2."""
+    if weighting in _LOOKS:
+        return _LOOKS[weighting][0]
+    name, _, options = weighting.partition("(")
+    return f"{_LOOKS[name][0] if name in _LOOKS else name}, {options.rstrip(')')}" if options else name
+
+
+def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> Figure:
+    """Error of each exit against its cost, a curve per weighting; an OPT run is one point, its only trained exit.
+
+    Curves are means over seeds with Student's t intervals (95 %) where there are several; seeds are small marks.
+
+    Args:
+        table: From :func:`anytime_core.tables.exits_table`, of one data set and network.
+        measure: A column of errors, from 0 to 1.
+    """
+    figure, axes = plt.subplots()
+    for weighting, rows in table.groupby("weighting", sort=False):
+        name, colour, marker, dashes = _look(str(weighting))
+        single = str(weighting).startswith("opt")
+        if single:  # weight 0 elsewhere: the other exits were never trained
+            rows = rows[rows["weight"] > 0]
+        cost = "macs_fixed" if single else "macs_cumulative"
+        by_exit = rows.groupby(cost)[measure]
+        means = by_exit.mean()
+        several = rows["seed"].nunique() > 1  # one run has no spread to show
+        half_width = by_exit.apply(lambda values: values.mean() - mean_interval(values).low) if several else None
+        axes.errorbar(
+            means.index / 1e6,
+            means,
+            yerr=half_width,
+            label=name,
+            color=colour,
+            marker=marker,
+            dashes=dashes or (None, None),
+            capsize=3,
+        )
+        axes.scatter(rows[cost] / 1e6, rows[measure], color=colour, marker=marker, s=12, alpha=0.5)
+    axes.set(xlabel="cost of an image in millions of multiply-adds (MACs)", ylabel=measure.replace("_", " "))
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.legend(title=None)
+    return figure
+
+
+def sample_images(images: Tensor, labels: Tensor, class_names: Sequence[str], *, columns: int = 10) -> Figure:
+    """A grid of images with their class names.
+
+    Args:
+        images: uint8 [N, C, H, W], C = 1 or 3.
+        labels: int64 [N].
+        class_names: Names by label.
+        columns: Images in a row; full rows only are shown.
+    """
+    rows = len(images) // columns
+    figure, panels = plt.subplots(rows, columns, figsize=(0.85 * columns, 1.05 * rows), squeeze=False)
+    for axes, image, label_index in zip(panels.flat, images.cpu(), labels.tolist(), strict=False):
+        axes.imshow(image.permute(1, 2, 0).numpy(), cmap="gray_r")  # [H, W, C]; the map serves one-channel images
+        axes.set_title(class_names[label_index], fontsize=8)
+        axes.set_axis_off()
+    return figure
+
+
+def over_epochs(table: pd.DataFrame, measure: str, weightings: Sequence[str]) -> Figure:
+    """A measure of every exit over the epochs, on a log scale, one panel per weighting; means over seeds.
+
+    Args:
+        table: From :func:`anytime_core.tables.epochs_table`.
+        measure: ``"train_loss"`` or ``"weight"``.
+        weightings: The panels, from left to right.
+    """
+    figure, panels = plt.subplots(1, len(weightings), sharey=True, squeeze=False, figsize=(3.9 * len(weightings), 3.8))
+    last = int(table["exit"].max())
+    for axes, weighting in zip(panels[0], weightings, strict=True):
+        _exit_curves(axes, table[table["weighting"] == weighting], measure, last)
+        axes.set(title=label(weighting), xlabel="epoch", ylabel="")
+    panels[0][0].set_ylabel({"train_loss": "training loss (nats)", "weight": "weight $B_i$"}.get(measure, measure))
+    panels[0][-1].legend(title="exit", ncols=1 + last // 8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _exit_curves(axes: Axes, rows: pd.DataFrame, measure: str, last: int) -> None:
+    """One line per exit, from light (first) to dark (last), with its own dashes."""
+    shades = sns.color_palette("crest", last)
+    for exit_number, exit_rows in rows.groupby("exit"):
+        means = exit_rows.groupby("epoch")[measure].mean()
+        axes.plot(
+            means.index,
+            means,
+            color=shades[int(exit_number) - 1],
+            linestyle=["-", "--", "-.", ":"][int(exit_number) % 4],
+            label=str(exit_number),
+        )
+    axes.set_yscale("log")
+
+
+def _look(weighting: str) -> tuple[str, tuple[float, float, float], str, tuple[float, ...] | str]:
+    """Name, colour, marker and dashes of a weighting; variants share those of their kind."""
+    _, colour, marker, dashes = _LOOKS[weighting.partition("(")[0]]
+    return label(weighting), colour, marker, dashes

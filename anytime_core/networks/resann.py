@@ -1,0 +1,108 @@
+"""ResANN: a pre-activation residual network with an exit after every s-th unit."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from anytime_core.networks.base import AnytimeNetwork
+
+# A normal distribution cut at two standard deviations keeps this share of its standard deviation.
+_TRUNCATED_STD = 0.8796256610342398
+
+
+class ResANN(AnytimeNetwork):
+    """The papers' network for images of 28 to 32 pixels, named (n, c); smaller images work too.
+
+    Three stages of n basic units; c channels in the first stage, doubled at each following one, while height and width
+    are halved. An exit follows every s-th unit, counted back from the last one, so the last unit always has an exit.
+
+    Args:
+        n: Residual units per stage (paper: 7, 9, 13, 17 or 25).
+        c: Channels of the first stage (paper: 16, 32, 64 or 128); even.
+        s: Units per segment (authors' scripts: 1, and 3 for n = 25).
+        num_classes: Classes, the width of every exit.
+        in_channels: Channels of the images.
+
+    Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes], K = 1 + (3 n - 1) // s.
+
+    Source: Hu et al. 2019 (experiments on CIFAR and SVHN) and the authors' released code: convolutions without bias, no
+    normalisation after the first convolution, head = ReLU, global average pooling, one linear layer; He initialisation
+    (fan-in, truncated normal).
+    """
+
+    def __init__(self, n: int = 3, c: int = 16, s: int = 1, *, num_classes: int = 10, in_channels: int = 3) -> None:
+        for name, value in {"n": n, "c": c, "s": s, "num_classes": num_classes, "in_channels": in_channels}.items():
+            if value < 1:
+                raise ValueError(f"ResANN {name}: expected at least 1, found {value}")
+        if c % 2:
+            raise ValueError(f"ResANN c: expected an even number (the shortcut pads c/2 zeros on each side), found {c}")
+        if s > 3 * n:
+            raise ValueError(f"ResANN s: expected at most the {3 * n} units that n = {n} gives, found {s}")
+
+        widths = [c * 2**stage for stage in range(3) for _ in range(n)]  # channels after each unit
+        units = [BasicUnit(before, after) for before, after in pairwise([c, *widths])]
+        exits = [unit for unit in range(3 * n) if unit % s == (3 * n - 1) % s]  # counted back from the last unit
+        segments = [nn.Sequential(*units[start:stop]) for start, stop in pairwise([0, *(unit + 1 for unit in exits)])]
+        segments[0].insert(0, nn.Conv2d(in_channels, c, 3, padding=1, bias=False))
+        super().__init__(segments, [LinearHead(widths[unit], num_classes) for unit in exits])
+
+        self.n, self.c, self.s = n, c, s
+        self.apply(_he_initialise)
+
+    def extra_repr(self) -> str:
+        """Size of the network, shown by ``repr``."""
+        return f"n={self.n}, c={self.c}, s={self.s}, num_exits={self.num_exits}"
+
+
+class BasicUnit(nn.Module):
+    """x -> shortcut(x) + BN(conv(ReLU(BN(conv(ReLU(BN(x))))))), 3×3 convolutions, no activation after the addition.
+
+    When the channels double, the first convolution has stride 2 and the shortcut is a 2×2 average with zero channels
+    added on both sides, so it has no parameters.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.added = channels_out - channels_in
+        stride = 2 if self.added else 1
+        self.norm1 = nn.BatchNorm2d(channels_in)
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.norm3 = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, H, W], or [N, 2C, ⌈H/2⌉, ⌈W/2⌉] when the channels double."""
+        residual = self.conv1(F.relu(self.norm1(x)))
+        residual = self.norm3(self.conv2(F.relu(self.norm2(residual))))
+        if self.added:
+            # ceil_mode keeps odd sizes in step with the padded convolution (7 -> 4); a border cell averages what exists
+            x = F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+            x = F.pad(x, (0, 0, 0, 0, self.added // 2, self.added // 2))  # channels
+        return x + residual
+
+
+class LinearHead(nn.Module):
+    """ReLU, global average pooling, one linear layer: [N, C, H, W] -> [N, num_classes]."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of this exit."""
+        return self.linear(F.relu(x).mean((2, 3)))
+
+
+def _he_initialise(module: nn.Module) -> None:
+    """He fan-in, truncated normal, for convolutions and linear layers; biases 0 (batch norm starts at 1 and 0)."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        fan_in = module.weight[0].numel()
+        std = math.sqrt(2 / fan_in) / _TRUNCATED_STD
+        nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

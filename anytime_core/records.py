@@ -1,0 +1,139 @@
+"""One small JSON file per run: what was asked, what came out, where it was made."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from anytime_core.config import PROTOCOL, RunConfig
+from anytime_core.provenance import Provenance
+from anytime_core.validation import InputError, explain
+
+
+class Scores(BaseModel):
+    """Scores of the K exits on one split, in evaluation mode, unaugmented.
+
+    Attributes:
+        loss: Mean cross-entropy in nats, [K].
+        error: Top-1 error from 0 to 1, [K].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    loss: list[float]
+    error: list[float]
+
+
+class Costs(BaseModel):
+    """Costs of one image at the K exits; see :class:`anytime_core.cost.ExitCosts`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    macs_cumulative: list[int]
+    macs_fixed: list[int]
+    parameters_cumulative: list[int]
+    parameters_fixed: list[int]
+
+
+class Timing(BaseModel):
+    """How long training took: evaluation, loading and imports left out.
+
+    Attributes:
+        seconds: Wall-clock seconds of all training steps.
+        images_per_second: Training images per second.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: float
+    images_per_second: float
+
+
+class RunRecord(BaseModel):
+    """What one run gave. Exits are in depth order; E epochs, K exits.
+
+    Attributes:
+        name: The run's name, :attr:`RunConfig.name`.
+        protocol: The protocol it was made under.
+        config: The run's config, all fields.
+        num_exits: K.
+        epoch_losses: [E, K], mean training loss per epoch (training mode, augmented), in nats.
+        epoch_weights: [E, K], the weights B after each epoch.
+        train, validation, test: Final scores.
+        costs: MACs and parameters.
+        timing: Seconds; the only part that differs between two runs of the same config on one machine.
+        provenance: Versions, commit, machine.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    protocol: int
+    config: RunConfig
+    num_exits: int
+    epoch_losses: list[list[float]]
+    epoch_weights: list[list[float]]
+    train: Scores
+    validation: Scores
+    test: Scores
+    costs: Costs
+    timing: Timing
+    provenance: Provenance
+
+    @property
+    def stale(self) -> bool:
+        """Whether the record was made under another protocol, or its name is not that of its config."""
+        return self.protocol != PROTOCOL or self.name != self.config.name
+
+    def results(self) -> dict[str, Any]:
+        """Everything but the timing and the provenance: what a rerun must repeat."""
+        return self.model_dump(exclude={"timing", "provenance"})
+
+    def save(self, folder: Path) -> Path:
+        """Write ``<folder>/<name>.json``; the file is there whole or not at all. Returns its path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.name}.json"
+        # a temporary neighbour, then a rename: a killed run leaves no half record behind
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{self.name}-", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(_rounded(self.model_dump(mode="json")), file, indent=1)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)  # mkstemp makes private files; records are for everyone
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> RunRecord:
+        """Read a record.
+
+        Raises:
+            InputError: the file is absent, not JSON, or not a record; it names the file and the field.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"bad record {path}: {error.strerror}") from None
+        except ValidationError as error:
+            raise InputError(explain(error, cls, where=f"record {path}")) from None
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to nine significant digits, which give every float32 back exactly and keep records small."""
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,110 @@
+"""Parts of a run are named by short texts such as ``resann(n=2, c=8)`` or ``opt(exit=3)``.
+
+A registry maps each name to the constructor that builds it. Only literals are read from the text (with :mod:`ast`,
+nothing is evaluated), and the arguments are checked against the constructor's own signature, so there is one place
+where an option, its type and its default are written down.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Named constructors of one kind.
+
+    Attributes:
+        kind: What is registered, as a reader would call it ("network").
+        entries: Name -> where its constructor lives, as ``"package.module:object"``. It is imported on first use.
+        supplied: Constructor arguments that the trainer fills in; a text cannot set them.
+    """
+
+    kind: str
+    entries: Mapping[str, str]
+    supplied: frozenset[str]
+
+    def constructor(self, name: str) -> Callable[..., Any]:
+        """The constructor behind ``name``; ValueError, with the names there are, if there is none."""
+        if name not in self.entries:
+            raise ValueError(f"expected one of {', '.join(self.entries)}{did_you_mean(name, self.entries)}")
+        return pkgutil.resolve_name(self.entries[name])
+
+    def options(self, name: str) -> dict[str, inspect.Parameter]:
+        """The options that a text may give for ``name``, with their defaults and annotations."""
+        parameters = inspect.signature(self.constructor(name)).parameters
+        return {key: parameter for key, parameter in parameters.items() if key not in self.supplied}
+
+    def canonical(self, text: str) -> str:
+        """The one spelling of ``text`` that names runs: options in the constructor's order, defaults left out.
+
+        Raises:
+            ValueError: unknown name, text that is not ``name`` or ``name(option=value, …)``, unknown option, or a
+                value of the wrong type.
+        """
+        name, given = self._parse(text)
+        options = self.options(name)
+        hints = typing.get_type_hints(_annotated(self.constructor(name)))
+        kept = []
+        for key, parameter in options.items():
+            if key not in given or given[key] == parameter.default:
+                continue
+            try:
+                TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(given[key])
+            except ValidationError as error:
+                raise ValueError(f"option {key} of {name}: {error.errors()[0]['msg']}, found {given[key]!r}") from None
+            kept.append(f"{key}={given[key]!r}")
+        return f"{name}({', '.join(kept)})" if kept else name
+
+    def build(self, text: str, **supplied: Any) -> Any:
+        """Construct what ``text`` names. Raises what :meth:`canonical` and the constructor raise."""
+        name, given = self._parse(self.canonical(text))
+        return self.constructor(name)(**given, **supplied)
+
+    def _parse(self, text: str) -> tuple[str, dict[str, Any]]:
+        """Split ``name(1, b=2)`` into the name and its options by keyword."""
+        shape = f"expected a {self.kind} written as name or name(option=value)"
+        try:
+            tree = ast.parse(text.strip(), mode="eval").body
+            call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
+            if not isinstance(call.func, ast.Name) or any(word.arg is None for word in call.keywords):
+                raise ValueError(shape)
+            positional = [ast.literal_eval(argument) for argument in call.args]
+            keywords = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            raise ValueError(shape) from None
+        options = self.options(call.func.id)
+        names = [key for key, parameter in options.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+        if len(positional) > len(names):
+            raise ValueError(
+                f"{call.func.id}: expected at most {len(names)} values without a name, found {len(positional)}"
+            )
+        given = dict(zip(names, positional, strict=False))
+        for key, value in keywords.items():
+            if key in given:
+                raise ValueError(f"option {key} of {call.func.id} is given twice")
+            if key not in options:
+                known = ", ".join(options) or "none"
+                raise ValueError(f"unknown option {key} of {call.func.id}; it has: {known}{did_you_mean(key, options)}")
+            given[key] = value
+        return call.func.id, given
+
+
+def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
+    """`` (did you mean …?)`` if a known name is close to ``word``, else an empty text."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _annotated(constructor: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the annotations of a constructor's arguments are: a class keeps them on ``__init__``."""
+    return constructor.__init__ if inspect.isclass(constructor) else constructor

@@ -1,0 +1,66 @@
+"""Means over seeds, with their uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval.
+
+    Attributes:
+        mean: Of the values.
+        low, high: Ends of the two-sided interval.
+        n: Number of values.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def mean_interval(values: Sequence[float] | pd.Series, *, confidence: float = 0.95) -> Interval:
+    """Mean of independent values with Student's t interval (for a few seeds; the values are taken as normal).
+
+    Raises:
+        ValueError: fewer than two values, of which no spread can be had.
+    """
+    if len(values) < 2:
+        raise ValueError(f"values: expected at least 2, found {len(values)}")
+    low, high = stats.ttest_1samp(list(values), 0).confidence_interval(confidence)
+    return Interval(mean=float(pd.Series(values).mean()), low=float(low), high=float(high), n=len(values))
+
+
+def paired_difference(
+    table: pd.DataFrame, measure: str, first: str, second: str, *, confidence: float = 0.95
+) -> Interval:
+    """Mean over seeds of ``measure`` under weighting ``first`` minus the same under ``second``, seed by seed.
+
+    The seeds of this study are paired: two runs with one seed start from the same weights and see the same batches, so
+    the interval is that of the differences.
+
+    Args:
+        table: Rows of one exit, as :func:`anytime_core.tables.exits_table` makes them.
+        measure: A column, such as ``"test_error"``.
+        first, second: Two values of the column ``weighting``.
+        confidence: Of the interval.
+
+    Raises:
+        ValueError: the two weightings do not have the same seeds, each once.
+    """
+    chosen = table[table["weighting"].isin([first, second])]
+    wide = chosen.pivot_table(index="seed", columns="weighting", values=measure, aggfunc=list)
+    lacking = [name for name in (first, second) if name not in wide]
+    if lacking:
+        raise ValueError(f"weighting: no rows of {', '.join(lacking)}")
+    counts = wide[[first, second]].map(lambda cell: len(cell) if isinstance(cell, list) else 0)
+    if (counts != 1).any(axis=None):
+        raise ValueError(f"seeds: expected each once under {first} and {second}, found {counts.to_dict('index')}")
+    differences = wide[first].str[0] - wide[second].str[0]
+    return mean_interval(differences.astype(float), confidence=confidence)

@@ -1,0 +1,93 @@
+"""A study file lists what to run; here it becomes the list of its runs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from anytime_core.config import RunConfig
+from anytime_core.records import RunRecord
+from anytime_core.validation import InputError, validated
+
+ROOT = Path(__file__).parents[1]  # the checkout; studies and records have their place in it
+RECORDS = ROOT / "data" / "records"
+
+
+class Study(BaseModel):
+    """A set of runs that answer one question.
+
+    Attributes:
+        title: For people.
+        tier: Where it can be run; also the folder of its records.
+        committed: Whether its records are in git. Such records are kept when code changes: a run is made again only
+            if its record is missing.
+        common: Fields of :class:`RunConfig` that all runs share.
+        grids: Each is a set of fields; where a field has a list, every value is run, with every value of the others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    title: str
+    tier: Literal["quick", "laptop", "gpu", "paper"]
+    committed: bool
+    common: dict[str, Any] = {}
+    grids: list[dict[str, Any]] = Field(min_length=1)
+
+    @property
+    def records(self) -> Path:
+        """Folder of the study's records."""
+        return RECORDS / self.tier
+
+
+def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
+    """Read a study file and expand it.
+
+    Args:
+        path: A YAML file; relative paths start at the checkout.
+
+    Returns:
+        The study, and its runs in the order of the file, each once.
+
+    Raises:
+        InputError: the file cannot be read, is not YAML, or a run is not valid; names file, run and field.
+    """
+    file = ROOT / path
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"bad study {path}: {error.strerror}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"bad study {path}: expected YAML, found: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"bad study {path}: expected names with values (title, tier, …), found {content!r:.80}")
+    study = validated(Study, content, where=f"study {path}")
+    runs: dict[str, RunConfig] = {}
+    for number, grid in enumerate(study.grids, start=1):
+        for fields in _product({**study.common, **grid}):
+            config = validated(RunConfig, fields, where=f"study {path}, grid {number}")
+            runs.setdefault(config.name, config)
+    return study, list(runs.values())
+
+
+def _product(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    """All combinations of the values of those fields that have lists."""
+    choices = [value if isinstance(value, list) else [value] for value in fields.values()]
+    return [dict(zip(fields, values, strict=True)) for values in itertools.product(*choices)]
+
+
+def load_records(runs: Sequence[RunConfig], folder: Path) -> list[RunRecord]:
+    """The records of these runs, in their order.
+
+    Raises:
+        InputError: some are missing, or one cannot be read; names the files.
+    """
+    paths = [folder / f"{config.name}.json" for config in runs]
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        raise InputError(f"bad records in {folder}: {len(missing)} of {len(paths)} missing, such as {missing[0]}")
+    return [RunRecord.load(path) for path in paths]

@@ -1,0 +1,62 @@
+"""One way to refuse bad input: name what was wrong, what was expected and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from anytime_core.registry import did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class InputError(ValueError):
+    """Input that cannot be used, with one line per fault. In a notebook it shows without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows these lines in place of a traceback: the reader's mistake, not a path through our code."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "parameters") -> Model:
+    """Build ``model`` from ``values``.
+
+    Args:
+        model: The pydantic model to build.
+        values: Its fields by name.
+        where: What the values come from, as the message should call it ("parameters", "study quick.yaml").
+
+    Raises:
+        InputError: one line per bad field: its name, what was expected, what was found.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError(explain(error, model, where=where)) from None
+
+
+def explain(error: ValidationError, model: type[BaseModel], *, where: str) -> str:
+    """The faults that pydantic found, in this project's words."""
+    lines = []
+    for fault in error.errors():
+        name = ".".join(str(part) for part in fault["loc"]) or "together"
+        found = f", found {_short(fault['input'])}"
+        if fault["type"] == "extra_forbidden":
+            guess = did_you_mean(name, model.model_fields)
+            expected, found = f"there is no such name{guess}; known: {', '.join(model.model_fields)}", ""
+        elif fault["type"] == "missing":
+            expected, found = "expected a value, found none", ""
+        elif fault["type"] == "value_error":
+            expected = str(fault["ctx"]["error"])
+            found = "" if ", found" in expected else found
+        else:
+            expected = fault["msg"].replace("Input should be", "expected")
+        lines.append(f"{name}: {expected}{found}")
+    return f"bad {where}: " + "\n  ".join(["", *lines] if len(lines) > 1 else lines)
+
+
+def _short(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"
