@@ -26,7 +26,7 @@ test: install
 lint: install
 	ruff check .
 	ruff format --check .
-	ty check anytime_core tests
+	ty check anytime_core
 	nbstripout --verify notebooks/*.ipynb
 
 format: install

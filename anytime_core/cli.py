@@ -30,9 +30,12 @@ def _train(
         config: The run.
         records_dir: Folder for the record.
     """
-    from anytime_core.training import train  # seconds of imports that the other commands do without
+    from anytime_core.training import TrainingDiverged, train  # seconds of imports that other commands do without
 
-    print(train(config).save(records_dir))
+    try:
+        print(train(config).save(records_dir))
+    except TrainingDiverged as error:
+        _stop(error)
 
 
 @app.command(name="study")

@@ -23,8 +23,8 @@ _LOOKS = {
     "adaloss": ("AdaLoss", _PALETTE[3], "s", (4, 1.5)),
     "opt": ("OPT, last exit", _PALETTE[2], "D", (1, 1)),
     "linear": ("LINEAR", _PALETTE[1], "^", (3, 1, 1, 1)),
-    "adaloss_released": ("AdaLoss, released", _PALETTE[4], "v", (5, 1, 1, 1)),
-    "adaloss_formula": ("AdaLoss, formula", _PALETTE[5], "P", (2, 1)),
+    "adaloss_released": ("AdaLoss, released", _PALETTE[5], "v", (5, 1, 1, 1)),
+    "adaloss_formula": ("AdaLoss, formula", _PALETTE[4], "P", (2, 1)),
 }
 
 
@@ -53,14 +53,19 @@ def label(weighting: str) -> str:
 def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> Figure:
     """Error of each exit against its cost, a curve per weighting; an OPT run is one point, its only trained exit.
 
-    Curves are means over seeds with Student's t intervals (95 %) where there are several; seeds are small marks.
+    Curves are means over seeds with Student's t intervals (95 %) where there are several; seeds are small marks. The
+    weightings are drawn a little beside each other; all have the same costs.
 
     Args:
         table: From :func:`anytime_core.tables.exits_table`, of one data set and network.
         measure: A column of errors, from 0 to 1.
     """
     figure, axes = plt.subplots()
-    for weighting, rows in table.groupby("weighting", sort=False):
+    groups = table.groupby("weighting", sort=False)
+    span = (table["macs_cumulative"].max() - table["macs_cumulative"].min()) / 1e6
+    for place, (weighting, rows) in enumerate(groups):
+        # a step to the side for each weighting, or their intervals would cover each other
+        aside = 0.008 * span * (place - (groups.ngroups - 1) / 2)
         name, colour, marker, dashes = _look(str(weighting))
         single = str(weighting).startswith("opt")
         if single:  # weight 0 elsewhere: the other exits were never trained
@@ -71,7 +76,7 @@ def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> F
         several = rows["seed"].nunique() > 1  # one run has no spread to show
         half_width = by_exit.apply(lambda values: values.mean() - mean_interval(values).low) if several else None
         axes.errorbar(
-            means.index / 1e6,
+            means.index / 1e6 + aside,
             means,
             yerr=half_width,
             label=name,
@@ -80,7 +85,9 @@ def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> F
             dashes=dashes or (None, None),
             capsize=3,
         )
-        axes.scatter(rows[cost] / 1e6, rows[measure], color=colour, marker=marker, s=12, alpha=0.5)
+        axes.scatter(
+            rows[cost] / 1e6 + aside, rows[measure], color=colour, marker=marker, s=10, alpha=0.4, linewidths=0
+        )
     axes.set(xlabel="cost of an image in millions of multiply-adds (MACs)", ylabel=measure.replace("_", " "))
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -127,13 +134,13 @@ def over_epochs(table: pd.DataFrame, measure: str, weightings: Sequence[str]) ->
 def _exit_curves(axes: Axes, rows: pd.DataFrame, measure: str, last: int) -> None:
     """One line per exit, from light (first) to dark (last), with its own dashes."""
     shades = sns.color_palette("crest", last)
-    for exit_number, exit_rows in rows.groupby("exit"):
-        means = exit_rows.groupby("epoch")[measure].mean()
+    for exit_number in sorted(rows["exit"].unique().tolist()):
+        means = rows[rows["exit"] == exit_number].groupby("epoch")[measure].mean()
         axes.plot(
             means.index,
             means,
-            color=shades[int(exit_number) - 1],
-            linestyle=["-", "--", "-.", ":"][int(exit_number) % 4],
+            color=shades[exit_number - 1],
+            linestyle=["-", "--", "-.", ":"][exit_number % 4],
             label=str(exit_number),
         )
     axes.set_yscale("log")

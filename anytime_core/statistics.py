@@ -54,13 +54,8 @@ def paired_difference(
     Raises:
         ValueError: the two weightings do not have the same seeds, each once.
     """
-    chosen = table[table["weighting"].isin([first, second])]
-    wide = chosen.pivot_table(index="seed", columns="weighting", values=measure, aggfunc=list)
-    lacking = [name for name in (first, second) if name not in wide]
-    if lacking:
-        raise ValueError(f"weighting: no rows of {', '.join(lacking)}")
-    counts = wide[[first, second]].map(lambda cell: len(cell) if isinstance(cell, list) else 0)
-    if (counts != 1).any(axis=None):
-        raise ValueError(f"seeds: expected each once under {first} and {second}, found {counts.to_dict('index')}")
-    differences = wide[first].str[0] - wide[second].str[0]
-    return mean_interval(differences.astype(float), confidence=confidence)
+    by_seed = [table[table["weighting"] == name].set_index("seed")[measure].sort_index() for name in (first, second)]
+    seeds = [sorted(values.index) for values in by_seed]
+    if seeds[0] != seeds[1] or not by_seed[0].index.is_unique:
+        raise ValueError(f"seeds: expected each once under {first} and {second}, found {seeds[0]} and {seeds[1]}")
+    return mean_interval(by_seed[0].sub(by_seed[1]), confidence=confidence)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -34,10 +36,15 @@ def train(config: RunConfig, *, progress: bool = True) -> RunRecord:
 
     Raises:
         DatasetError: the data set is not there or is damaged.
+        TrainingDiverged: a loss became infinite or NaN.
     """
     run = TrainingRun(config)
     run.fit(progress=progress)
     return run.record()
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss left the numbers: what follows would not be a result."""
 
 
 class TrainingRun:
@@ -52,6 +59,7 @@ class TrainingRun:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
+        logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # else it tells its precision on every start
         cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
         self.fabric = Fabric(
             accelerator="cuda" if cuda else "cpu",
@@ -117,6 +125,12 @@ class TrainingRun:
         self._epoch_losses.append((losses / self.config.steps_per_epoch).tolist())
         self._epoch_weights.append(self.weighting.weights.tolist())
         self._seconds += time.perf_counter() - start
+        for exit_number, loss in enumerate(self._epoch_losses[-1], start=1):
+            if not math.isfinite(loss):
+                raise TrainingDiverged(
+                    f"{self.config.name}: the loss of exit {exit_number} is {loss} in epoch {len(self._epoch_losses)}; "
+                    f"try a learning rate below {self.config.learning_rate:g}"
+                )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """One pass over the training images in a new order: augmented, normalised images and their labels."""
@@ -167,7 +181,7 @@ def _decay_groups(net: nn.Module, weight_decay: float) -> list[dict]:
 
 
 @contextmanager
-def _settings(threads: int, *, deterministic: bool) -> Iterator[None]:
+def _settings(threads: int, *, deterministic: bool) -> Generator[None]:
     """PyTorch's process-wide settings for the time of a run; what was set before comes back."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)

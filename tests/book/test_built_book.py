@@ -20,6 +20,8 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from anytime_core.publishing import page_parameters
+
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
 RESULTS = "book/results/"
@@ -335,3 +337,10 @@ class TestBuiltBook:
             if not parsed(HTML / f"{page}.html").select(".cell_output"):
                 faults[page].append("the built page shows no output")
         assert {page: signs for page, signs in faults.items() if signs} == {}
+
+    def test_every_results_page_was_made_as_the_workflow_asks(self, listed):
+        asked = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text(encoding="utf-8"))
+        names = [page.removeprefix(RESULTS) for page in listed if page.startswith(RESULTS)]
+        assert names
+        found = {name: page_parameters(ROOT / f"{RESULTS}{name}.ipynb") for name in names}
+        assert found == {name: asked[name]["parameters"] for name in names}

@@ -1,0 +1,85 @@
+import os
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports pyplot
+
+import hashlib
+
+import pytest
+import torch
+from hypothesis import settings
+
+from anytime_core.config import PROTOCOL, RunConfig
+from anytime_core.records import RunRecord
+
+settings.register_profile("anytime", deadline=None, derandomize=True)  # a shared machine is slow at times
+settings.load_profile("anytime")
+
+TINY = {"dataset": "digits", "train_size": 128, "batch_size": 32, "epochs": 2, "network": "resann(n=1, c=4)"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Workers of pytest-xdist share the cores: each one computes on a single thread."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """Make the config of a run that trains in a tenth of a second; keywords replace its fields."""
+    return lambda **fields: RunConfig(**{**TINY, **fields})
+
+
+@pytest.fixture(scope="session")
+def tiny_record(tiny_config):
+    """The record of one real run."""
+    from anytime_core.training import train
+
+    return train(tiny_config(), progress=False)
+
+
+@pytest.fixture(scope="session")
+def made_up_record():
+    """Make a record of numbers that are written down here, without training; keywords are fields of the config.
+
+    Exit k of seed s has test error 0.1 k + 0.01 s, cost 100 k (fixed) and 110 k (cumulative), and in epoch e the
+    training loss k / e. Weights are 1, or 1 at the last exit alone under ``opt``.
+    """
+
+    def make(exits=3, epochs=2, **fields):
+        config = RunConfig(**{"network": f"resann(n={exits}, c=4, s=3)", "epochs": epochs, **fields})
+        numbers = range(1, exits + 1)
+        scores = {
+            "loss": [1.0 * k for k in numbers],
+            "error": [round(0.1 * k + 0.01 * config.seed, 6) for k in numbers],
+        }
+        weights = [float(k == exits or not config.weighting.startswith("opt")) for k in numbers]
+        return RunRecord(
+            name=config.name,
+            protocol=PROTOCOL,
+            config=config,
+            num_exits=exits,
+            epoch_losses=[[k / epoch for k in numbers] for epoch in range(1, epochs + 1)],
+            epoch_weights=[weights] * epochs,
+            train=scores,
+            validation=scores,
+            test=scores,
+            costs={
+                "macs_cumulative": [110 * k for k in numbers],
+                "macs_fixed": [100 * k for k in numbers],
+                "parameters_cumulative": [11 * k for k in numbers],
+                "parameters_fixed": [10 * k for k in numbers],
+            },
+            timing={"seconds": 1.5, "images_per_second": 100.0},
+            provenance={
+                "package": "0.0.0",
+                "commit": hashlib.sha1(b"no commit").hexdigest(),
+                "dirty": False,
+                "torch": "0",
+                "python": "0",
+                "platform": "nowhere",
+                "device": "none",
+                "threads": 1,
+            },
+        )
+
+    return make

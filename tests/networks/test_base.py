@@ -1,0 +1,50 @@
+import pytest
+import torch
+from torch import nn
+
+from anytime_core import AnytimeNetwork
+
+
+class Add(nn.Module):
+    def __init__(self, amount):
+        super().__init__()
+        self.amount = amount
+
+    def forward(self, x):
+        return x + self.amount
+
+
+def test_segments_run_in_a_row_and_each_head_reads_its_own_state():
+    net = AnytimeNetwork([Add(1), Add(10), Add(100)], [nn.Identity(), Add(0.5), nn.Flatten()])
+    logits = net(torch.zeros(2, 4))
+    assert net.num_exits == 3
+    assert logits.shape == (3, 2, 4)
+    assert logits[:, 0, 0].tolist() == [1, 11.5, 111]
+
+
+def test_the_state_is_whatever_the_segments_agree_on():
+    class Split(nn.Module):
+        def forward(self, x):
+            return [x, 2 * x]
+
+    class Swap(nn.Module):
+        def forward(self, state):
+            return state[::-1]
+
+    class First(nn.Module):
+        def forward(self, state):
+            return state[0]
+
+    net = AnytimeNetwork([Split(), Swap()], [First(), First()])
+    assert [logits.tolist() for logits in net.stream(torch.ones(1, 1))] == [[[1]], [[2]]]
+
+
+@pytest.mark.parametrize(("segments", "heads"), [(0, 0), (2, 1), (1, 2), (0, 1)])
+def test_there_are_as_many_heads_as_segments(segments, heads):
+    with pytest.raises(ValueError, match=rf"segments and heads: .*found {segments} segments and {heads} heads"):
+        AnytimeNetwork([Add(1)] * segments, [Add(1)] * heads)
+
+
+def test_parameters_of_segments_and_heads_are_found():
+    net = AnytimeNetwork([nn.Linear(2, 3), nn.Linear(3, 3)], (nn.Linear(3, 5) for _ in range(2)))
+    assert sum(parameter.numel() for parameter in net.parameters()) == (6 + 3) + (9 + 3) + 2 * (15 + 5)

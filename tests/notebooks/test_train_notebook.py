@@ -1,0 +1,100 @@
+"""The training notebook as a reader runs it: papermill from a shell, in the checkout."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from anytime_core import RunConfig, RunRecord
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / "notebooks" / "train.ipynb"
+TINY = {"train_size": 64, "batch_size": 16, "epochs": 1, "network": "resann(n=1, c=4)"}
+
+
+def papermill(folder, **parameters):
+    """Run the notebook; its records go to ``folder/records``. Returns the finished process."""
+    program = shutil.which("papermill", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    given = {**TINY, "records_dir": str(folder / "records"), **parameters}
+    options = [text for name, value in given.items() for text in ("-p", name, str(value))]
+    return subprocess.run(
+        [program, "notebooks/train.ipynb", str(folder / "out.ipynb"), "--no-progress-bar", "-k", "python3", *options],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def good_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("good")
+    return folder, papermill(folder)
+
+
+def test_a_good_run_writes_one_record(good_run):
+    folder, done = good_run
+    assert done.returncode == 0, done.stderr
+    (path,) = (folder / "records").iterdir()
+    record = RunRecord.load(path)
+    assert record.config == RunConfig(**TINY)
+    assert path.name == f"{record.name}.json" == f"{RunConfig(**TINY).name}.json"
+    assert not record.stale
+    assert (len(record.epoch_losses), record.num_exits) == (1, 3)
+
+
+def test_a_good_run_ran_every_cell_and_shows_the_name_of_its_record(good_run):
+    folder, _ = good_run
+    executed = nbformat.read(folder / "out.ipynb", as_version=4)
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
+    assert RunConfig(**TINY).name in code[-1].outputs[0]["text"]
+    pictures = [output for cell in code for output in cell.outputs if "image/svg+xml" in output.get("data", {})]
+    assert len(pictures) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "parts"),
+    [
+        ("epochs", "many", ["epochs: ", "expected a valid integer", "found 'many'"]),
+        ("epochs", -1, ["epochs: ", "expected greater than or equal to 1", "found -1"]),
+        ("learning_rate", "nan", ["learning_rate: ", "expected a finite number", "found nan"]),
+        ("epoch", 3, ["epoch: ", "there is no such parameter", "(did you mean epochs?)"]),
+        ("weighting", "adalos", ["weighting: ", "expected one of const, ", "(did you mean adaloss?)", "'adalos'"]),
+    ],
+)
+def test_a_bad_parameter_stops_the_run_with_a_reason_and_writes_nothing(tmp_path, name, value, parts):
+    done = papermill(tmp_path, **{name: value})
+    assert done.returncode != 0
+    message = done.stderr.partition("InputError: bad parameters: ")[2]
+    assert all(part in message for part in parts), done.stderr
+    assert "anytime_core/" not in message  # no path through the package's code
+    assert not (tmp_path / "records").exists()
+
+
+def test_the_parameters_are_the_fields_of_the_config_and_the_place_of_the_record():
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    (cell,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    parameters = {
+        statement.target.id: ast.literal_eval(statement.value)
+        for statement in ast.parse(cell.source).body
+        if isinstance(statement, ast.AnnAssign)
+    }
+    assert list(parameters) == [*RunConfig.model_fields, "records_dir"]
+    assert parameters.pop("records_dir") == "data/records/local"
+    assert parameters == RunConfig().model_dump()
+    assert len(ast.parse(cell.source).body) == len(RunConfig.model_fields) + 1
+
+
+def test_the_notebook_is_kept_without_outputs():
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs
+            assert cell.execution_count is None

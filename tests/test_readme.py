@@ -1,0 +1,59 @@
+"""What the README tells people to type works."""
+
+import re
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def code_blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_adaloss_loop_runs_and_learns():
+    (code,) = code_blocks("python")
+    lines = [line for line in code.splitlines() if line.strip()]
+    assert len(lines) <= 10
+    torch.manual_seed(0)
+    images, labels = torch.randn(32, 1, 8, 8), torch.arange(32) % 10
+    losses = []
+
+    class Batches:
+        def __iter__(self):
+            for _ in range(150):
+                yield images, labels
+
+    names = {"batches": Batches()}
+    exec(compile(code, "README.md", "exec"), names)
+    net, weigh = names["net"], names["weigh"]
+    from anytime_core import cross_entropy_per_exit
+
+    losses = cross_entropy_per_exit(net(images), labels)
+    assert losses.max() < 1.0  # chance is ln 10 = 2.3
+    assert weigh.step == 150
+    assert weigh.weights.min() < 1.0  # AdaLoss has refreshed its weights at least once
+
+
+def test_every_local_link_and_picture_exists():
+    targets = [target for target in re.findall(r"\]\(([^)]+)\)", README) if not target.startswith("http")]
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_every_make_target_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^make (\w+)", README, flags=re.MULTILINE)) | set(re.findall(r"`make (\w+)`", README))
+    assert {"book", "test"} <= targets
+    assert [target for target in targets if f"\n{target}:" not in makefile] == []
+
+
+def test_every_papermill_parameter_is_a_field():
+    from anytime_core import RunConfig
+
+    commands = [line for block in code_blocks("bash") for line in block.splitlines() if line.startswith("papermill")]
+    assert commands
+    names = [name for command in commands for name in re.findall(r"-p (\w+)", command)]
+    assert set(names) <= set(RunConfig.model_fields)

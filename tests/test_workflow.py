@@ -1,0 +1,97 @@
+"""What the workflow would run, asked of Snakemake itself in a copy of the checkout."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from anytime_core.study import load_study
+
+ROOT = Path(__file__).parents[1]
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+STUDY = {
+    "title": "A study with committed records",
+    "tier": "laptop",
+    "committed": True,
+    "common": {"epochs": 1},
+    "grids": [{"weighting": ["const", "adaloss"], "seed": [0, 1]}],
+}
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the tracked files, as a clone has them, with a study whose records are all there but older."""
+    for folder in ("anytime_core", "notebooks", "workflow", "book"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "results"))
+    for file in ("README.md", "_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / file, tmp_path)
+    (tmp_path / "workflow/studies/committed.yaml").write_text(yaml.safe_dump(STUDY))
+    pages = {
+        "page": {"notebook": "notebooks/quick.ipynb", "title": "x", "studies": ["workflow/studies/committed.yaml"]}
+    }
+    (tmp_path / "workflow/pages.yaml").write_text(json.dumps(pages))
+    records = tmp_path / "data/records/laptop"
+    records.mkdir(parents=True)
+    _, runs = load_study(tmp_path / "workflow/studies/committed.yaml")
+    for run in runs:
+        path = records / f"{run.name}.json"
+        path.write_text("{}")
+        os.utime(path, (1e9, 1e9))  # older than the code, as a clone may have it
+    return tmp_path
+
+
+def planned(checkout):
+    """Jobs by rule in a dry run, and the outputs that training would make."""
+    done = subprocess.run(
+        [SNAKEMAKE, "--dry-run", "--quiet", "host"],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    output = done.stdout + done.stderr
+    jobs = {
+        rule: int(count) for rule, count in re.findall(r"^(train|page_\w+|book)\s+(\d+)$", output, flags=re.MULTILINE)
+    }
+    return jobs, sorted(
+        set(
+            re.findall(
+                r"data/records/laptop/(\S+)\.json",
+                "\n".join(line for line in output.splitlines() if line.strip().startswith("output:")),
+            )
+        )
+    )
+
+
+def test_committed_records_are_kept_and_only_a_missing_one_is_made(checkout):
+    jobs, trained = planned(checkout)
+    assert jobs == {"page_page": 1, "book": 1}
+    assert trained == []
+
+    missing = sorted((checkout / "data/records/laptop").iterdir())[1]
+    missing.unlink()
+    jobs, trained = planned(checkout)
+    assert jobs["train"] == 1
+    assert trained == [missing.stem]
+
+
+def test_records_that_are_not_committed_follow_the_code(checkout):
+    study = checkout / "workflow/studies/committed.yaml"
+    study.write_text(yaml.safe_dump({**STUDY, "committed": False}))
+    jobs, _ = planned(checkout)
+    assert jobs["train"] == 4  # older than the code, so made again: the negative control of the test above
+
+
+def test_every_page_is_in_the_table_of_contents_and_back():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = {chapter["file"] for part in toc["parts"] for chapter in part["chapters"]}
+    pages = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text())
+    assert {name for name in listed if name.startswith("book/results/")} == {f"book/results/{name}" for name in pages}
