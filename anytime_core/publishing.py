@@ -11,15 +11,16 @@ Book lays the page out. In between two things must hold, and this module is wher
   means a changed result. Pictures are not rewritten: a notebook that shows SVG must itself set ``svg.hashsalt`` and
   leave out the date (PNG has neither trouble).
 
-Only the standard library is imported here; nbformat is imported inside the functions, so that importing the package
+nbformat is imported inside the functions, so that importing the package
 does not need it.
 """
 
 import ast
-import os
 import re
 from pathlib import Path
 from typing import Any
+
+from anytime_core.files import write_whole
 
 VALUES_COMMENT = "# Values used for this page"
 """First line of the cell with a run's parameters, instead of papermill's ``# Parameters``."""
@@ -105,7 +106,7 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
     notebook.metadata["kernelspec"] = dict(_KERNELSPEC)
     notebook.metadata["language_info"] = {"name": "python"}
 
-    _write_atomically(page, nbformat.writes(notebook).rstrip("\n") + "\n")
+    write_whole(page, nbformat.writes(notebook).rstrip("\n") + "\n")
 
 
 def page_parameters(page: Path) -> dict[str, Any]:
@@ -247,14 +248,3 @@ def _set_title(notebook: Any, title: str, executed: Path) -> None:
         raise PublishError(f"{executed}: a title was given, but the first markdown cell has no `# heading` to carry it")
     heading = "# " + " ".join(title.split())
     first.source = _HEADING.sub(lambda _: heading, first.source, count=1)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write through a temporary file in the same folder, so that a reader never meets half a page."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

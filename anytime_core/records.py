@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from anytime_core.config import PROTOCOL, RunConfig
+from anytime_core.files import write_whole
 from anytime_core.provenance import Provenance
 from anytime_core.validation import InputError, explain
 
@@ -25,8 +24,8 @@ class Scores(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    loss: list[float]
-    error: list[float]
+    loss: list[FiniteFloat]
+    error: list[FiniteFloat]
 
 
 class Costs(BaseModel):
@@ -50,8 +49,8 @@ class Timing(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seconds: float
-    images_per_second: float
+    seconds: FiniteFloat
+    images_per_second: FiniteFloat
 
 
 class RunRecord(BaseModel):
@@ -76,8 +75,8 @@ class RunRecord(BaseModel):
     protocol: int
     config: RunConfig
     num_exits: int
-    epoch_losses: list[list[float]]
-    epoch_weights: list[list[float]]
+    epoch_losses: list[list[FiniteFloat]]
+    epoch_weights: list[list[FiniteFloat]]
     train: Scores
     validation: Scores
     test: Scores
@@ -96,21 +95,11 @@ class RunRecord(BaseModel):
 
     def save(self, folder: Path) -> Path:
         """Write ``<folder>/<name>.json``; the file is there whole or not at all. Returns its path."""
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.json"
-        # a temporary neighbour, then a rename: a killed run leaves no half record behind
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{self.name}-", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(_rounded(self.model_dump(mode="json")), file, indent=1)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)  # mkstemp makes private files; records are for everyone
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        content = self.model_dump(mode="json")
+        # the config stays to the digit: its hash is the run's name
+        content = {key: value if key == "config" else _rounded(value) for key, value in content.items()}
+        write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
         return path
 
     @classmethod

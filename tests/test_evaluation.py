@@ -12,7 +12,7 @@ PLAIN = SimpleNamespace(normalise=lambda images: images.float())
 
 
 class Table(nn.Module):
-    """A net whose logits are written down: image i, which holds the number i in its one pixel, gets ``logits[:, i]``."""
+    """A net whose logits are written down: image i, whose one pixel holds i, gets ``logits[:, i]``."""
 
     def __init__(self, logits):
         super().__init__()

@@ -63,7 +63,7 @@ def test_the_order_of_options_does_not_matter(options, count):
     canonical = NETWORKS.canonical(text)
     assert canonical == NETWORKS.canonical(canonical)
     net = NETWORKS.build(text)
-    assert (net.n, net.c, net.s) == tuple(dict(chosen).get(name, default) for name, default in zip("ncs", (3, 16, 1)))
+    assert {"n": net.n, "c": net.c, "s": net.s} == {"n": 3, "c": 16, "s": 1, **dict(chosen)}
 
 
 def test_build_takes_options_and_what_the_trainer_supplies():

@@ -149,9 +149,8 @@ def test_each_knob_of_a_preset_can_be_set(preset, knobs):
 
 def test_weights_are_one_until_the_first_refresh_and_then_stand_for_a_period():
     weigh = AdaLoss(2, momentum=0.0, refresh_period=3, floor=0.0)
-    history = []
-    for late in (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 1.0):
-        history.append(weights_after(weigh, [1.0, late])[0].item())
+    late_losses = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 1.0)
+    history = [weights_after(weigh, [1.0, late])[0].item() for late in late_losses]
     assert history == [1, 1, 0.25, 0.25, 0.25, 0.03125, 0.03125]
 
 
@@ -200,7 +199,12 @@ def test_closed_form_with_extra_weight_for_the_last_exit():
 @given(loss_lists, st.integers(1, 30), st.sampled_from([0.0, 0.9, 0.99]), st.booleans())
 def test_constant_losses_give_the_inverse_losses_from_the_first_step_on(values, count, momentum, bias_correction):
     weigh = AdaLoss(
-        len(values), momentum=momentum, refresh_period=1, floor=0.0, bias_correction=bias_correction, normalisation="sum"
+        len(values),
+        momentum=momentum,
+        refresh_period=1,
+        floor=0.0,
+        bias_correction=bias_correction,
+        normalisation="sum",
     )
     inverse = [1 / value for value in values]
     expected = [len(values) * u / sum(inverse) for u in inverse]
@@ -209,9 +213,7 @@ def test_constant_losses_give_the_inverse_losses_from_the_first_step_on(values, 
 
 @given(several_losses, st.floats(0, 1), st.floats(0, 4), st.sampled_from(["max", "sum"]))
 def test_weights_are_positive_and_normalised(values, floor, final_extra, normalisation):
-    weigh = AdaLoss(
-        len(values), refresh_period=1, floor=floor, final_extra=final_extra, normalisation=normalisation
-    )
+    weigh = AdaLoss(len(values), refresh_period=1, floor=floor, final_extra=final_extra, normalisation=normalisation)
     weights = weights_after(weigh, values)
     assert weights.min() > 0
     assert weights.min() >= floor * (1 - 1e-6)

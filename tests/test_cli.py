@@ -1,0 +1,203 @@
+import json
+import re
+import sys
+
+import pytest
+import yaml
+
+from anytime_core import RunConfig, RunRecord, cli, study
+
+TINY = [
+    *("--train-size", "64", "--batch-size", "16", "--epochs", "1"),
+    *("--network", "resann(n=1, c=4)"),
+]
+
+
+@pytest.fixture
+def anytime(monkeypatch, capsys):
+    """Run the command with arguments; gives exit status, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["anytime", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code or 0
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture
+def two_folders(made_up_record, tmp_path):
+    """Two folders with the records of the same two runs, made at another time."""
+    for name in ("a", "b"):
+        for seed in (0, 1):
+            record = made_up_record(seed=seed)
+            timing = record.timing.model_copy(update={"seconds": 1.0 + len(name) + ord(name)})
+            record.model_copy(update={"timing": timing}).save(tmp_path / name)
+    return tmp_path / "a", tmp_path / "b"
+
+
+# --- help ----------------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_the_commands(anytime):
+    status, out, err = anytime("--help")
+    assert (status, err) == (0, "")
+    assert all(command in out for command in ("train", "study", "fetch", "compare", "publish"))
+
+
+def test_help_of_train_tells_every_field(anytime):
+    status, out, _ = anytime("train", "--help")
+    assert status == 0
+    assert all(f"--{field.replace('_', '-')}" in out for field in RunConfig.model_fields)
+    assert "--records-dir" in out
+    assert "passes over the training images" in re.sub(r"[│\s]+", " ", out)
+
+
+@pytest.mark.parametrize("arguments", [[], ["bogus"], ["study"], ["train", "--epochs", "many"], ["train", "--epoch=1"]])
+def test_arguments_that_cannot_be_read_are_told_without_a_traceback(anytime, arguments):
+    status, out, err = anytime(*arguments)
+    assert status != 0
+    assert err + out
+    assert "Traceback" not in err
+
+
+# --- bad input: one line, status 1 ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--epochs", "-1"], "bad arguments: epochs: expected greater than or equal to 1, found -1"),
+        (["train", "--learning-rate", "nan"], "bad arguments: learning_rate: expected a finite number, found nan"),
+        (["train", "--weighting", "adalos"], "bad arguments: weighting: expected one of const, "),
+        (["train", "--dataset", "mnist3"], "bad arguments: dataset: "),
+        (["train", "--batch-size", "9999"], "bad arguments: together: batch_size: expected at most the 1257 "),
+        (["train", "--weighting", "opt(exit=99)"], "bad arguments: together: opt exit: expected 1 to 9, found 99"),
+        (["study", "nothing.yaml"], "bad study nothing.yaml: No such file or directory"),
+        (["compare", "nowhere", "nowhere-else"], "no records in nowhere and nowhere-else"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_one(anytime, arguments, message):
+    status, out, err = anytime(*arguments)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"anytime: {message}")
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_data_set_is_told_with_those_there_are(anytime):
+    status, _, err = anytime("fetch", "mnist3")
+    assert status == 1
+    assert err.startswith("anytime: ")
+    assert "fashion-mnist" in err
+    assert err.count("\n") == 1
+
+
+# --- train ---------------------------------------------------------------------------------------------------------
+
+
+def test_train_writes_one_record_and_prints_its_place(anytime, tmp_path):
+    status, out, err = anytime("train", *TINY, "--seed", "3", "--no-augment", "--records-dir", tmp_path / "records")
+    assert status == 0, err
+    config = RunConfig(train_size=64, batch_size=16, epochs=1, network="resann(n=1, c=4)", seed=3, augment=False)
+    (path,) = (tmp_path / "records").iterdir()
+    assert out == f"{path}\n"
+    assert path.name == f"{config.name}.json"
+    assert RunRecord.load(path).config == config
+
+
+def test_a_run_that_diverges_writes_nothing(anytime, tmp_path):
+    status, out, err = anytime(
+        "train", *TINY, "--learning-rate", "1e30", "--warmup-epochs", "0", "--records-dir", tmp_path / "records"
+    )
+    assert (status, out) == (1, "")
+    assert "the loss of exit" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "records").exists()
+
+
+# --- study ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_quick_study_is_listed(anytime):
+    _, runs = study.load_study("workflow/studies/quick.yaml")
+    status, out, err = anytime("study", "workflow/studies/quick.yaml")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert [line[7:] for line in lines[:-1]] == [run.name for run in runs]
+    assert f"{len(runs)} runs" in lines[-1]
+
+
+def test_runs_with_a_record_are_marked(anytime, made_up_record, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "RECORDS", tmp_path)
+    record = made_up_record(seed=1)
+    record.save(tmp_path / "laptop")
+    fields = record.config.model_dump(exclude_defaults=True)
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {"title": "Mine", "tier": "laptop", "committed": True, "common": fields, "grids": [{"seed": [0, 1]}]}
+        )
+    )
+    status, out, _ = anytime("study", path)
+    first = RunConfig(**{**fields, "seed": 0}).name
+    assert status == 0
+    assert out.splitlines() == [f"to do  {first}", f"made   {record.name}", "Mine: 2 runs, 1 with a record"]
+
+
+def test_a_bad_run_of_a_study_is_one_line(anytime, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"title": "Mine", "tier": "quick", "committed": False, "grids": [{"epoch": 1}]}))
+    status, out, err = anytime("study", path)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"anytime: bad study {path}, grid 1: epoch: there is no such name (did you mean epochs?)")
+    assert err.count("\n") == 1
+
+
+# --- compare -------------------------------------------------------------------------------------------------------
+
+
+def test_records_that_differ_in_timing_alone_are_the_same(anytime, two_folders):
+    assert anytime("compare", *two_folders) == (0, "2 of 2 records are the same\n", "")
+
+
+def test_a_different_result_is_named(anytime, two_folders):
+    path = min(two_folders[1].iterdir())
+    content = json.loads(path.read_text())
+    content["test"]["error"][0] += 1e-8
+    path.write_text(json.dumps(content))
+    status, out, err = anytime("compare", *two_folders)
+    assert (status, err) == (1, "")
+    assert out == f"different: {path.name}\n1 of 2 records are the same\n"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_record_that_one_folder_lacks_is_named(anytime, two_folders, place):
+    path = max(two_folders[place].iterdir())
+    path.unlink()
+    status, out, _ = anytime("compare", *two_folders)
+    assert status == 1
+    assert out == f"only in one folder: {path.name}\n1 of 2 records are the same\n"
+
+
+def test_a_damaged_record_is_one_line(anytime, two_folders):
+    path = min(two_folders[0].iterdir())
+    path.write_text("{")
+    status, _, err = anytime("compare", *two_folders)
+    assert status == 1
+    assert err.startswith(f"anytime: bad record {path}: ")
+
+
+# --- publish -------------------------------------------------------------------------------------------------------
+
+
+def test_a_page_of_nothing_is_one_line(anytime, tmp_path):
+    status, out, err = anytime("publish", tmp_path / "nothing.ipynb", tmp_path / "page.ipynb")
+    assert (status, out) == (1, "")
+    assert err.startswith("anytime: ")
+    assert "nothing.ipynb" in err
+    assert "Traceback" not in err

@@ -1,0 +1,53 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import anytime_core
+
+
+@pytest.mark.parametrize("name", anytime_core.__all__)
+def test_every_public_name_can_be_got_and_is_documented(name):
+    value = getattr(anytime_core, name)
+    assert name in dir(anytime_core)
+    if callable(value):
+        assert value.__doc__
+        assert value.__name__ == name
+        assert value.__module__.startswith("anytime_core.")
+
+
+def test_all_is_sorted_and_has_each_name_once():
+    names = anytime_core.__all__
+    assert len(set(names)) == len(names)
+    assert sorted(names) == sorted([*anytime_core._HOME, "__version__"])
+
+
+def test_type_checkers_see_the_same_names_from_the_same_places():
+    tree = ast.parse(Path(anytime_core.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.name: statement.module for statement in block.body for alias in statement.names}
+    assert seen == {name: f"anytime_core.{home}" for name, home in anytime_core._HOME.items()}
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'anytime_core' has no attribute 'AdaLos'"):
+        _ = anytime_core.AdaLos
+    assert not hasattr(anytime_core, "nothing")
+
+
+def test_importing_the_package_alone_loads_nothing_heavy():
+    code = (
+        "import sys; import anytime_core; dir(anytime_core); anytime_core.__version__;"
+        "print({'torch', 'numpy', 'pandas', 'pydantic', 'lightning', 'matplotlib'} & set(sys.modules));"
+        "anytime_core.AdaLoss; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["set()", "True"]
+
+
+def test_a_star_import_gives_all():
+    namespace = {}
+    exec("from anytime_core import *", namespace)
+    assert set(anytime_core.__all__) <= namespace.keys()

@@ -1,0 +1,290 @@
+import pytest
+import torch
+from torch import nn
+
+from anytime_core import exit_costs, train
+from anytime_core.config import PROTOCOL
+from anytime_core.cost import ExitCosts
+from anytime_core.training import TrainingDiverged, TrainingRun
+
+ADAPTIVE = "adaloss(refresh_period=1)"
+
+
+def trained(config):
+    run = TrainingRun(config)
+    run.fit(progress=False)
+    return run
+
+
+# --- repeating a run -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_can_be_repeated_to_the_byte(tiny_config, tiny_record):
+    again = train(tiny_config(), progress=False)
+    assert again.results() == tiny_record.results()
+    assert again.results()["epoch_losses"][0] != again.results()["epoch_losses"][1]  # something was trained
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"augment": False}, {"learning_rate": 0.05}, {"schedule": "steps"}, {"weighting": "linear"}],
+    ids=str,
+)
+def test_another_choice_gives_other_results(tiny_config, tiny_record, change):
+    other = train(tiny_config(**change), progress=False)
+    assert other.epoch_losses != tiny_record.epoch_losses
+    assert other.test.loss != tiny_record.test.loss
+    assert other.name != tiny_record.name
+
+
+def test_what_happened_before_does_not_matter(tiny_config, tiny_record):
+    torch.manual_seed(123)
+    torch.randn(7)
+    state = torch.get_rng_state()
+    assert train(tiny_config(), progress=False).results() == tiny_record.results()
+    assert torch.equal(state, torch.get_rng_state())  # and nothing is drawn from the caller's stream
+
+
+def test_runs_with_one_seed_are_paired_whatever_the_weighting(tiny_config):
+    runs = [TrainingRun(tiny_config(weighting=weighting)) for weighting in ("const", "opt(exit=1)", ADAPTIVE)]
+    states = [run.net.state_dict() for run in runs]
+    assert all(torch.equal(state[key], states[0][key]) for state in states for key in states[0])
+    for batches in zip(*(run._batches() for run in runs), strict=True):  # the first epoch
+        for images, labels in batches:
+            assert torch.equal(images, batches[0][0])
+            assert torch.equal(labels, batches[0][1])
+
+
+def test_the_first_losses_are_paired_and_the_later_ones_are_not(tiny_config):
+    one_step = {"train_size": 32, "batch_size": 32}
+    const = train(tiny_config(weighting="const", **one_step), progress=False)
+    opt = train(tiny_config(weighting="opt", **one_step), progress=False)
+    assert const.epoch_losses[0] == opt.epoch_losses[0]
+    assert const.epoch_losses[1] != opt.epoch_losses[1]
+
+
+def test_seeds_change_initialisation_order_and_augmentation(tiny_config):
+    first, second = (TrainingRun(tiny_config(seed=seed)) for seed in (0, 1))
+    key = "segments.0.0.weight"
+    assert not torch.equal(first.net.state_dict()[key], second.net.state_dict()[key])
+    plain = [TrainingRun(tiny_config(seed=seed, augment=False)) for seed in (0, 1)]
+    (images, labels), (other_images, other_labels) = (next(run._batches()) for run in plain)
+    assert not torch.equal(labels, other_labels)
+    assert not torch.equal(images, other_images)
+
+
+# --- batches -------------------------------------------------------------------------------------------------------
+
+
+def test_an_epoch_passes_over_every_image_once_in_a_new_order(tiny_config):
+    run = TrainingRun(tiny_config(augment=False))
+    images = run.data.normalise(run.data.train_images)
+    place = {image.numpy().tobytes(): number for number, image in enumerate(images)}
+    assert len(place) == 128
+    epochs = []
+    for _ in range(2):
+        seen = []
+        for batch, labels in run._batches():
+            assert batch.shape == (32, 1, 8, 8)
+            numbers = [place[image.numpy().tobytes()] for image in batch]
+            assert torch.equal(labels, run.data.train_labels[numbers])
+            seen += numbers
+        assert sorted(seen) == list(range(128))
+        epochs.append(seen)
+    assert epochs[0] != epochs[1]
+
+
+def test_the_last_incomplete_batch_is_left_out(tiny_config):
+    run = TrainingRun(tiny_config(batch_size=50))
+    assert [len(labels) for _, labels in run._batches()] == [50, 50]
+
+
+def test_augmentation_is_drawn_afresh_in_every_epoch(tiny_config):
+    def pictures(run):
+        return {image.numpy().tobytes() for images, _ in run._batches() for image in images}
+
+    plain, augmented = (TrainingRun(tiny_config(augment=augment)) for augment in (False, True))
+    assert pictures(plain) == pictures(plain)
+    assert pictures(augmented) != pictures(augmented)
+
+
+# --- what is trained -----------------------------------------------------------------------------------------------
+
+
+def test_weight_decay_reaches_convolutions_and_linear_layers_and_not_batch_norm(tiny_config):
+    # behind exit 1 nothing but weight decay moves the weights of an opt(exit=1) run
+    run = TrainingRun(tiny_config(weighting="opt(exit=1)", weight_decay=0.1))
+    before = {key: value.clone() for key, value in run.net.state_dict().items()}
+    run.fit(progress=False)
+    behind = [*run.net.segments[1:], *run.net.heads[1:]]
+    kinds = {nn.Conv2d: 0, nn.Linear: 0, nn.BatchNorm2d: 0}
+    names = {id(module): name for name, module in run.net.named_modules()}
+    for module in (module for part in behind for module in part.modules() if type(module) in kinds):
+        kinds[type(module)] += 1
+        old = before[f"{names[id(module)].removeprefix('_forward_module.')}.weight"]
+        if isinstance(module, nn.BatchNorm2d):
+            assert torch.equal(module.weight, torch.ones_like(module.weight))
+            assert module.bias.count_nonzero() == 0
+        else:
+            shrunk = (module.weight / old)[old.abs() > 1e-3]
+            assert shrunk.max() < 0.999
+            torch.testing.assert_close(shrunk, shrunk.mean().expand_as(shrunk))
+    assert kinds == {nn.Conv2d: 4, nn.Linear: 2, nn.BatchNorm2d: 6}
+
+
+def test_one_step_by_hand(tiny_config):
+    """One full batch, no warm-up, momentum or decay: w - learning rate · gradient of the plain sum."""
+    plain = {"warmup_epochs": 0.0, "momentum": 0.0, "weight_decay": 0.0, "augment": False}
+    config = tiny_config(train_size=32, epochs=1, weighting="const", learning_rate=0.05, **plain)
+    run, twin = TrainingRun(config), TrainingRun(config)
+    ((images, labels),) = twin._batches()
+    net = config.build_network()
+    net.load_state_dict(twin.net.state_dict())
+    losses = [nn.functional.cross_entropy(logits, labels) for logits in net(images)]
+    torch.autograd.backward(sum(losses))
+    run.fit(progress=False)
+    after = run.net.state_dict()
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(after[name], parameter.detach() - 0.05 * parameter.grad, rtol=1e-4, atol=1e-6)
+    assert run.record().epoch_losses == [pytest.approx([loss.item() for loss in losses], rel=1e-5)]
+
+
+def test_the_learning_rate_follows_the_schedule(tiny_config):
+    run = TrainingRun(tiny_config(learning_rate=0.2, schedule="steps"))  # 8 steps, of which 4 warm up
+    rates = [run.optimiser.param_groups[0]["lr"]]
+    step = run._rate.step
+
+    def noted():
+        step()
+        rates.append(run.optimiser.param_groups[1]["lr"])
+
+    run._rate.step = noted
+    run.fit(progress=False)
+    assert rates[:8] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.02, 0.02, 0.002, 0.002])
+
+
+def test_losses_fall_and_digits_are_learnt(tiny_config):
+    record = train(tiny_config(train_size=512, epochs=8, weighting="const"), progress=False)
+    assert all(last < 0.8 * first for first, last in zip(record.epoch_losses[0], record.epoch_losses[-1], strict=True))
+    assert record.test.error[-1] < 0.4  # chance is 0.9
+    assert record.test.error[-1] < record.test.error[0]  # and depth helps
+
+
+def test_a_run_that_diverges_stops_with_its_name_and_epoch(tiny_config):
+    config = tiny_config(learning_rate=1e30, warmup_epochs=0.0)
+    with pytest.raises(
+        TrainingDiverged, match=rf"^{config.name}: the loss of exit \d is (nan|inf) in epoch 1; .* 1e\+30$"
+    ):
+        train(config, progress=False)
+
+
+def test_bfloat16_trains_too(tiny_config):
+    plain, halved = (train(tiny_config(precision=precision), progress=False) for precision in ("fp32", "bf16"))
+    assert halved.epoch_losses != plain.epoch_losses
+    assert halved.epoch_losses[0] == pytest.approx(plain.epoch_losses[0], rel=0.05)
+
+
+# --- the record ----------------------------------------------------------------------------------------------------
+
+
+def test_the_record_is_consistent(tiny_config, tiny_record):
+    config, record = tiny_config(), tiny_record
+    assert (record.config, record.name, record.protocol) == (config, config.name, PROTOCOL)
+    assert not record.stale
+    exits = config.build_network().num_exits
+    assert record.num_exits == exits == 3
+    for table in (record.epoch_losses, record.epoch_weights):
+        assert [len(row) for row in table] == [exits] * config.epochs
+    for scores, images in [(record.train, 128), (record.validation, 180), (record.test, 360)]:
+        assert len(scores.loss) == len(scores.error) == exits
+        assert all(error * images == pytest.approx(round(error * images)) for error in scores.error)
+    assert ExitCosts(**{key: tuple(value) for key, value in record.costs}) == exit_costs(
+        config.build_network(), (1, 8, 8)
+    )
+    assert record.timing.seconds > 0
+    assert record.timing.images_per_second * record.timing.seconds == pytest.approx(2 * 128)
+    assert record.provenance.threads == 1
+
+
+def test_scores_are_those_of_the_trained_network_in_evaluation_mode(tiny_config):
+    run = trained(tiny_config())
+    record = run.record()
+    run.net.eval()
+    with torch.no_grad():
+        logits = run.net(run.data.normalise(run.data.validation_images))
+    wrong = (logits.argmax(-1) != run.data.validation_labels).double().mean(1)
+    assert record.validation.error == pytest.approx(wrong.tolist())
+    assert record.epoch_losses[-1] != pytest.approx(record.train.loss, rel=1e-3)  # training mode, augmented
+
+
+@pytest.mark.parametrize(
+    ("weighting", "last"),
+    [("const", [1, 1, 1]), ("linear", [0.25, 0.625, 1]), ("opt(exit=2)", [0, 1, 0]), ("adaloss", [1, 1, 1])],
+)
+def test_weights_that_do_not_move_in_eight_steps(tiny_config, weighting, last):
+    assert train(tiny_config(weighting=weighting), progress=False).epoch_weights == [last] * 2
+
+
+def test_adaptive_weights_over_time(tiny_config):
+    weights = torch.tensor(train(tiny_config(weighting=ADAPTIVE), progress=False).epoch_weights)
+    assert weights.shape == (2, 3)
+    assert weights.amax(1).tolist() == [1, 1]
+    assert weights.min() >= 0.07
+    assert not torch.equal(weights[0], weights[1])
+
+
+# --- the caller's settings -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings():
+    """Whatever a test sets is undone after it."""
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    yield
+    torch.set_num_threads(before[0])
+    torch.use_deterministic_algorithms(before[1], warn_only=before[2])
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_settings_of_pytorch_come_back(tiny_config, settings, deterministic):
+    torch.set_num_threads(2)
+    torch.use_deterministic_algorithms(deterministic)
+    record = train(tiny_config(epochs=1), progress=False)
+    assert record.provenance.threads == 1  # its own while it ran
+    assert torch.get_num_threads() == 2
+    assert torch.are_deterministic_algorithms_enabled() is deterministic
+
+
+def test_the_setting_to_warn_only_comes_back(tiny_config, settings):
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    train(tiny_config(epochs=1), progress=False)
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def test_settings_come_back_after_a_failure(tiny_config, settings, monkeypatch):
+    torch.set_num_threads(2)
+    run = TrainingRun(tiny_config())
+
+    def fail(losses):
+        assert torch.are_deterministic_algorithms_enabled()
+        raise RuntimeError("stop here")
+
+    monkeypatch.setattr(run.weighting, "update", fail)
+    with pytest.raises(RuntimeError, match="stop here"):
+        run.fit(progress=False)
+    assert torch.get_num_threads() == 2
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_progress_is_shown_on_standard_error_or_not_at_all(tiny_config, capsys):
+    config = tiny_config(epochs=1)
+    train(config, progress=False)
+    assert capsys.readouterr() == ("", "")
+    train(config)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert config.name in err
