@@ -61,7 +61,10 @@ def _fetch(dataset: tyro.conf.Positional[str]) -> None:
     Args:
         dataset: Name of the data set.
     """
-    print(fetch(dataset))
+    try:
+        print(fetch(dataset))
+    except ValueError as error:  # no such data set
+        _stop(error)
 
 
 @app.command(name="compare")
@@ -109,6 +112,8 @@ def main() -> None:
         _stop(explain(error, RunConfig, where="arguments"))
     except (InputError, DatasetError, PublishError) as error:
         _stop(error)
+    except OSError as error:
+        _stop(f"{error.filename}: {error.strerror}")
 
 
 def _stop(reason: object) -> NoReturn:

@@ -21,7 +21,7 @@ _PALETTE = sns.color_palette("colorblind")
 _LOOKS = {
     "const": ("CONST", _PALETTE[0], "o", ""),
     "adaloss": ("AdaLoss", _PALETTE[3], "s", (4, 1.5)),
-    "opt": ("OPT, last exit", _PALETTE[2], "D", (1, 1)),
+    "opt": ("OPT", _PALETTE[2], "D", (1, 1)),
     "linear": ("LINEAR", _PALETTE[1], "^", (3, 1, 1, 1)),
     "adaloss_released": ("AdaLoss, released", _PALETTE[5], "v", (5, 1, 1, 1)),
     "adaloss_formula": ("AdaLoss, formula", _PALETTE[4], "P", (2, 1)),
@@ -44,10 +44,11 @@ def use_book_style() -> None:
 
 def label(weighting: str) -> str:
     """How the book writes a weighting: ``const`` -> CONST, ``opt(exit=2)`` -> OPT, exit 2."""
-    if weighting in _LOOKS:
-        return _LOOKS[weighting][0]
     name, _, options = weighting.partition("(")
-    return f"{_LOOKS[name][0] if name in _LOOKS else name}, {options.rstrip(')')}" if options else name
+    name, options = _LOOKS.get(name, (name,))[0], options.rstrip(")").replace("exit=", "exit ")
+    if name == "OPT" and not options:
+        options = "last exit"
+    return f"{name}, {options}" if options else name
 
 
 def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> Figure:
@@ -148,5 +149,5 @@ def _exit_curves(axes: Axes, rows: pd.DataFrame, measure: str, last: int) -> Non
 
 def _look(weighting: str) -> tuple[str, tuple[float, float, float], str, tuple[float, ...] | str]:
     """Name, colour, marker and dashes of a weighting; variants share those of their kind."""
-    _, colour, marker, dashes = _LOOKS[weighting.partition("(")[0]]
+    _, colour, marker, dashes = _LOOKS.get(weighting.partition("(")[0], ("", _PALETTE[7], "x", ""))
     return label(weighting), colour, marker, dashes

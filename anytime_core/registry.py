@@ -56,13 +56,15 @@ class Registry:
         hints = typing.get_type_hints(_annotated(self.constructor(name)))
         kept = []
         for key, parameter in options.items():
-            if key not in given or given[key] == parameter.default:
+            if key not in given:
                 continue
             try:
-                TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(given[key])
+                value = TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(given[key])
             except ValidationError as error:
-                raise ValueError(f"option {key} of {name}: {error.errors()[0]['msg']}, found {given[key]!r}") from None
-            kept.append(f"{key}={given[key]!r}")
+                expected = error.errors()[0]["msg"].replace("Input should be", "expected")
+                raise ValueError(f"option {key} of {name}: {expected}, found {given[key]!r}") from None
+            if value != parameter.default:
+                kept.append(f"{key}={value!r}")
         return f"{name}({', '.join(kept)})" if kept else name
 
     def build(self, text: str, **supplied: Any) -> Any:
@@ -80,7 +82,7 @@ class Registry:
                 raise ValueError(shape)
             positional = [ast.literal_eval(argument) for argument in call.args]
             keywords = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
             raise ValueError(shape) from None
         options = self.options(call.func.id)
         names = [key for key, parameter in options.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]

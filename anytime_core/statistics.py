@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -33,8 +34,10 @@ def mean_interval(values: Sequence[float] | pd.Series, *, confidence: float = 0.
     """
     if len(values) < 2:
         raise ValueError(f"values: expected at least 2, found {len(values)}")
-    low, high = stats.ttest_1samp(list(values), 0).confidence_interval(confidence)
-    return Interval(mean=float(pd.Series(values).mean()), low=float(low), high=float(high), n=len(values))
+    numbers = np.asarray(values, dtype=float)
+    mean = float(numbers.mean())
+    half_width = float(stats.t.ppf((1 + confidence) / 2, len(numbers) - 1) * stats.sem(numbers))
+    return Interval(mean=mean, low=mean - half_width, high=mean + half_width, n=len(numbers))
 
 
 def paired_difference(

@@ -68,14 +68,18 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     study = validated(Study, content, where=f"study {path}")
     runs: dict[str, RunConfig] = {}
     for number, grid in enumerate(study.grids, start=1):
-        for fields in _product({**study.common, **grid}):
-            config = validated(RunConfig, fields, where=f"study {path}, grid {number}")
+        where = f"study {path}, grid {number}"
+        for fields in _product({**study.common, **grid}, where=where):
+            config = validated(RunConfig, fields, where=where)
             runs.setdefault(config.name, config)
     return study, list(runs.values())
 
 
-def _product(fields: dict[str, Any]) -> list[dict[str, Any]]:
+def _product(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
     """All combinations of the values of those fields that have lists."""
+    for name, value in fields.items():
+        if value == []:
+            raise InputError(f"bad {where}: {name}: expected at least one value, found an empty list")
     choices = [value if isinstance(value, list) else [value] for value in fields.values()]
     return [dict(zip(fields, values, strict=True)) for values in itertools.product(*choices)]
 
@@ -84,10 +88,14 @@ def load_records(runs: Sequence[RunConfig], folder: Path) -> list[RunRecord]:
     """The records of these runs, in their order.
 
     Raises:
-        InputError: some are missing, or one cannot be read; names the files.
+        InputError: some are missing, or one cannot be read or is not the record of its run; names the files.
     """
     paths = [folder / f"{config.name}.json" for config in runs]
     missing = [path.name for path in paths if not path.exists()]
     if missing:
         raise InputError(f"bad records in {folder}: {len(missing)} of {len(paths)} missing, such as {missing[0]}")
-    return [RunRecord.load(path) for path in paths]
+    records = [RunRecord.load(path) for path in paths]
+    for config, record, path in zip(runs, records, paths, strict=True):
+        if record.stale or record.name != config.name:
+            raise InputError(f"bad record {path}: expected the run {config.name}, found {record.config.name}")
+    return records

@@ -183,11 +183,13 @@ def _decay_groups(net: nn.Module, weight_decay: float) -> list[dict]:
 @contextmanager
 def _settings(threads: int, *, deterministic: bool) -> Generator[None]:
     """PyTorch's process-wide settings for the time of a run; what was set before comes back."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads_before = torch.get_num_threads()
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_num_threads(threads_before)
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)

@@ -122,7 +122,8 @@ class AdaLoss(LossWeighting):
         losses = losses.to(self.average.dtype)
         if self.bias_correction:
             self.average.lerp_(losses, 1 - self.momentum)
-            average = self.average / (1 - self.momentum**self.step)
+            # in double precision: with a long memory 1 - β^t would round to 0
+            average = self.average / (1 - self.momentum ** self.step.double()).to(self.average.dtype)
         else:
             self.average.copy_(torch.where(self.step == 1, losses, self.average.lerp(losses, 1 - self.momentum)))
             average = self.average
@@ -131,16 +132,17 @@ class AdaLoss(LossWeighting):
         self.weights.copy_(torch.where(due, self._weights_for(average), self.weights))
 
     def _weights_for(self, average: Tensor) -> Tensor:
-        weights = self._normalised(1 / average.clamp(min=self.epsilon))
+        # below the smallest normal number of the type, the reciprocal could be infinite
+        smallest = max(self.epsilon, torch.finfo(average.dtype).tiny)
+        weights = self._normalised(1 / average.clamp(min=smallest))
         if self.final_extra:
             weights[-1] += self.final_extra
             weights = self._normalised(weights)
         return (1 - self.floor) * weights + self.floor
 
     def _normalised(self, weights: Tensor) -> Tensor:
-        if self.normalisation == "max":
-            return weights / weights.max()
-        return weights * (self.num_exits / weights.sum())
+        weights = weights / weights.max()  # first of all, so that no sum overflows
+        return weights if self.normalisation == "max" else weights * (self.num_exits / weights.sum())
 
     def extra_repr(self) -> str:
         """Knobs, shown by ``repr``."""
