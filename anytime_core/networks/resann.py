@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.base import AnytimeNetwork, exit_units
 
 # A normal distribution cut at two standard deviations keeps this share of its standard deviation.
 _TRUNCATED_STD = 0.8796256610342398
@@ -45,10 +45,10 @@ class ResANN(AnytimeNetwork):
 
         widths = [c * 2**stage for stage in range(3) for _ in range(n)]  # channels after each unit
         units = [BasicUnit(before, after) for before, after in pairwise([c, *widths])]
-        exits = [unit for unit in range(3 * n) if unit % s == (3 * n - 1) % s]  # counted back from the last unit
-        segments = [nn.Sequential(*units[start:stop]) for start, stop in pairwise([0, *(unit + 1 for unit in exits)])]
+        exits = exit_units(3 * n, s)
+        segments = [nn.Sequential(*units[start:stop]) for start, stop in pairwise([0, *exits])]
         segments[0].insert(0, nn.Conv2d(in_channels, c, 3, padding=1, bias=False))
-        super().__init__(segments, [LinearHead(widths[unit], num_classes) for unit in exits])
+        super().__init__(segments, [LinearHead(widths[unit - 1], num_classes) for unit in exits])
 
         self.n, self.c, self.s = n, c, s
         self.apply(_he_initialise)
