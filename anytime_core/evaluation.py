@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from anytime_core.datasets import ImageData
+from anytime_core.batches import Batch
 from anytime_core.losses import cross_entropy_per_exit
 
 
@@ -24,25 +25,30 @@ class ExitScores:
     error: list[float]
 
 
-def evaluate(net: nn.Module, data: ImageData, images: Tensor, labels: Tensor, *, batch_size: int = 1000) -> ExitScores:
+def evaluate(net: nn.Module, batches: Iterable[Batch]) -> ExitScores:
     """Score every exit of ``net``, in evaluation mode and without augmentation.
 
     Args:
         net: images -> logits [K, N, num_classes]. Its training mode is restored afterwards.
-        data: The data set that knows how to normalise the images.
-        images: uint8 [N, C, H, W]. N may be of any size from 1 up.
-        labels: int64 [N].
-        batch_size: Images at once; changes memory and speed, not the scores beyond rounding.
+        batches: Normalised images float32 [N, C, H, W] with labels int64 [N]; how they are cut into batches does not
+            change the scores beyond rounding.
+
+    Raises:
+        ValueError: there is no batch.
     """
     was_training = net.training
     net.eval()
-    totals = []
-    with torch.inference_mode():
-        for start in range(0, len(images), batch_size):
-            target = labels[start : start + batch_size]
-            logits = net(data.normalise(images[start : start + batch_size]))  # [K, N, num_classes]
-            wrong = (logits.argmax(-1) != target).sum(1)
-            totals.append(torch.stack([cross_entropy_per_exit(logits, target) * len(target), wrong]))
-        loss, error = (torch.stack(totals).double().sum(0) / len(images)).tolist()  # the one wait for the device
-    net.train(was_training)
+    totals, count = [], 0
+    try:
+        with torch.inference_mode():
+            for images, labels in batches:
+                logits = net(images)  # [K, N, num_classes]
+                wrong = (logits.argmax(-1) != labels).sum(1)
+                totals.append(torch.stack([cross_entropy_per_exit(logits, labels) * len(labels), wrong]))
+                count += len(labels)
+            if not totals:
+                raise ValueError("batches: expected at least one, found none")
+            loss, error = (torch.stack(totals).double().sum(0) / count).tolist()  # the one wait for the device
+    finally:
+        net.train(was_training)
     return ExitScores(loss=loss, error=error)

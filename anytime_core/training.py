@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import torch
 from lightning.fabric import Fabric
 from numpy.random import SeedSequence
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from anytime_core.augment import random_crop_flip
+from anytime_core.batches import Batch, evaluation_batches, train_batches
 from anytime_core.config import PROTOCOL, RunConfig
 from anytime_core.cost import exit_costs
 from anytime_core.datasets import load_dataset
@@ -71,9 +71,9 @@ class TrainingRun:
 
         # Three streams from one seed. They do not depend on the weighting: runs that differ only in their weighting
         # start from the same weights and see the same batches, so their differences are paired.
-        init_seed, order_seed, augment_seed = (int(seed) for seed in SeedSequence(config.seed).generate_state(3))
+        init_seed, order_seed, crops_seed = (int(seed) for seed in SeedSequence(config.seed).generate_state(3))
         self._order = torch.Generator().manual_seed(order_seed)
-        self._augment = torch.Generator(device).manual_seed(augment_seed)
+        self._crops = torch.Generator(device).manual_seed(crops_seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(init_seed)
             network = config.build_network()  # on the CPU, so that every device starts from the same weights
@@ -113,7 +113,7 @@ class TrainingRun:
     def _train_epoch(self) -> None:
         start = time.perf_counter()
         losses = torch.zeros_like(self.weighting.weights)
-        for images, labels in self._batches():
+        for images, labels in self.epoch_batches():
             batch_losses = cross_entropy_per_exit(self.net(images), labels)  # [K]
             objective = self.weighting(batch_losses)
             self.optimiser.zero_grad(set_to_none=True)
@@ -132,28 +132,18 @@ class TrainingRun:
                     f"try a learning rate below {self.config.learning_rate:g}"
                 )
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """One pass over the training images in a new order: augmented, normalised images and their labels."""
-        data, size = self.data, self.config.batch_size
-        order = torch.randperm(len(data.train_labels), generator=self._order).to(self.fabric.device)
-        for step in range(self.config.steps_per_epoch):
-            chosen = order[step * size : (step + 1) * size]
-            images = data.train_images[chosen]
-            if self.config.augment:
-                images = random_crop_flip(images, pad=data.card.pad, flip=data.card.flip, generator=self._augment)
-            yield data.normalise(images), data.train_labels[chosen]
+    def epoch_batches(self) -> Iterator[Batch]:
+        """The batches of the next epoch; each call draws a new order and new crops."""
+        config = self.config
+        return train_batches(self.data, config.batch_size, order=self._order, crops=self._crops, augment=config.augment)
 
     def record(self) -> RunRecord:
         """Score every exit on all splits and write down the run."""
-        data, config = self.data, self.config
+        config = self.config
         with _settings(config.threads, deterministic=self.fabric.device.type == "cpu"):
             scores = {
-                split: Scores(**vars(evaluate(self.net, data, images, labels)))
-                for split, images, labels in [
-                    ("train", data.train_images, data.train_labels),
-                    ("validation", data.validation_images, data.validation_labels),
-                    ("test", data.test_images, data.test_labels),
-                ]
+                split: Scores(**vars(evaluate(self.net, evaluation_batches(self.data, split))))
+                for split in ("train", "validation", "test")
             }
             made = provenance(self.fabric.device)
         images_seen = config.epochs * config.steps_per_epoch * config.batch_size

@@ -1,14 +1,12 @@
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from anytime_core import ResANN, load_dataset
+from anytime_core.batches import evaluation_batches
 from anytime_core.evaluation import evaluate
-
-PLAIN = SimpleNamespace(normalise=lambda images: images.float())
 
 
 class Table(nn.Module):
@@ -25,13 +23,13 @@ class Table(nn.Module):
 
 
 def numbered(count):
-    return torch.arange(count, dtype=torch.uint8).view(count, 1, 1, 1)
+    return torch.arange(count, dtype=torch.float32).view(count, 1, 1, 1)
 
 
 def test_by_hand():
     ln3 = math.log(3)
     net = Table([[[0, 0], [0, 0], [0, 0], [0, 0]], [[ln3, 0], [ln3, 0], [0, ln3], [ln3, 0]]])
-    scores = evaluate(net, PLAIN, numbered(4), torch.tensor([0, 1, 1, 0]))
+    scores = evaluate(net, [(numbered(4), torch.tensor([0, 1, 1, 0]))])
     # exit 1: every loss is ln 2, and a tie goes to the first class; exit 2: right on images 1, 3 and 4
     assert scores.loss == pytest.approx([math.log(2), (3 * math.log(4 / 3) + math.log(4)) / 4])
     assert scores.error == [0.5, 0.25]
@@ -42,14 +40,14 @@ def test_the_last_batch_counts_by_its_size(batch_size):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 7, 5, generator=generator)
     labels = torch.randint(5, (7,), generator=generator)
-    scores = evaluate(Table(logits), PLAIN, numbered(7), labels, batch_size=batch_size)
+    scores = evaluate(Table(logits), zip(numbered(7).split(batch_size), labels.split(batch_size), strict=True))
     expected = [nn.functional.cross_entropy(exit_logits, labels).item() for exit_logits in logits]
     assert scores.loss == pytest.approx(expected, rel=1e-6)
     assert scores.error == [(exit_logits.argmax(1) != labels).double().mean().item() for exit_logits in logits]
 
 
 def test_a_single_image():
-    scores = evaluate(Table([[[0.0, 9.0]]]), PLAIN, numbered(1), torch.tensor([0]))
+    scores = evaluate(Table([[[0.0, 9.0]]]), [(numbered(1), torch.tensor([0]))])
     assert scores.error == [1.0]
     assert len(scores.loss) == 1
 
@@ -60,17 +58,15 @@ def test_the_network_is_left_as_it_was(training):
     net = ResANN(n=1, c=2, in_channels=1).train(training)
     before = {key: value.clone() for key, value in net.state_dict().items()}
     data = load_dataset("digits", train_size=50)
-    first = evaluate(net, data, data.test_images[:50], data.test_labels[:50])
+    first = evaluate(net, evaluation_batches(data, "test", batch_size=100))
     assert net.training is training
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())  # batch norm above all
-    assert evaluate(net, data, data.test_images[:50], data.test_labels[:50]) == first
+    assert evaluate(net, evaluation_batches(data, "test", batch_size=100)) == first
     assert all(0 <= error <= 1 for error in first.error)
 
 
-def test_images_are_normalised_as_the_data_set_says():
-    seen = []
-    data = load_dataset("digits", train_size=20)
-    net = nn.Module()
-    net.forward = lambda images: seen.append(images) or torch.zeros(2, len(images), 10)
-    evaluate(net, data, data.test_images[:3], data.test_labels[:3])
-    assert torch.equal(seen[0], data.normalise(data.test_images[:3]))
+def test_no_batch_is_an_error_and_the_network_is_left_as_it_was():
+    net = ResANN(n=1, c=2, in_channels=1)
+    with pytest.raises(ValueError, match="at least one"):
+        evaluate(net, [])
+    assert net.training

@@ -49,7 +49,7 @@ def test_runs_with_one_seed_are_paired_whatever_the_weighting(tiny_config):
     runs = [TrainingRun(tiny_config(weighting=weighting)) for weighting in ("const", "opt(exit=1)", ADAPTIVE)]
     states = [run.net.state_dict() for run in runs]
     assert all(torch.equal(state[key], states[0][key]) for state in states for key in states[0])
-    for batches in zip(*(run._batches() for run in runs), strict=True):  # the first epoch
+    for batches in zip(*(run.epoch_batches() for run in runs), strict=True):  # the first epoch
         for images, labels in batches:
             assert torch.equal(images, batches[0][0])
             assert torch.equal(labels, batches[0][1])
@@ -68,7 +68,7 @@ def test_seeds_change_initialisation_order_and_augmentation(tiny_config):
     key = "segments.0.0.weight"
     assert not torch.equal(first.net.state_dict()[key], second.net.state_dict()[key])
     plain = [TrainingRun(tiny_config(seed=seed, augment=False)) for seed in (0, 1)]
-    (images, labels), (other_images, other_labels) = (next(run._batches()) for run in plain)
+    (images, labels), (other_images, other_labels) = (next(run.epoch_batches()) for run in plain)
     assert not torch.equal(labels, other_labels)
     assert not torch.equal(images, other_images)
 
@@ -84,7 +84,7 @@ def test_an_epoch_passes_over_every_image_once_in_a_new_order(tiny_config):
     epochs = []
     for _ in range(2):
         seen = []
-        for batch, labels in run._batches():
+        for batch, labels in run.epoch_batches():
             assert batch.shape == (32, 1, 8, 8)
             numbers = [place[image.numpy().tobytes()] for image in batch]
             assert torch.equal(labels, run.data.train_labels[numbers])
@@ -96,12 +96,12 @@ def test_an_epoch_passes_over_every_image_once_in_a_new_order(tiny_config):
 
 def test_the_last_incomplete_batch_is_left_out(tiny_config):
     run = TrainingRun(tiny_config(batch_size=50))
-    assert [len(labels) for _, labels in run._batches()] == [50, 50]
+    assert [len(labels) for _, labels in run.epoch_batches()] == [50, 50]
 
 
 def test_augmentation_is_drawn_afresh_in_every_epoch(tiny_config):
     def pictures(run):
-        return {image.numpy().tobytes() for images, _ in run._batches() for image in images}
+        return {image.numpy().tobytes() for images, _ in run.epoch_batches() for image in images}
 
     plain, augmented = (TrainingRun(tiny_config(augment=augment)) for augment in (False, True))
     assert pictures(plain) == pictures(plain)
@@ -137,7 +137,7 @@ def test_one_step_by_hand(tiny_config):
     plain = {"warmup_epochs": 0.0, "momentum": 0.0, "weight_decay": 0.0, "augment": False}
     config = tiny_config(train_size=32, epochs=1, weighting="const", learning_rate=0.05, **plain)
     run, twin = TrainingRun(config), TrainingRun(config)
-    ((images, labels),) = twin._batches()
+    ((images, labels),) = twin.epoch_batches()
     net = config.build_network()
     net.load_state_dict(twin.net.state_dict())
     losses = [nn.functional.cross_entropy(logits, labels) for logits in net(images)]
