@@ -1,4 +1,4 @@
-"""Batches of normalised images, in the same way for data that lies on the device and for data that is streamed to it."""
+"""Batches of normalised images, alike for data that lies on the device and for data that is streamed to it."""
 
 from __future__ import annotations
 
