@@ -56,7 +56,7 @@ def test_it_shows_another_study(study):
 
 
 def test_a_missing_record_is_named(study):
-    path = sorted((study / "records").iterdir())[0]
+    path = min((study / "records").iterdir())
     kept = path.read_text()
     path.unlink()
     done, _ = papermill(study)
