@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from anytime_core.augment import random_crop_flip
     from anytime_core.config import RunConfig
     from anytime_core.cost import ExitCosts, exit_costs
-    from anytime_core.datasets import DATASETS, DatasetError, ImageData, fetch, load_dataset
+    from anytime_core.datasets import DATASETS, DatasetError, ImageData, ImageStream, fetch, load_dataset, load_folder
     from anytime_core.losses import cross_entropy_per_exit
+    from anytime_core.networks.backbone import with_exits
     from anytime_core.networks.base import AnytimeNetwork
+    from anytime_core.networks.denseann import DenseANN
+    from anytime_core.networks.ensemble import EANN
+    from anytime_core.networks.msdnet import MSDNet
     from anytime_core.networks.resann import ResANN
     from anytime_core.records import RunRecord
     from anytime_core.training import train
@@ -32,13 +36,17 @@ if TYPE_CHECKING:
     from anytime_core.weighting.base import LossWeighting
 
 _HOME = {  # public name -> module that defines it
-    "DATASETS": "datasets",
     "AdaLoss": "weighting.adaptive",
     "AnytimeNetwork": "networks.base",
+    "DATASETS": "datasets",
     "DatasetError": "datasets",
+    "DenseANN": "networks.denseann",
+    "EANN": "networks.ensemble",
     "ExitCosts": "cost",
     "ImageData": "datasets",
+    "ImageStream": "datasets",
     "LossWeighting": "weighting.base",
+    "MSDNet": "networks.msdnet",
     "ResANN": "networks.resann",
     "RunConfig": "config",
     "RunRecord": "records",
@@ -46,18 +54,24 @@ _HOME = {  # public name -> module that defines it
     "exit_costs": "cost",
     "fetch": "datasets",
     "load_dataset": "datasets",
+    "load_folder": "datasets",
     "random_crop_flip": "augment",
     "train": "training",
+    "with_exits": "networks.backbone",
 }
 
 __all__ = [
     "DATASETS",
+    "EANN",
     "AdaLoss",
     "AnytimeNetwork",
     "DatasetError",
+    "DenseANN",
     "ExitCosts",
     "ImageData",
+    "ImageStream",
     "LossWeighting",
+    "MSDNet",
     "ResANN",
     "RunConfig",
     "RunRecord",
@@ -66,8 +80,10 @@ __all__ = [
     "exit_costs",
     "fetch",
     "load_dataset",
+    "load_folder",
     "random_crop_flip",
     "train",
+    "with_exits",
 ]
 
 

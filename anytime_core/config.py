@@ -20,7 +20,7 @@ from anytime_core.weighting.base import LossWeighting
 PROTOCOL = 1
 
 # Where a run happens is provenance: it may not change what the run is, so it is no part of its name.
-WHERE_FIELDS = frozenset({"device"})
+WHERE_FIELDS = frozenset({"device", "workers"})
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -39,8 +39,11 @@ class RunConfig(BaseModel):
         None, description="number of training images, the same ones for every seed; all of them if left out"
     )
     augment: bool = Field(True, description="crop, and flip where the data set allows it, afresh in every epoch")
-    network: str = Field("resann", description="network, such as resann(n=3, c=16)")
-    weighting: str = Field("adaloss", description="weighting of the exits' losses, such as const or opt(exit=2)")
+    network: str = Field("resann", description="such as resann(n=3, c=16); one of " + ", ".join(NETWORKS.entries))
+    weighting: str = Field(
+        "adaloss",
+        description="of the exits' losses, such as const or opt(exit=2); one of " + ", ".join(WEIGHTINGS.entries),
+    )
     seed: int = Field(0, ge=0, description="seed of initialisation, data order and augmentation")
     epochs: int = Field(15, ge=1, description="passes over the training images")
     batch_size: int = Field(128, ge=1, description="images per step; the last incomplete batch is left out")
@@ -56,6 +59,8 @@ class RunConfig(BaseModel):
     )
     threads: int = Field(1, ge=1, le=1024, description="CPU threads; same seed and threads, same bytes")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device if there is one")
+
+    workers: int = Field(0, ge=0, le=256, description="processes that decode images which are streamed from files")
 
     @field_validator("dataset")
     @classmethod
@@ -88,7 +93,7 @@ class RunConfig(BaseModel):
                 f"warmup_epochs: expected at most the {self.epochs} epochs of the run, found {self.warmup_epochs}"
             )
         with torch.device("meta"):  # shapes without data: options that do not fit show now, at no cost
-            self.build_weighting(self.build_network().num_exits)
+            self.build_weighting(self.build_network())
         return self
 
     @property
@@ -115,6 +120,6 @@ class RunConfig(BaseModel):
         card = DATASETS[self.dataset]
         return NETWORKS.build(self.network, num_classes=len(card.class_names), in_channels=card.image_shape[0])
 
-    def build_weighting(self, num_exits: int) -> LossWeighting:
-        """A new weighting for ``num_exits`` losses."""
-        return WEIGHTINGS.build(self.weighting, num_exits=num_exits)
+    def build_weighting(self, net: AnytimeNetwork) -> LossWeighting:
+        """A new weighting for the losses of this network's exits."""
+        return WEIGHTINGS.build(self.weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=self.seed)

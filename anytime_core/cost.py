@@ -8,13 +8,14 @@ about half a per cent to a residual network's operations.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.ensemble import EANN
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,12 @@ def exit_costs(net: AnytimeNetwork, image_shape: tuple[int, int, int]) -> ExitCo
     """Count the cost of each exit for one image of shape (C, H, W).
 
     The count runs on a copy without data (PyTorch's meta device): nothing is computed and ``net`` is left alone.
+
+    Members of an EANN run one after the other: the cumulative cost of an exit includes all of the members that have
+    finished, with their heads; its fixed cost is that of its own member alone.
     """
+    if isinstance(net, EANN):
+        return _in_a_row([exit_costs(member, image_shape) for member in net.members])
     shadow = copy.deepcopy(net).to("meta").eval()
     state = torch.empty(1, *image_shape, device="meta")
     trunk_macs = trunk_parameters = 0  # segments up to here
@@ -71,6 +77,16 @@ def exit_costs(net: AnytimeNetwork, image_shape: tuple[int, int, int]) -> ExitCo
             )
         )
     return ExitCosts(*zip(*rows, strict=True))
+
+
+def _in_a_row(members: list[ExitCosts]) -> ExitCosts:
+    """Costs of networks that run one after the other."""
+    columns: dict[str, list[int]] = {field.name: [] for field in fields(ExitCosts)}
+    for member in members:
+        finished = {name: costs[-1] if costs and name.endswith("_cumulative") else 0 for name, costs in columns.items()}
+        for name, costs in columns.items():
+            costs.extend(finished[name] + cost for cost in getattr(member, name))
+    return ExitCosts(**{name: tuple(costs) for name, costs in columns.items()})
 
 
 def _count(module: nn.Module, state: torch.Tensor) -> tuple[int, torch.Tensor]:

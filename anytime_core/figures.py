@@ -23,8 +23,17 @@ _LOOKS = {
     "adaloss": ("AdaLoss", _PALETTE[3], "s", (4, 1.5)),
     "opt": ("OPT", _PALETTE[2], "D", (1, 1)),
     "linear": ("LINEAR", _PALETTE[1], "^", (3, 1, 1, 1)),
+    "half_end": ("HALF-END", _PALETTE[6], "<", (6, 2)),
+    "sieve": ("SIEVE", _PALETTE[9], ">", (2, 2)),
+    "exponential": ("EXPONENTIAL", _PALETTE[7], "h", (1, 2)),
     "adaloss_released": ("AdaLoss, released", _PALETTE[5], "v", (5, 1, 1, 1)),
     "adaloss_formula": ("AdaLoss, formula", _PALETTE[4], "P", (2, 1)),
+    "sampled": ("sampled", _PALETTE[8], "*", (3, 2)),
+    "gls": ("geometric mean (GLS)", _PALETTE[6], "p", (6, 1)),
+    "uw": ("uncertainty weighting (UW)", _PALETTE[9], "X", (4, 2)),
+    "imtl_l": ("IMTL-L", _PALETTE[7], "d", (2, 1, 1, 1)),
+    "dwa": ("dynamic weight average (DWA)", _PALETTE[8], "H", (5, 2)),
+    "stch": ("smooth Tchebycheff (STCH)", _PALETTE[5], "8", (1, 3)),
 }
 
 

@@ -26,7 +26,7 @@ class Registry:
     Attributes:
         kind: What is registered, as a reader would call it ("network").
         entries: Name -> where its constructor lives, as ``"package.module:object"``. It is imported on first use.
-        supplied: Constructor arguments that the trainer fills in; a text cannot set them.
+        supplied: Constructor arguments that the trainer fills in, where a constructor has them; a text cannot set them.
     """
 
     kind: str
@@ -43,6 +43,17 @@ class Registry:
         """The options that a text may give for ``name``, with their defaults and annotations."""
         parameters = inspect.signature(self.constructor(name)).parameters
         return {key: parameter for key, parameter in parameters.items() if key not in self.supplied}
+
+    def table(self) -> list[dict[str, str]]:
+        """For people: a row per name with its options and their defaults, and the first line of its docstring."""
+        return [
+            {
+                "name": name,
+                "options": ", ".join(f"{key}={option.default!r}" for key, option in self.options(name).items()),
+                "what it is": (inspect.getdoc(self.constructor(name)) or "").partition("\n")[0],
+            }
+            for name in self.entries
+        ]
 
     def canonical(self, text: str) -> str:
         """The one spelling of ``text`` that names runs: options in the constructor's order, defaults left out.
@@ -70,7 +81,9 @@ class Registry:
     def build(self, text: str, **supplied: Any) -> Any:
         """Construct what ``text`` names. Raises what :meth:`canonical` and the constructor raise."""
         name, given = self._parse(self.canonical(text))
-        return self.constructor(name)(**given, **supplied)
+        constructor = self.constructor(name)
+        wanted = inspect.signature(constructor).parameters
+        return constructor(**given, **{key: value for key, value in supplied.items() if key in wanted})
 
     def _parse(self, text: str) -> tuple[str, dict[str, Any]]:
         """Split ``name(1, b=2)`` into the name and its options by keyword."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 import torch
 from lightning.fabric import Fabric
@@ -14,15 +14,17 @@ from numpy.random import SeedSequence
 from torch import nn
 from tqdm import tqdm
 
-from anytime_core.batches import Batch, evaluation_batches, train_batches
+from anytime_core.batches import Batch, Split, evaluation_batches, train_batches
 from anytime_core.config import PROTOCOL, RunConfig
 from anytime_core.cost import exit_costs
 from anytime_core.datasets import load_dataset
 from anytime_core.evaluation import evaluate
 from anytime_core.losses import cross_entropy_per_exit
+from anytime_core.networks.ensemble import EANN
 from anytime_core.provenance import provenance
 from anytime_core.records import Costs, RunRecord, Scores, Timing
 from anytime_core.schedule import learning_rate_factor
+from anytime_core.weighting.base import BadLoss
 
 
 def train(config: RunConfig, *, progress: bool = True) -> RunRecord:
@@ -52,7 +54,8 @@ class TrainingRun:
 
     Attributes:
         config: What is trained.
-        net: The network, in training mode until the run is scored.
+        network: The network.
+        net: The same as Fabric wraps it: in the run's precision. This is what is called.
         weighting: The weighting of the exits' losses.
         data: Images and labels, on the device.
     """
@@ -77,14 +80,15 @@ class TrainingRun:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(init_seed)
             network = config.build_network()  # on the CPU, so that every device starts from the same weights
-        self.weighting = config.build_weighting(network.num_exits).to(device)
+        self.weighting = config.build_weighting(network).to(device)
         self.costs = exit_costs(network, self.data.card.image_shape)
 
-        network = network.to(memory_format=torch.channels_last)  # the layout in which convolutions run fastest
-        optimiser = torch.optim.SGD(
-            _decay_groups(network, config.weight_decay), lr=config.learning_rate, momentum=config.momentum, fused=True
-        )
-        self.net, self.optimiser = self.fabric.setup(network, optimiser)
+        self.network = network.to(memory_format=torch.channels_last)  # the layout in which convolutions run fastest
+        groups = _decay_groups(network, config.weight_decay)
+        if learned := list(self.weighting.parameters()):  # a weighting may learn its weights (uncertainty weighting)
+            groups.append({"params": learned, "weight_decay": 0.0})
+        optimiser = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
+        self.net, self.optimiser = self.fabric.setup(self.network, optimiser)
         total_steps = config.epochs * config.steps_per_epoch
         self._rate = torch.optim.lr_scheduler.LambdaLR(
             optimiser,
@@ -113,38 +117,49 @@ class TrainingRun:
     def _train_epoch(self) -> None:
         start = time.perf_counter()
         losses = torch.zeros_like(self.weighting.weights)
-        for images, labels in self.epoch_batches():
-            batch_losses = cross_entropy_per_exit(self.net(images), labels)  # [K]
-            objective = self.weighting(batch_losses)
-            self.optimiser.zero_grad(set_to_none=True)
-            self.fabric.backward(objective)
-            self.optimiser.step()
-            self._rate.step()
-            losses += batch_losses.detach()
-        # the only wait for the device in an epoch
+        try:
+            for images, labels in self.epoch_batches():
+                batch_losses = cross_entropy_per_exit(self.net(images), labels)  # [K]
+                objective = self.weighting(batch_losses)
+                self.optimiser.zero_grad(set_to_none=True)
+                self.fabric.backward(objective)
+                self.optimiser.step()
+                self._rate.step()
+                losses += batch_losses.detach()
+            self.weighting.check()  # the only wait for the device in an epoch, with the two lists below
+        except BadLoss as error:
+            raise TrainingDiverged(
+                f"{self.config.name}: epoch {len(self._epoch_losses) + 1}: {error}; "
+                f"try a learning rate below {self.config.learning_rate:g}"
+            ) from None
+        self.weighting.end_epoch()
         self._epoch_losses.append((losses / self.config.steps_per_epoch).tolist())
         self._epoch_weights.append(self.weighting.weights.tolist())
         self._seconds += time.perf_counter() - start
-        for exit_number, loss in enumerate(self._epoch_losses[-1], start=1):
-            if not math.isfinite(loss):
-                raise TrainingDiverged(
-                    f"{self.config.name}: the loss of exit {exit_number} is {loss} in epoch {len(self._epoch_losses)}; "
-                    f"try a learning rate below {self.config.learning_rate:g}"
-                )
 
     def epoch_batches(self) -> Iterator[Batch]:
         """The batches of the next epoch; each call draws a new order and new crops."""
         config = self.config
-        return train_batches(self.data, config.batch_size, order=self._order, crops=self._crops, augment=config.augment)
+        return train_batches(
+            self.data,
+            config.batch_size,
+            order=self._order,
+            crops=self._crops,
+            augment=config.augment,
+            workers=config.workers,
+        )
+
+    def _scores(self, split: Split) -> Scores:
+        batches = evaluation_batches(self.data, split, workers=self.config.workers)
+        return Scores(**vars(evaluate(self.net, batches)))
 
     def record(self) -> RunRecord:
         """Score every exit on all splits and write down the run."""
         config = self.config
         with _settings(config.threads, deterministic=self.fabric.device.type == "cpu"):
-            scores = {
-                split: Scores(**vars(evaluate(self.net, evaluation_batches(self.data, split))))
-                for split in ("train", "validation", "test")
-            }
+            if isinstance(self.network, EANN):  # which exits count is decided on validation images, before any score
+                self.network.adopt(self._scores("validation").error)
+            scores = {split: self._scores(split) for split in get_args(Split)}
             made = provenance(self.fabric.device)
         images_seen = config.epochs * config.steps_per_epoch * config.batch_size
         return RunRecord(

@@ -66,6 +66,7 @@ OTHER = {
     "precision": "bf16",
     "threads": 2,
     "device": "cpu",
+    "workers": 2,
 }
 
 
@@ -95,13 +96,14 @@ def test_defaults_never_change():
         "precision": "fp32",
         "threads": 1,
         "device": "auto",
+        "workers": 0,
     }
 
 
-def test_every_field_but_the_device_changes_the_name():
+def test_every_field_changes_the_name_but_those_that_say_where():
     assert OTHER.keys() == RunConfig.model_fields.keys()
     names = {field: RunConfig(**{field: value}).name for field, value in OTHER.items()}
-    assert names.pop("device") == RunConfig().name
+    assert names.pop("device") == names.pop("workers") == RunConfig().name
     assert len({RunConfig().name, *names.values()}) == 1 + len(names)
 
 
@@ -286,7 +288,6 @@ def test_the_network_fits_the_data_set(dataset):
 
 def test_the_weighting_fits_the_network():
     config = RunConfig(weighting="adaloss_released(floor=0.2)")
-    weigh = config.build_weighting(5)
+    weigh = config.build_weighting(config.build_network())
     assert isinstance(weigh, AdaLoss)
-    assert (weigh.num_exits, weigh.floor, weigh.momentum) == (5, 0.2, 0.9)
-    assert config.build_network().num_exits == 9
+    assert (weigh.num_exits, weigh.floor, weigh.momentum) == (9, 0.2, 0.9)

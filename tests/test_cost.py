@@ -6,6 +6,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 
 from anytime_core import AnytimeNetwork, ExitCosts, ResANN, exit_costs
+from anytime_core.networks.ensemble import EANN
 
 
 def by_hand(n, c, s, classes, channels, size):
@@ -106,3 +107,13 @@ def test_costs_cannot_be_changed():
     costs = exit_costs(ResANN(n=1, c=2), (3, 8, 8))
     with pytest.raises(AttributeError):
         costs.macs_fixed = ()
+
+
+def test_members_of_an_ensemble_are_paid_one_after_the_other():
+    first, second = ResANN(n=1, c=4, s=3), ResANN(n=2, c=4, s=3)
+    alone = [exit_costs(member, (3, 8, 8)) for member in (first, second)]
+    costs = exit_costs(EANN([first, second]), (3, 8, 8))
+    assert costs.macs_fixed == alone[0].macs_fixed + alone[1].macs_fixed  # the exit's own member alone
+    for kind in ("macs_cumulative", "parameters_cumulative"):
+        (finished,), later = getattr(alone[0], kind), getattr(alone[1], kind)
+        assert getattr(costs, kind) == (finished, *(finished + cost for cost in later))

@@ -67,6 +67,7 @@ def test_cards_agree_with_the_sources():
         ("cifar10", True, 4),
         ("cifar100", True, 4),
         ("svhn", False, 4),
+        ("ilsvrc", True, 28),
     ]
     totals = {name: (card.num_train + card.num_validation, card.num_test) for name, card in DATASETS.items()}
     assert totals == {
@@ -75,15 +76,16 @@ def test_cards_agree_with_the_sources():
         "cifar10": (50_000, 10_000),
         "cifar100": (50_000, 10_000),
         "svhn": (604_388, 26_032),
+        "ilsvrc": (1_281_167, 50_000),
     }
-    assert [card.num_classes for card in DATASETS.values()] == [10, 10, 10, 100, 10]
+    assert [card.num_classes for card in DATASETS.values()] == [10, 10, 10, 100, 10, 1000]
     assert list(DATASETS["fashion-mnist"].class_names) == torchvision.datasets.FashionMNIST.classes
     assert list(DATASETS["cifar100"].class_names) == sorted(set(DATASETS["cifar100"].class_names))
 
 
 @pytest.mark.parametrize("function", [load_dataset, fetch])
 def test_an_unknown_name_is_refused_with_a_hint(function):
-    with pytest.raises(ValueError, match=r"expected one of digits, .*, svhn, found 'cifar-10' \(did you mean cifar10"):
+    with pytest.raises(ValueError, match=r"one of digits, .*, ilsvrc, found 'cifar-10' \(did you mean cifar10"):
         function("cifar-10")
 
 

@@ -173,7 +173,7 @@ def test_losses_fall_and_digits_are_learnt(tiny_config):
 def test_a_run_that_diverges_stops_with_its_name_and_epoch(tiny_config):
     config = tiny_config(learning_rate=1e30, warmup_epochs=0.0)
     with pytest.raises(
-        TrainingDiverged, match=rf"^{config.name}: the loss of exit \d is (nan|inf) in epoch 1; .* 1e\+30$"
+        TrainingDiverged, match=rf"^{config.name}: epoch 1: losses: .*found (nan|inf) at exit \d; .* 1e\+30$"
     ):
         train(config, progress=False)
 

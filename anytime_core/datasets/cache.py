@@ -90,7 +90,7 @@ def explained(card: DataCard, cache_dir: Path | None) -> Generator[None]:
         cache = cache_dir or default_cache_dir()
         remedy = card.how_to_get.replace("<cache>", str(cache))
         for folder in (cache / card.name, card.reader.installed()):
-            if folder and folder.is_dir() and bad.path.is_relative_to(folder):
+            if folder and folder.is_dir() and bad.path.is_relative_to(folder) and not card.streamed:
                 remedy = f"remove {folder}, then {remedy}"  # as long as it is there, it is what is read
         raise DatasetError(f"{card.title}: {bad.path}: {bad.problem}. To get it: {remedy}.") from bad.__cause__
 

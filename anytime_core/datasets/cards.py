@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field
 
+from anytime_core.datasets.listing import FolderReader
 from anytime_core.datasets.readers import CifarReader, DigitsReader, IdxReader, Reader, SvhnReader
 
 
@@ -16,7 +17,7 @@ class DataCard:
         name: What it is called in a configuration.
         title: What it is called in a text.
         image_shape: (C, H, W) of one image.
-        class_names: Names of the labels 0, 1, ….
+        class_names: Names of the labels 0, 1, …. Of ``ilsvrc`` they are only numbered: its folders name them.
         num_train: Images left for training after the validation images are held out.
         num_validation: Held-out images: epochs, weights and thresholds are chosen on these.
         num_test: Images of the test set.
@@ -27,6 +28,8 @@ class DataCard:
         citation: The publication to cite.
         how_to_get: Ways to get the files; ``<cache>`` stands for the cache folder.
         reader: Downloads, verifies and reads the files.
+        streamed: Whether the images are read from their files batch by batch (:class:`ImageStream`), because they are
+            too many for a device's memory.
     """
 
     name: str
@@ -43,6 +46,7 @@ class DataCard:
     citation: str
     how_to_get: str
     reader: Reader = field(repr=False, compare=False)
+    streamed: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -97,7 +101,7 @@ _CARDS = (
         flip=False,
         source="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
         licence="CC BY 4.0",
-        citation_key="alpaydin1998digits",
+        citation_key="alpaydin1998optical",
         citation=(
             "Ethem Alpaydin and Cenk Kaynak. Optical Recognition of Handwritten Digits. UCI Machine Learning "
             "Repository, 1998. doi:10.24432/C50P49."
@@ -189,6 +193,30 @@ _CARDS = (
             "run `anytime fetch svhn`, or put train_32x32.mat, extra_32x32.mat and test_32x32.mat into <cache>/svhn"
         ),
         reader=SvhnReader(),
+    ),
+    DataCard(
+        name="ilsvrc",
+        title="ILSVRC 2012",
+        image_shape=(3, 224, 224),
+        class_names=tuple(f"class {number}" for number in range(1000)),
+        num_train=1_231_167,
+        num_validation=50_000,
+        num_test=50_000,
+        flip=True,
+        source="https://image-net.org/challenges/LSVRC/2012/",
+        licence="non-commercial research and education only; the owners ask for an account",
+        citation_key="russakovsky2015imagenet",
+        citation=(
+            "Olga Russakovsky et al. ImageNet Large Scale Visual Recognition Challenge. International Journal of "
+            "Computer Vision 115(3):211-252, 2015. doi:10.1007/s11263-015-0816-y."
+        ),
+        how_to_get=(
+            "get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from https://image-net.org, which asks for an "
+            "account, and unpack them into <cache>/ilsvrc/train/<class>/ and <cache>/ilsvrc/val/<class>/, with one "
+            "folder per class, such as n01440764; <cache>/ilsvrc may be a link"
+        ),
+        reader=FolderReader(published=True),
+        streamed=True,
     ),
 )
 

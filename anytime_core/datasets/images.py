@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from anytime_core.datasets.cache import explained, locate
 from anytime_core.datasets.cards import DataCard, find_card
+from anytime_core.datasets.readers import Arrays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+
+    from anytime_core.datasets.folders import ImageStream
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,22 +58,19 @@ class ImageData:
         Raises:
             ValueError: ``images`` is not uint8 or has another number of channels.
         """
-        import torch
-
-        channels = len(self.mean)
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != channels:
-            raise ValueError(f"images: expected uint8 [N, {channels}, H, W], found {images.dtype} {list(images.shape)}")
-        mean, std = self.mean.view(-1, 1, 1), self.std.view(-1, 1, 1)  # [C, 1, 1]
-        return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+        return normalise(images, self.mean, self.std)
 
 
 def load_dataset(
     name: str, *, train_size: int | None = None, device: torch.device | str = "cpu", cache_dir: Path | None = None
-) -> ImageData:
+) -> ImageData | ImageStream:
     """Load a data set, downloading it first if this machine does not have it.
 
+    Sets whose card says ``streamed`` come as an :class:`ImageStream`, which reads its files batch by batch. All others
+    come as :class:`ImageData`, in memory.
+
     The validation images are the same for every seed and every ``train_size``. A smaller training set is the beginning
-    of a larger one; mean and standard deviation are those of the training images used.
+    of a larger one; mean and standard deviation of resident images are those of the training images used.
 
     Args:
         name: A name in ``DATASETS``.
@@ -82,18 +82,45 @@ def load_dataset(
         ValueError: unknown name, or ``train_size`` out of range.
         DatasetError: a file is missing, truncated or altered, or the download failed.
     """
-    import torch
-
     card = find_card(name)
     size = card.num_train if train_size is None else train_size
     if not isinstance(size, int) or not 1 <= size <= card.num_train:
         raise ValueError(f"train_size: expected 1 to {card.num_train} for {name}, found {train_size!r}")
     folder = locate(card, cache_dir)
     with explained(card, cache_dir):
-        arrays = card.reader.read(card, folder, size)
+        if card.streamed:
+            from anytime_core.datasets.folders import open_stream  # which needs this module
+
+            return open_stream(card, folder, size, device)
+        return resident(card, card.reader.read(card, folder, size), device)
+
+
+def resident(card: DataCard, arrays: Arrays, device: torch.device | str) -> ImageData:
+    """Put what a reader has read on a device."""
+    import torch
+
     mean, std = pixel_statistics(arrays.train_images)
     tensors = (torch.from_numpy(array).to(device) for array in arrays)
     return ImageData(card, *tensors, mean.to(device), std.to(device))
+
+
+def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """Map uint8 images [N, C, H, W] to float32 (images / 255 − mean) / std, in the same memory format.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        mean: float32 [C], on the scale where white is 1.
+        std: float32 [C], on the same scale.
+
+    Raises:
+        ValueError: ``images`` is not uint8 or has another number of channels.
+    """
+    import torch
+
+    channels = len(mean)
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != channels:
+        raise ValueError(f"images: expected uint8 [N, {channels}, H, W], found {images.dtype} {list(images.shape)}")
+    return images.to(torch.float32).div_(255).sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
 
 
 def pixel_statistics(images: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:

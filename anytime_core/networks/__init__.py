@@ -6,6 +6,12 @@ NETWORKS = Registry(
     kind="network",
     entries={
         "resann": "anytime_core.networks.resann:ResANN",
+        "denseann": "anytime_core.networks.denseann:DenseANN",
+        "msdnet": "anytime_core.networks.msdnet:MSDNet",
+        "eann": "anytime_core.networks.ensemble:eann",
+        "resann_imagenet": "anytime_core.networks.resann:ResANN.imagenet",
+        "denseann_imagenet": "anytime_core.networks.denseann:DenseANN.imagenet",
+        "msdnet_imagenet": "anytime_core.networks.msdnet:MSDNet.imagenet",
     },
     supplied=frozenset({"num_classes", "in_channels"}),
 )

@@ -134,3 +134,16 @@ class RescaleHead(nn.Module):
     def extra_repr(self) -> str:
         """What maps are brought to, shown by ``repr``."""
         return "size kept" if self.size is None else f"size={self.size}"
+
+
+class DenseHead(nn.Module):
+    """x -> linear(GAP(ReLU(BN(x)))): the exit of DenseANN, whose units leave their result unnormalised."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+        self.linear = nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of this exit."""
+        return self.linear(F.relu(self.norm(x)).mean((2, 3)))

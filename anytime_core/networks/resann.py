@@ -71,11 +71,11 @@ class ResANN(AnytimeNetwork):
         self.apply(he_initialise)
 
     def extra_repr(self) -> str:
-        """Size of the network and options that are not the default ones, shown by ``repr``."""
-        options = {"head": (self.head, "linear"), "first_exit": (self.first_exit, 1)}
-        options["gradient_passed"] = (self.gradient_passed, 1)
-        parts = [f"{name}={value}" for name, (value, default) in options.items() if value != default]
-        return ", ".join([f"n={self.n}, c={self.c}, s={self.s}", *parts, f"num_exits={self.num_exits}"])
+        """Size and options of the network, shown by ``repr``."""
+        return (
+            f"n={self.n}, c={self.c}, s={self.s}, head={self.head}, first_exit={self.first_exit}, "
+            f"gradient_passed={self.gradient_passed}, num_exits={self.num_exits}"
+        )
 
     @staticmethod
     def imagenet(

@@ -1,6 +1,9 @@
-"""Weights that stay as they are."""
+"""Weights that stay as they are. In all but OPT the largest weight is 1, and it is the last exit's."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
 
 import torch
 
@@ -8,15 +11,94 @@ from anytime_core.weighting.base import LossWeighting
 
 
 def const(num_exits: int) -> LossWeighting:
-    """CONST: every exit weighs 1, so the objective is the plain sum."""
+    """CONST: every exit weighs 1, so the objective is the plain sum.
+
+    Source: deeply supervised nets (Lee et al. 2015), MSDNet (Huang et al. 2018) and most networks with exits.
+
+    Args:
+        num_exits: K.
+
+    Raises:
+        ValueError: K is below 1.
+    """
     return LossWeighting(torch.ones(_at_least_one(num_exits)))
 
 
 def linear(num_exits: int) -> LossWeighting:
-    """LINEAR: from 0.25 at the first exit to 1 at the last (as feedback networks do, Zamir et al. 2017)."""
+    """LINEAR: from 0.25 at the first exit to 1 at the last (as feedback networks do, Zamir et al. 2017).
+
+    Args:
+        num_exits: K; one exit alone weighs 1.
+
+    Raises:
+        ValueError: K is below 1.
+    """
     if _at_least_one(num_exits) == 1:
         return LossWeighting(torch.ones(1))
     return LossWeighting(torch.linspace(0.25, 1, num_exits))
+
+
+def half_end(num_exits: int) -> LossWeighting:
+    """HALF-END: 1 at the last exit, 1 / (K - 1) at each other one, so that the last weighs as much as all others.
+
+    Source: a baseline of the AdaLoss paper (Hu et al. 2019).
+
+    Args:
+        num_exits: K; one exit alone weighs 1.
+
+    Raises:
+        ValueError: K is below 1.
+    """
+    early = _at_least_one(num_exits) - 1
+    return LossWeighting(torch.tensor([1 / early for _ in range(early)] + [1.0]))
+
+
+def sieve(num_exits: int) -> LossWeighting:
+    """SIEVE: early exits at "round" distances from the end weigh more; together they weigh 1, and so does the last.
+
+    At distance j = K - i ≥ 1 from the end, exit i weighs (1 + v₂(j)) / S: v₂(j) is the exponent of 2 in j (0 if j is
+    odd) and S = Σ_{j=1}^{K-1} (1 + v₂(j)) = 2 (K - 1) - (number of ones of K - 1 in binary).
+
+    Source: earlier versions of the AdaLoss paper (arXiv 1708.06832 v1, v2), as in the authors' code.
+
+    Args:
+        num_exits: K; one exit alone weighs 1.
+
+    Raises:
+        ValueError: K is below 1.
+    """
+    early = _at_least_one(num_exits) - 1
+    total = 2 * early - early.bit_count()
+    # j & -j is the largest power of 2 that divides j
+    weights = [(j & -j).bit_length() / total for j in range(early, 0, -1)]
+    return LossWeighting(torch.tensor([*weights, 1.0]))
+
+
+def exponential(num_exits: int, base: float = 2.0) -> LossWeighting:
+    """EXPONENTIAL: b^(i-1), scaled so that the largest weight is 1: b^(i-K), or b^(i-1) where b < 1.
+
+    The authors' code scales the largest weight to ⌊log₂ K⌋ instead. That is 0 for one exit, and it jumps where K passes
+    a power of 2: a change of the learning rate that nobody asked for. With a largest weight of 1 the weights compare
+    with the other schemes' at one learning rate.
+
+    Args:
+        num_exits: K.
+        base: b, above 0; above 1 favours late exits, below 1 early ones.
+
+    Raises:
+        ValueError: K is below 1; b is not a finite number above 0; or a weight would be too small for a float32.
+    """
+    _at_least_one(num_exits)
+    if not 0 < base < math.inf:
+        raise ValueError(f"exponential base: expected a finite number above 0, found {base}")
+    smallest_exponent = -abs(math.log2(base)) * (num_exits - 1)
+    if smallest_exponent < -126:  # below 2^-126 a float32 loses digits, then all of them
+        raise ValueError(
+            f"exponential base: expected weights of 2^-126 or more, found 2^{smallest_exponent:.0f} for "
+            f"base {base} and {num_exits} exits"
+        )
+    largest = num_exits - 1 if base > 1 else 0
+    return LossWeighting(torch.tensor([base ** (i - largest) for i in range(num_exits)], dtype=torch.float32))
 
 
 def opt(num_exits: int, exit: int | None = None) -> LossWeighting:
@@ -35,6 +117,16 @@ def opt(num_exits: int, exit: int | None = None) -> LossWeighting:
     weights = torch.zeros(num_exits)
     weights[chosen - 1] = 1
     return LossWeighting(weights)
+
+
+SCHEMES: dict[str, Callable[[int], LossWeighting]] = {
+    "const": const,
+    "linear": linear,
+    "half_end": half_end,
+    "sieve": sieve,
+    "exponential": exponential,
+}
+"""Schemes in which every exit counts, by name, for weightings that build on one."""
 
 
 def _at_least_one(num_exits: int) -> int:

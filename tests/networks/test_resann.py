@@ -4,8 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from anytime_core import ResANN, exit_costs
-from anytime_core.networks.resann import BasicUnit, LinearHead
+from anytime_core import ResANN, RunConfig, exit_costs
+from anytime_core import config as config_module
+from anytime_core.networks import NETWORKS
+from anytime_core.networks.heads import LinearHead, MSDenseHead
+from anytime_core.networks.resann import BasicUnit
+
+HEADS = ["linear", "1x1", "bn", "msdense", "rescale"]
 
 
 def convolutions(net):
@@ -90,7 +95,7 @@ def test_images_need_not_be_square():
     assert ResANN(n=1, c=2)(torch.randn(2, 3, 9, 16)).shape == (3, 2, 10)
 
 
-# --- units and heads by hand ---------------------------------------------------------------------------------------
+# --- units by hand -------------------------------------------------------------------------------------------------
 
 
 def test_the_shortcut_keeps_x_where_nothing_changes():
@@ -128,14 +133,6 @@ def test_a_unit_by_hand():
     assert unit(torch.full((1, 1, 1, 1), -1.0)).item() > 0  # no activation before the sum: x itself passes …
     nn.init.zeros_(unit.norm3.weight)
     assert unit(torch.full((1, 1, 1, 1), -1.0)).item() == -1  # … and none after it
-
-
-def test_a_head_by_hand():
-    head = LinearHead(2, 1)
-    head.linear.weight.data = torch.tensor([[1.0, 10.0]])
-    head.linear.bias.data = torch.tensor([0.5])
-    x = torch.tensor([[[4.0, -4], [0, 0]], [[-1, -1], [-1, -1]]])[None]  # ReLU comes before the mean
-    assert head(x).item() == 1 * 1.0 + 10 * 0.0 + 0.5
 
 
 # --- stopping ------------------------------------------------------------------------------------------------------
@@ -228,12 +225,18 @@ def test_an_exit_gives_no_gradient_to_what_lies_behind_it():
 
 def test_repr_shows_the_size():
     first_lines = repr(ResANN(n=2, c=8, s=3)).splitlines()[:2]
-    assert first_lines == ["ResANN(", "  n=2, c=8, s=3, num_exits=2"]
+    assert first_lines == [
+        "ResANN(",
+        "  n=2, c=8, s=3, head=linear, first_exit=1, gradient_passed=1.0, num_exits=2",
+    ]
 
 
-def test_compiles_without_a_graph_break():
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("gradient_passed", [1.0, 0.5])
+def test_compiles_without_a_graph_break(head, gradient_passed):
     torch.manual_seed(0)
-    net = ResANN(n=1, c=4).eval()
+    torch.compiler.reset()
+    net = ResANN(n=1, c=4, head=head, gradient_passed=gradient_passed).eval()
     images = torch.randn(2, 3, 9, 9)
     compiled = torch.compile(net, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(images), net(images))
@@ -254,3 +257,97 @@ def test_an_odd_width_is_refused():
 def test_a_segment_longer_than_the_network_is_refused():
     with pytest.raises(ValueError, match=r"ResANN s: expected at most the 6 units that n = 2 gives, found 7"):
         ResANN(n=2, s=7)
+
+
+@pytest.mark.parametrize("value", [0, 7])
+def test_a_first_exit_outside_the_network_is_refused(value):
+    with pytest.raises(
+        ValueError, match=rf"ResANN first_exit: expected 1 to 6, the units that n = 2 .*, found {value}"
+    ):
+        ResANN(n=2, first_exit=value)
+
+
+# --- options -------------------------------------------------------------------------------------------------------
+
+
+def test_names_of_runs_do_not_change(monkeypatch):
+    monkeypatch.setattr(config_module, "PROTOCOL", 1)
+    assert RunConfig().name == "digits-resann-adaloss-seed0-f12f2e92b789"
+    spelt_out = "resann(7, 32, 1, head='linear', first_exit=1, gradient_passed=1)"
+    assert NETWORKS.canonical(spelt_out) == "resann(n=7, c=32)"
+    assert NETWORKS.canonical("resann(head='bn', s=3)") == "resann(s=3, head='bn')"
+
+
+def test_a_name_with_an_unknown_head_is_refused():
+    with pytest.raises(ValueError, match=r"option head of resann: expected 'linear', '1x1', .*, found 'fc'"):
+        NETWORKS.canonical("resann(head='fc')")
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_one_step_of_training_with_every_head(head):
+    torch.manual_seed(0)
+    net = ResANN(n=1, c=4, head=head)
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    logits = net(torch.randn(4, 3, 28, 28))
+    torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.arange(4).repeat(3)).backward()
+    optimiser.step()
+    assert logits.shape == (3, 4, 10)
+    assert all(not torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_streaming_with_every_head_equals_forward_bit_for_bit(head):
+    torch.manual_seed(0)
+    net = ResANN(n=1, c=4, head=head).eval()
+    images = torch.randn(2, 3, 12, 12)
+    assert torch.equal(torch.stack(list(net.stream(images))), net(images))
+
+
+def test_rescale_spares_the_last_stage_and_msdense_is_128_wide():
+    assert [head.size for head in ResANN(n=2, c=2, head="rescale").heads] == [7, 7, 7, 7, None, None]
+    heads = ResANN(n=1, c=2, head="msdense").heads
+    assert all(isinstance(head, MSDenseHead) and head.conv1.out_channels == 128 for head in heads)
+    assert all(isinstance(head, LinearHead) for head in ResANN(n=1, c=2).heads)
+
+
+@pytest.mark.parametrize(
+    ("first_exit", "s", "units"), [(1, 1, [1] * 6), (3, 1, [3, 1, 1, 1]), (3, 2, [4, 2]), (4, 2, [4, 2]), (6, 1, [6])]
+)
+def test_exits_before_the_first_one_are_left_out(first_exit, s, units):
+    net = ResANN(n=2, c=2, s=s, first_exit=first_exit)
+    assert [sum(isinstance(module, BasicUnit) for module in segment) for segment in net.segments] == units
+    assert net.num_exits == 1 + (6 - first_exit) // s
+
+
+def test_without_gradient_each_segment_is_trained_by_its_own_exit():
+    torch.manual_seed(0)
+    net = ResANN(n=1, c=4, gradient_passed=0.0)
+    joint = ResANN(n=1, c=4)
+    joint.load_state_dict(net.state_dict())
+    images = torch.randn(4, 3, 8, 8)
+    assert torch.equal(net.eval()(images), joint.eval()(images))
+    logits = net.train()(images)
+
+    def gradients(exit_number):
+        parameters = list(net.segments[0].parameters())
+        found = torch.autograd.grad(logits[exit_number - 1].square().sum(), parameters, retain_graph=True)
+        return sum(gradient.abs().sum().item() for gradient in found)
+
+    assert gradients(1) > 0
+    assert gradients(2) == gradients(3) == 0
+
+
+# --- for ImageNet --------------------------------------------------------------------------------------------------
+
+
+def test_imagenet_hands_every_option_on():
+    with torch.device("meta"):
+        net = ResANN.imagenet(
+            26, s=3, head="bn", resnext=True, first_exit=3, gradient_passed=0.5, num_classes=7, in_channels=1
+        )
+    assert repr(net).splitlines()[1].strip() == (
+        "depth=26, s=3, head=bn, resnext=True, first_exit=3, gradient_passed=0.5, num_exits=2"
+    )
+    assert net.heads[0].linear.out_features == 7
+    assert net.segments[0][0][0].in_channels == 1

@@ -41,15 +41,28 @@ loss_lists = st.lists(st.floats(2**-6, 16, width=32), min_size=1, max_size=8)
 several_losses = st.lists(st.floats(2**-6, 16, width=32), min_size=2, max_size=8)
 
 
-def oracle(steps, *, momentum, refresh_period, floor, final_extra, bias_correction, normalisation, epsilon=1e-8):
+def oracle(
+    steps,
+    *,
+    momentum,
+    refresh_period,
+    floor,
+    final_extra,
+    bias_correction,
+    normalisation,
+    epsilon=1e-8,
+    floor_kind="const",
+):
     """Weights after each step, in plain NumPy and float64, from the written algorithm alone.
 
     Average: the first batch, then β a + (1 - β) l; with bias correction started at 0 and divided by 1 - β^t.
-    Every P-th step: reciprocal of max(a, ε); normalise; e more for the last; normalise; (1 - γ) u + γ.
+    Every P-th step: reciprocal of max(a, ε); normalise; e more for the last; normalise; (1 - γ) u + γ. With the floor
+    of the start, the reciprocal is mixed with that of the first losses instead.
     """
 
     def normalised(u):
-        return u / u.max() if normalisation == "max" else u / u.sum() * len(u)
+        factors = {"max": u.max(), "sum": u.mean(), "geometric": np.exp(np.log(u).mean()), "none": 1}
+        return u / factors[normalisation]
 
     weights = np.ones(len(steps[0]))
     average = None
@@ -61,14 +74,19 @@ def oracle(steps, *, momentum, refresh_period, floor, final_extra, bias_correcti
             average = momentum * average + (1 - momentum) * losses
         if t % refresh_period == 0:
             corrected = average / (1 - momentum**t) if bias_correction else average
-            u = normalised(1 / np.maximum(corrected, epsilon))
-            u[-1] += final_extra
-            weights = (1 - floor) * normalised(u) + floor
+            u = 1 / np.maximum(corrected, epsilon)
+            if floor_kind == "start":
+                u = (1 - floor) * u + floor / np.maximum(steps[0], epsilon)
+            u = normalised(u)
+            if final_extra:
+                u[-1] += final_extra
+                u = normalised(u)
+            weights = u if floor_kind == "start" else (1 - floor) * u + floor
         history.append(weights)
     return np.array(history)
 
 
-def random_steps(count=300, num_exits=5, seed=0):
+def random_steps(count=1000, num_exits=5, seed=0):
     """Losses that fall at different rates, with noise: [count, num_exits]."""
     generator = np.random.default_rng(seed)
     trend = np.exp(-np.linspace(0, 1, count)[:, None] * np.linspace(0.5, 6, num_exits))
@@ -107,13 +125,19 @@ def test_presets_follow_the_algorithm_step_by_step(preset):
         {"momentum": 0.0, "refresh_period": 1, "bias_correction": True, "normalisation": "sum"},
         {"momentum": 0.9, "refresh_period": 5, "epsilon": 0.5},
         {"floor": 1.0, "refresh_period": 1},
-        {"refresh_period": 301},
+        {"refresh_period": 1001},
+        {"refresh_period": 4, "normalisation": "geometric"},
+        {"refresh_period": 4, "normalisation": "geometric", "final_extra": 1.0},
+        {"refresh_period": 4, "normalisation": "none"},
+        {"refresh_period": 4, "normalisation": "none", "floor_kind": "start"},
+        {"refresh_period": 50, "floor": 0.3, "floor_kind": "start", "final_extra": 0.5},
+        {"refresh_period": 50, "bias_correction": True, "floor_kind": "start", "normalisation": "sum"},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("num_exits", [1, 2, 6])
 def test_knobs_follow_the_algorithm_step_by_step(knobs, num_exits):
-    steps = random_steps(num_exits=num_exits, seed=1)
+    steps = random_steps(count=200, num_exits=num_exits, seed=1)
     weigh = AdaLoss(num_exits, **knobs)
     expected = oracle(steps, **{**PRESETS["paper_runs"], **knobs})
     for losses, after in zip(steps, expected, strict=True):
@@ -211,7 +235,7 @@ def test_constant_losses_give_the_inverse_losses_from_the_first_step_on(values, 
     assert weights_after(weigh, *[values] * count).tolist() == pytest.approx(expected, rel=1e-4)
 
 
-@given(several_losses, st.floats(0, 1), st.floats(0, 4), st.sampled_from(["max", "sum"]))
+@given(several_losses, st.floats(0, 1), st.floats(0, 4), st.sampled_from(["max", "sum", "geometric", "none"]))
 def test_weights_are_positive_and_normalised(values, floor, final_extra, normalisation):
     weigh = AdaLoss(len(values), refresh_period=1, floor=floor, final_extra=final_extra, normalisation=normalisation)
     weights = weights_after(weigh, values)
@@ -219,11 +243,13 @@ def test_weights_are_positive_and_normalised(values, floor, final_extra, normali
     assert weights.min() >= floor * (1 - 1e-6)
     if normalisation == "max":
         assert weights.max().item() == pytest.approx(1, rel=1e-6)
-    else:
+    elif normalisation == "sum":
         assert weights.sum().item() == pytest.approx(len(values), rel=1e-5)
+    elif normalisation == "geometric" and floor == 0:
+        assert weights.double().log().mean().exp().item() == pytest.approx(1, rel=1e-5)
 
 
-@given(several_losses, st.randoms(use_true_random=False), st.sampled_from(["max", "sum"]))
+@given(several_losses, st.randoms(use_true_random=False), st.sampled_from(["max", "sum", "geometric", "none"]))
 def test_exits_are_treated_alike(values, random, normalisation):
     order = list(range(len(values)))
     random.shuffle(order)
@@ -246,6 +272,49 @@ def test_the_unit_of_the_losses_does_not_matter(sequences, exponent, preset):
     plain = weights_after(AdaLoss(num_exits, **knobs), *steps)
     scaled = weights_after(AdaLoss(num_exits, **knobs), *(losses * 2.0**exponent for losses in steps))
     assert torch.equal(plain, scaled)  # bit for bit: powers of two round nothing
+
+
+@given(several_losses, st.data(), st.floats(0, 1), st.floats(0, 0.99))
+def test_a_floor_of_the_start_is_safe_of_scales(values, data, floor, momentum):
+    exponents = st.lists(st.integers(-6, 6), min_size=len(values), max_size=len(values))
+    units = 2.0 ** torch.tensor(data.draw(exponents, label="exponents"))
+    knobs = {"momentum": momentum, "refresh_period": 1, "floor": floor, "floor_kind": "start"}
+    steps = torch.tensor([values, values[::-1], values])
+
+    def pulls(normalisation, units):
+        # what each exit contributes to the gradient, in its first unit
+        return weights_after(AdaLoss(len(values), normalisation=normalisation, **knobs), *(steps * units)) * units
+
+    one = torch.ones(())
+    assert torch.equal(pulls("none", units), pulls("none", one))  # bit for bit
+    for normalisation in ("max", "sum", "geometric"):  # but for one factor, and its rounding
+        ratio = pulls(normalisation, units) / pulls(normalisation, one)
+        torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-5, atol=0)
+
+
+def test_a_floor_of_const_is_not_safe_of_scales():
+    knobs = {"momentum": 0.0, "refresh_period": 1, "floor": 0.5, "normalisation": "none"}
+    first = weights_after(AdaLoss(2, **knobs), [1.0, 1.0])
+    second = weights_after(AdaLoss(2, **knobs), [4.0, 1.0]) * torch.tensor([4.0, 1.0])
+    assert first.tolist() == [1, 1]
+    assert second.tolist() == [0.625 * 4, 1]
+
+
+def test_a_floor_of_the_start_by_hand():
+    weigh = AdaLoss(2, momentum=0.0, refresh_period=1, floor=0.5, floor_kind="start", normalisation="none")
+    assert weights_after(weigh, [2.0, 4.0]).tolist() == [0.5, 0.25]
+    assert weights_after(weigh, [1.0, 1.0]).tolist() == [0.5 / 1 + 0.5 / 2, 0.5 / 1 + 0.5 / 4]
+    assert weigh.start.tolist() == [2, 4]
+    assert "start" in weigh.state_dict()
+    assert "start" not in AdaLoss(2).state_dict()
+
+
+@given(several_losses, st.floats(2**-4, 2**4))
+def test_geometric_weights_are_inverse_losses_over_their_geometric_mean(values, unit):
+    weigh = AdaLoss(len(values), momentum=0.0, refresh_period=1, floor=0.0, normalisation="geometric")
+    mean = float(np.exp(np.mean(np.log(values))))
+    expected = [mean / value for value in values]
+    assert weights_after(weigh, [value * unit for value in values]).tolist() == pytest.approx(expected, rel=1e-4)
 
 
 def test_one_exit_always_weighs_one():
@@ -289,6 +358,15 @@ def test_no_knob_that_is_accepted_gives_nan(knobs):
     assert weights_after(weigh, [1.0, 0.0], [1.0, 0.0]).isfinite().all()
 
 
+@pytest.mark.parametrize("normalisation", ["max", "sum", "geometric", "none"])
+@pytest.mark.parametrize("floor_kind", ["const", "start"])
+def test_losses_of_zero_are_finite_under_every_normalisation(normalisation, floor_kind):
+    weigh = AdaLoss(3, momentum=0.0, refresh_period=1, normalisation=normalisation, floor_kind=floor_kind)
+    weights = weights_after(weigh, [1e30, 0.0, 1.0], [0.0, 0.0, 0.0], [1e30, 1e-30, 0.0])
+    assert weights.isfinite().all()
+    assert weights.min() >= 0
+
+
 # --- what is minimised ---------------------------------------------------------------------------------------------
 
 
@@ -318,7 +396,7 @@ def test_the_gradient_has_the_direction_of_the_geometric_mean():
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("stop", [1, 99, 100, 150])
 def test_a_state_dict_goes_on_bit_for_bit(preset, stop, tmp_path):
-    steps = random_steps()
+    steps = random_steps(count=300)
     weigh = getattr(AdaLoss, preset)(5)
     weights_after(weigh, *steps[:stop])
     torch.save(weigh.state_dict(), tmp_path / "state.pt")
@@ -341,6 +419,7 @@ def test_buffers_move_together_and_the_step_stays_an_integer():
     weigh = AdaLoss(3).to(torch.float64)
     assert {name: value.dtype for name, value in weigh.named_buffers()} == {
         "weights": torch.float64,
+        "bad_exit": torch.int64,
         "average": torch.float64,
         "step": torch.int64,
     }
@@ -385,9 +464,12 @@ def test_compiles_without_a_graph_break(preset):
         ("final_extra", -1.0, "0 or more"),
         ("final_extra", float("inf"), "0 or more"),
         ("final_extra", float("nan"), "0 or more"),
-        ("normalisation", "mean", "max or sum"),
+        ("normalisation", "mean", "max, sum, geometric or none"),
         ("epsilon", 0.0, "above 0 and below 1"),
         ("epsilon", 1.0, "above 0 and below 1"),
+        ("floor_kind", "max", "const or start"),
+        ("order", 2, "0 or 1"),
+        ("squared", True, "False with order=0, which tracks no gradient"),
     ],
 )
 def test_knobs_out_of_range_are_refused(knob, value, expected):
@@ -398,5 +480,5 @@ def test_knobs_out_of_range_are_refused(knob, value, expected):
 def test_repr_shows_the_knobs():
     assert repr(AdaLoss.formula(3)) == (
         "AdaLoss(num_exits=3, momentum=0.96, refresh_period=1, floor=0.0, final_extra=0.0, bias_correction=True, "
-        "normalisation='sum')"
+        "normalisation='sum', epsilon=1e-08, floor_kind='const', order=0, squared=False)"
     )

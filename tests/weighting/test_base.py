@@ -1,9 +1,12 @@
 import copy
+import math
 
 import pytest
 import torch
 
-from anytime_core import LossWeighting
+from anytime_core import AdaLoss, LossWeighting
+from anytime_core.weighting import WEIGHTINGS
+from anytime_core.weighting.base import BadLoss
 
 
 class Counting(LossWeighting):
@@ -94,3 +97,125 @@ def test_num_exits_and_repr():
     weigh = LossWeighting(torch.ones(4))
     assert weigh.num_exits == 4
     assert repr(weigh) == "LossWeighting(num_exits=4)"
+
+
+# --- bad losses ----------------------------------------------------------------------------------------------------
+
+BAD = [-1.0, -1e-30, math.nan, math.inf, -math.inf]
+
+
+def state(weigh):
+    return {name: value.clone() for name, value in weigh.state_dict().items() if name != "bad_exit"}
+
+
+def deferred(weigh):
+    """The call as a GPU and a compiled graph have it: nothing is raised, an exit is flagged."""
+    return weigh._flagging
+
+
+@pytest.fixture(params=WEIGHTINGS.entries)
+def weigh(request):
+    """Every weighting there is, after two steps."""
+    weigh = WEIGHTINGS.build(request.param, num_exits=3)
+    for losses in ([3.0, 2.0, 1.0], [2.0, 1.0, 0.5]):
+        weigh(torch.tensor(losses))
+    return weigh
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_bad_loss_is_an_error_that_names_the_exit(weigh, bad, place):
+    before = state(weigh)
+    losses = torch.tensor([3.0, 2.0, 1.0])
+    losses[place] = bad
+    with pytest.raises(BadLoss, match=rf"losses: expected finite values of 0 or more, found .* at exit {place + 1}"):
+        weigh(losses)
+    with pytest.raises(ValueError, match="losses"):
+        weigh.eval()(losses)
+    assert all(torch.equal(value, before[name]) for name, value in state(weigh).items())
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_bad_loss_is_flagged_where_reading_it_would_wait(weigh, bad, place):
+    before = state(weigh)
+    values = torch.tensor([3.0, 2.0, 1.0])
+    values[place] = bad
+    losses = values.requires_grad_()
+    objective = deferred(weigh)(losses)
+    assert objective.isnan()
+    assert weigh.bad_exit.item() == place + 1
+    assert all(torch.equal(value, before[name]) for name, value in state(weigh).items())
+    objective.backward()  # teaches nobody anything
+    assert losses.grad.tolist() == [0, 0, 0]
+    assert all(not parameter.grad.any() for parameter in weigh.parameters())
+    for _ in range(2):
+        with pytest.raises(BadLoss, match=f"found a negative, NaN or infinite one at exit {place + 1} in an earlier"):
+            weigh.check()
+
+
+def test_good_losses_do_the_same_on_both_ways(weigh):
+    other = copy.deepcopy(weigh)
+    for values in ([3.0, 2.0, 1.0], [0.0, 1.0, 0.5], [2.0, 2.0, 4.0]):
+        direct, later = (torch.tensor(values, requires_grad=True) for _ in range(2))
+        now, flagged = weigh(direct), deferred(other)(later)
+        assert torch.equal(now, flagged)
+        now.backward()
+        flagged.backward()
+        assert torch.equal(direct.grad, later.grad)
+        assert torch.equal(weigh.weights, other.weights)
+    assert all(torch.equal(value, weigh.state_dict()[name]) for name, value in other.state_dict().items())
+    other.check()
+
+
+def test_the_first_bad_loss_stays_until_it_is_cleared():
+    weigh = AdaLoss(3)
+    call = deferred(weigh)
+    for losses in ([1.0, math.nan, math.inf], [1.0, 1.0, 1.0], [math.nan, 1.0, 1.0]):
+        call(torch.tensor(losses))
+    assert weigh.bad_exit.item() == 2
+    assert weigh.step.item() == 1  # the good one
+    weigh.bad_exit.zero_()
+    weigh.check()
+    call(torch.tensor([math.nan, 1.0, 1.0]))
+    assert weigh.bad_exit.item() == 1
+
+
+def test_a_compiled_graph_flags():
+    weigh = AdaLoss(2, refresh_period=1)
+    call = torch.compile(weigh, fullgraph=True, backend="eager")
+    call(torch.tensor([2.0, 1.0]))
+    weights = weigh.weights.clone()
+    assert call(torch.tensor([math.nan, 1.0])).isnan()
+    assert torch.equal(weigh.weights, weights)
+    with pytest.raises(BadLoss, match="exit 1"):
+        weigh.check()
+
+
+@pytest.mark.parametrize(
+    "text", ["const", "sampled", "adaloss(floor_kind='start')", "adaloss(normalisation='geometric')"]
+)
+def test_compiles_without_a_graph_break(text):
+    plain, compiled = (WEIGHTINGS.build(text, num_exits=3) for _ in range(2))
+    call = torch.compile(compiled, fullgraph=True, backend="eager")
+    for losses in torch.rand(4, 3, generator=torch.Generator().manual_seed(0)):
+        torch.testing.assert_close(call(losses), plain(losses))
+    assert torch.equal(compiled.weights, plain.weights)
+
+
+def test_weights_that_vanish_do_not_hide_a_bad_loss():
+    with pytest.raises(BadLoss, match="exit 1"):
+        LossWeighting(torch.tensor([0.0, 1.0]))(torch.tensor([math.inf, 1.0]))
+
+
+def test_the_end_of_an_epoch_changes_no_weighting_that_does_not_ask_for_it(weigh):
+    before = state(weigh)
+    weigh.end_epoch()
+    if "epoch_sum" not in before:
+        assert all(torch.equal(value, before[name]) for name, value in state(weigh).items())
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS.entries)
+def test_shapes_without_data(name):
+    with torch.device("meta"):
+        assert WEIGHTINGS.build(name, num_exits=5).weights.shape == (5,)

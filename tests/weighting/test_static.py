@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anytime_core.weighting.static import const, linear, opt
+from anytime_core.weighting.static import SCHEMES, const, exponential, half_end, linear, opt, sieve
 
 
 @given(st.lists(st.floats(0, 100, width=32), min_size=1, max_size=20))
@@ -29,6 +29,70 @@ def test_linear_by_hand(num_exits, weights):
     assert linear(num_exits).weights.tolist() == pytest.approx(weights, abs=5e-5)
 
 
+@pytest.mark.parametrize(("num_exits", "weights"), [(1, [1]), (2, [1, 1]), (3, [0.5, 0.5, 1]), (8, [1 / 7] * 7 + [1])])
+def test_half_end_by_hand(num_exits, weights):
+    assert half_end(num_exits).weights.tolist() == pytest.approx(weights)
+
+
+@pytest.mark.parametrize(
+    ("num_exits", "weights"),
+    [
+        (1, [1]),
+        (2, [1, 1]),
+        (3, [2 / 3, 1 / 3, 1]),
+        (8, [1 / 11, 2 / 11, 1 / 11, 3 / 11, 1 / 11, 2 / 11, 1 / 11, 1]),
+        (15, [0.08, 0.04, 0.12, 0.04, 0.08, 0.04, 0.16, 0.04, 0.08, 0.04, 0.12, 0.04, 0.08, 0.04, 1]),
+    ],
+)
+def test_sieve_by_hand(num_exits, weights):
+    assert sieve(num_exits).weights.tolist() == pytest.approx(weights)
+
+
+@given(st.integers(2, 300))
+def test_sieve_and_half_end_give_the_last_exit_as_much_as_all_others(num_exits):
+    for make in (sieve, half_end):
+        weights = make(num_exits).weights
+        assert weights[-1] == 1
+        assert weights[:-1].double().sum().item() == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("num_exits", "base", "weights"),
+    [
+        (1, 2.0, [1]),
+        (4, 2.0, [1 / 8, 1 / 4, 1 / 2, 1]),
+        (3, 0.5, [1, 1 / 2, 1 / 4]),
+        (3, 1.0, [1, 1, 1]),
+        (127, 2.0, [2.0**-i for i in range(126, -1, -1)]),
+    ],
+)
+def test_exponential_by_hand(num_exits, base, weights):
+    assert exponential(num_exits, base).weights.tolist() == weights
+
+
+@pytest.mark.parametrize("base", [0.0, -1.0, float("inf"), float("nan")])
+def test_exponential_refuses_a_base_that_is_none(base):
+    with pytest.raises(ValueError, match=f"exponential base: expected a finite number above 0, found {base}"):
+        exponential(3, base)
+
+
+@pytest.mark.parametrize("base", [2.0, 0.5])
+def test_exponential_refuses_weights_that_vanish(base):
+    with pytest.raises(
+        ValueError, match=r"expected weights of 2\^-126 or more, found 2\^-127 for base .* and 128 exits"
+    ):
+        exponential(128, base)
+
+
+@given(st.sampled_from(sorted(SCHEMES)), st.integers(1, 100))
+def test_every_scheme_weighs_every_exit_and_the_last_one_most(scheme, num_exits):
+    weights = SCHEMES[scheme](num_exits).weights
+    assert weights.shape == (num_exits,)
+    assert weights.dtype == torch.float32
+    assert weights.min() > 0
+    assert weights.max() == weights[-1] == 1
+
+
 @pytest.mark.parametrize(
     ("exit_number", "weights"), [(1, [1, 0, 0]), (2, [0, 1, 0]), (3, [0, 0, 1]), (None, [0, 0, 1])]
 )
@@ -52,18 +116,18 @@ def test_opt_refuses_an_exit_that_is_not_there(exit_number):
         opt(3, exit_number)
 
 
-@pytest.mark.parametrize("make", [const, linear, opt])
+@pytest.mark.parametrize("make", [const, linear, opt, half_end, sieve, exponential])
 @pytest.mark.parametrize("num_exits", [0, -2])
 def test_at_least_one_exit(make, num_exits):
     with pytest.raises(ValueError, match=rf"num_exits: expected at least 1, found {num_exits}"):
         make(num_exits)
 
 
-@pytest.mark.parametrize("make", [const, linear, opt])
+@pytest.mark.parametrize("make", [const, linear, opt, half_end, sieve, exponential])
 def test_static_weights_stay_as_they_are_in_training(make):
     weigh = make(3)
     before = weigh.weights.clone()
     for step in range(5):
         weigh(torch.tensor([3.0, 2.0, 1.0]) / (step + 1))
     assert torch.equal(weigh.weights, before)
-    assert list(weigh.state_dict()) == ["weights"]
+    assert list(weigh.state_dict()) == ["weights", "bad_exit"]

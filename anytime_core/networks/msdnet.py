@@ -1,0 +1,243 @@
+"""MSDNet: maps of several scales side by side, densely connected, with exits on the coarsest scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from anytime_core.networks.base import AnytimeNetwork, exit_units
+from anytime_core.networks.heads import MSDenseHead
+from anytime_core.networks.initialisation import he_initialise
+from anytime_core.networks.resann_imagenet import imagenet_stem
+
+# By scale, finest first. A factor multiplies the growth of its scale. It is also the width of the 1×1 convolution in an
+# edge that starts at its scale, in multiples of the channels that the edge gives.
+FACTORS = (1, 2, 4, 4)
+SMALL_HEAD_WIDTH = 128  # channels inside of a head on small images; on large ones it keeps those of the map
+
+
+class _Layout(NamedTuple):
+    blocks: tuple[int, int, int, int]
+    spacing: int
+
+
+LAYOUTS = {
+    23: _Layout((6, 6, 5, 6), 4),
+    32: _Layout((6, 6, 10, 10), 7),
+    33: _Layout((9, 8, 8, 8), 6),
+    38: _Layout((10, 9, 10, 9), 7),
+}
+
+
+class MSDNet(AnytimeNetwork):
+    """Multi-scale dense network: as many stages as scales, one scale less in every further stage.
+
+    The state is a list of maps, finest first; each has half the height and width of the one before it. The units are
+    the first layer, then dense layers; the first unit of every further stage is a transition, which halves the channels
+    of all maps. The dense layer after it is the last one to read the finest map, and drops it. An exit follows every
+    s-th unit, counted back from the last one, and reads the coarsest map.
+
+    Args:
+        blocks: Units of each stage, at least 2, for 1 to 4 stages; as many scales as stages. Authors' networks for
+            small images have 3 equal stages of 5, 6, 8, 9 or 15 units.
+        growth: g, channels that a dense layer adds to the finest map; twice and four times as many to the coarser ones.
+        s: Units per segment.
+        first_exit: The first unit, numbered from 1, that may have an exit.
+        large_images: Begin with a 7×7 convolution and a max pooling, both of stride 2, instead of a 3×3 convolution
+            of stride 1; heads as wide as the map that they read, instead of 128.
+        gradient_passed: Factor on the gradient from a segment to the one before it; see ``AnytimeNetwork``.
+        num_classes: Classes, the width of every exit.
+        in_channels: Channels of the images.
+
+    Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes], K = 1 + (sum(blocks) - first_exit) // s.
+
+    Raises:
+        ValueError: A number out of its range.
+
+    Source: Huang et al. 2018, in the form of the released code of Hu et al. 2019: a stage drops one scale, all
+    convolutions are followed by batch norm and ReLU, heads average globally. Where neither says which scale's factor
+    sets the 1×1 convolution of a strided edge, it is the finer one's, at which that convolution works.
+    """
+
+    def __init__(
+        self,
+        blocks: tuple[int, ...] = (5, 5, 5),
+        growth: int = 6,
+        s: int = 3,
+        *,
+        first_exit: int = 1,
+        large_images: bool = False,
+        gradient_passed: float = 1.0,
+        num_classes: int = 10,
+        in_channels: int = 3,
+    ) -> None:
+        if not 1 <= len(blocks) <= len(FACTORS) or min(blocks) < 2:
+            raise ValueError(f"MSDNet blocks: expected 1 to {len(FACTORS)} numbers, all at least 2, found {blocks}")
+        for name, value in {"growth": growth, "num_classes": num_classes, "in_channels": in_channels}.items():
+            if value < 1:
+                raise ValueError(f"MSDNet {name}: expected at least 1, found {value}")
+        num_units = sum(blocks)
+        for name, value in {"s": s, "first_exit": first_exit}.items():
+            if not 1 <= value <= num_units:
+                raise ValueError(f"MSDNet {name}: expected 1 to {num_units}, the number of units, found {value}")
+
+        channels = [2 * growth * factor for factor in FACTORS[: len(blocks)]]
+        units: list[nn.Module] = [FirstLayer(in_channels, channels, large_images)]
+        coarsest = [channels[-1]]  # channels of the coarsest map after each unit
+        for stage, block in enumerate(blocks):
+            if stage:
+                units.append(Transition(channels))
+                channels = [before // 2 for before in channels]
+                coarsest.append(channels[-1])
+            for layer in range(block - 1):
+                drops_finest = stage > 0 and layer == 0
+                factors = FACTORS[len(blocks) - len(channels) : len(blocks)]
+                units.append(DenseLayer(channels, factors, growth, drops_finest=drops_finest))
+                channels = [before + growth * f for before, f in zip(channels, factors, strict=True)][drops_finest:]
+                coarsest.append(channels[-1])
+
+        exits = exit_units(num_units, s, first_exit)
+        segments = [nn.Sequential(*units[start:stop]) for start, stop in pairwise([0, *exits])]
+        widths = [coarsest[unit - 1] for unit in exits]
+        heads = [CoarsestHead(width, num_classes, width if large_images else SMALL_HEAD_WIDTH) for width in widths]
+        super().__init__(segments, heads, gradient_passed=gradient_passed)
+
+        self.blocks, self.growth, self.s, self.first_exit = blocks, growth, s, first_exit
+        self.large_images = large_images
+        self.apply(he_initialise)
+
+    @classmethod
+    def imagenet(
+        cls, depth: int = 38, *, gradient_passed: float = 1.0, num_classes: int = 1000, in_channels: int = 3
+    ) -> MSDNet:
+        """The authors' network of ``depth`` units for images of about 224 pixels.
+
+        Args:
+            depth: 23, 33 or 38, with K = 5 exits; or 32, with K = 4, where the paper gives no stages: they are those
+                of the authors' one setting that has 32 units and 4 exits.
+            gradient_passed: Factor on the gradient from a segment to the one before it; see ``AnytimeNetwork``.
+            num_classes: Classes, the width of every exit.
+            in_channels: Channels of the images.
+
+        Raises:
+            ValueError: Another depth.
+        """
+        if depth not in LAYOUTS:
+            raise ValueError(f"MSDNet.imagenet depth: expected one of {', '.join(map(str, LAYOUTS))}, found {depth}")
+        blocks, spacing = LAYOUTS[depth]
+        return cls(
+            blocks,
+            growth=16,
+            s=spacing,
+            first_exit=5,  # none on the first four units
+            large_images=True,
+            gradient_passed=gradient_passed,
+            num_classes=num_classes,
+            in_channels=in_channels,
+        )
+
+    def extra_repr(self) -> str:
+        """Size of the network and options that are not the default ones, shown by ``repr``."""
+        options = {
+            "first_exit": (self.first_exit, 1),
+            "large_images": (self.large_images, False),
+            "gradient_passed": (self.gradient_passed, 1),
+        }
+        parts = [f"{name}={value}" for name, (value, default) in options.items() if value != default]
+        size = f"blocks={self.blocks}, growth={self.growth}, s={self.s}"
+        return ", ".join([size, *parts, f"num_exits={self.num_exits}"])
+
+
+class FirstLayer(nn.Module):
+    """Images -> one map per scale; each coarser one by a strided convolution of the one before it."""
+
+    def __init__(self, in_channels: int, channels: Sequence[int], large_images: bool) -> None:
+        super().__init__()
+        stem = imagenet_stem(in_channels, channels[0]) if large_images else _convolution(in_channels, channels[0], 3)
+        coarser = [_convolution(before, after, 3, stride=2) for before, after in pairwise(channels)]
+        self.scales = nn.ModuleList([stem, *coarser])
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """[N, C, H, W] -> [N, channels[i], ⌈H/2ⁱ⌉, ⌈W/2ⁱ⌉] for every scale i, or a quarter of these sizes."""
+        maps, x = [], images
+        for scale in self.scales:
+            x = scale(x)
+            maps.append(x)
+        return maps
+
+
+class DenseLayer(nn.Module):
+    """Adds new channels to every map, computed from the map itself and from the finer one next to it.
+
+    Args:
+        channels: Channels of the maps, finest first.
+        factors: The factors of their scales.
+        growth: A map grows by ``growth`` × factor: half of it from each source, or all from itself for the finest.
+        drops_finest: Read the finest map, but give it no new channels and do not pass it on.
+    """
+
+    def __init__(self, channels: Sequence[int], factors: Sequence[int], growth: int, *, drops_finest: bool) -> None:
+        super().__init__()
+        self.drops_finest = drops_finest
+        added = [growth * factor // 2 for factor in factors]  # exact: only the first factor is odd, and it is not used
+        self.regular = nn.ModuleList(
+            _edge(channels[w], added[w] if w else growth * factors[0], factors[w])
+            for w in range(int(drops_finest), len(channels))
+        )
+        self.strided = nn.ModuleList(
+            _edge(channels[w - 1], added[w], factors[w - 1], stride=2) for w in range(1, len(channels))
+        )
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """S maps -> S maps, or S - 1 if the finest is dropped; heights and widths are kept."""
+        strided = [[edge(finer)] for edge, finer in zip(self.strided, maps, strict=False)]
+        kept = maps[1:] if self.drops_finest else maps
+        sources = strided if self.drops_finest else [[], *strided]
+        grown = zip(kept, self.regular, sources, strict=True)
+        return [torch.cat([x, edge(x), *from_finer], 1) for x, edge, from_finer in grown]
+
+
+class Transition(nn.Module):
+    """Halves the channels of every map by a 1×1 convolution; an odd number is rounded down."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(_convolution(before, before // 2, 1) for before in channels)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """S maps -> S maps of the same heights and widths."""
+        return [scale(x) for scale, x in zip(self.scales, maps, strict=True)]
+
+
+class CoarsestHead(nn.Module):
+    """The ``msdense`` head on the coarsest map of the state."""
+
+    def __init__(self, channels: int, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.head = MSDenseHead(channels, num_classes, width)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Logits of this exit."""
+        return self.head(maps[-1])
+
+
+def _edge(channels_in: int, channels_out: int, factor: int, stride: int = 1) -> nn.Sequential:
+    """1×1 convolution to ``factor`` times the channels it gives, then a 3×3 one."""
+    width = factor * channels_out
+    return nn.Sequential(
+        *_convolution(channels_in, width, 1),
+        *_convolution(width, channels_out, 3, stride),
+    )
+
+
+def _convolution(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn.Sequential:
+    """Convolution without bias, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, size, stride=stride, padding=size // 2, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+    )

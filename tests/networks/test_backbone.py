@@ -1,0 +1,276 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import VisionTransformer, resnet18
+
+from anytime_core import AnytimeNetwork, exit_costs
+from anytime_core.networks.backbone import with_exits
+
+RESNET_SHAPE, VIT_SHAPE, CHAIN_SHAPE = (3, 32, 32), (3, 16, 16), (2, 4, 4)
+
+
+def resnet():
+    return resnet18(weights=None, num_classes=7)
+
+
+def vit():
+    return VisionTransformer(
+        image_size=16, patch_size=8, num_layers=3, num_heads=2, hidden_dim=8, mlp_dim=12, num_classes=7
+    )
+
+
+def chain():
+    return nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 5), nn.Linear(5, 7)
+    )
+
+
+BLOCKS = ["encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_1"]
+CASES = [
+    pytest.param(resnet, ["layer1", "layer2.0", "layer3"], RESNET_SHAPE, id="resnet"),
+    pytest.param(resnet, ["layer1.0.bn1", "layer2.0.downsample"], RESNET_SHAPE, id="inside of resnet's blocks"),
+    pytest.param(vit, BLOCKS, VIT_SHAPE, id="vit"),
+    pytest.param(chain, ["2", "4"], CHAIN_SHAPE, id="sequential"),
+    pytest.param(chain, [], CHAIN_SHAPE, id="no new exit"),
+]
+
+
+def make(build, at, shape, **options):
+    torch.manual_seed(0)
+    backbone = build()
+    return backbone, with_exits(backbone, at, image_shape=shape, **options), torch.randn(2, *shape)
+
+
+@pytest.mark.parametrize(("build", "at", "shape"), CASES)
+class TestContract:
+    def test_the_last_exit_is_the_backbone_bit_for_bit(self, build, at, shape):
+        backbone, net, images = make(build, at, shape)
+        net.eval()
+        logits = net(images)
+        assert isinstance(net, AnytimeNetwork)
+        assert net.num_exits == len(at) + 1
+        assert logits.shape == (len(at) + 1, 2, 7)
+        assert torch.equal(logits[-1], backbone(images))
+        with torch.no_grad():  # attention has another course then
+            assert torch.equal(net(images)[-1], backbone(images))
+
+    def test_stream_equals_forward(self, build, at, shape):
+        _, net, images = make(build, at, shape)
+        net.eval()
+        assert torch.equal(torch.stack(list(net.stream(images))), net(images))
+
+    def test_parameters_are_the_backbones_own(self, build, at, shape):
+        backbone, net, _ = make(build, at, shape)
+        own, shared = set(backbone.parameters()), set(net.parameters())
+        new = {parameter for head in list(net.heads)[:-1] for parameter in head.parameters()}
+        assert shared == own | new
+        assert not own & new
+
+    def test_it_trains_from_every_exit(self, build, at, shape):
+        _, net, images = make(build, at, shape)
+        net.train()(images).square().sum().backward()
+        assert all(parameter.grad is not None for parameter in net.parameters())
+
+    def test_compiles_without_a_graph_break(self, build, at, shape):
+        _, net, images = make(build, at, shape)
+        net.eval()
+        torch._dynamo.reset()
+        torch.testing.assert_close(torch.compile(net, fullgraph=True, backend="eager")(images), net(images))
+
+    def test_a_state_dict_goes_round(self, build, at, shape):
+        _, net, images = make(build, at, shape)
+        torch.manual_seed(1)
+        other = with_exits(build(), at, image_shape=shape)
+        other.load_state_dict(net.state_dict())
+        assert torch.equal(other.eval()(images), net.eval()(images))
+
+
+# --- what runs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2, 3])
+@pytest.mark.parametrize(("build", "at", "shape"), [CASES[0].values[:3], CASES[2].values[:3]])
+def test_an_exit_runs_only_the_layers_up_to_it(build, at, shape, asked):
+    backbone, net, images = make(build, at, shape)
+    net.eval()
+    ran = []
+    for name, module in backbone.named_modules():
+        if not list(module.children()):
+            module.register_forward_hook(lambda *_, name=name: ran.append(name))
+    backbone(images)
+    whole = list(ran)
+    ran.clear()
+    stream = net.stream(images)
+    for number in range(asked):
+        next(stream)
+        inside = [index for index, name in enumerate(whole) if number < len(at) and name.startswith(at[number])]
+        assert ran == (whole[: inside[-1] + 1] if inside else whole)
+    assert asked or not ran
+
+
+def test_exits_are_numbered_as_the_backbone_runs():
+    _, net, _ = make(resnet, ["layer3", "layer1", "layer2"], RESNET_SHAPE)
+    assert net.at == ("layer1", "layer2", "layer3")
+    assert [head.linear.in_features for head in list(net.heads)[:-1]] == [64, 128, 256]
+    assert net.num_exits == 4
+
+
+def test_weights_loaded_into_the_backbone_later_are_seen():
+    backbone, net, images = make(resnet, ["layer1"], RESNET_SHAPE)
+    trained = resnet()
+    backbone.load_state_dict(trained.state_dict())
+    assert torch.equal(net.eval()(images)[-1], trained.eval()(images))
+
+
+def test_a_layer_used_twice_has_its_exit_after_the_last_call():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.classifier = nn.Linear(2, 2), nn.Linear(2, 3)
+
+        def forward(self, x):
+            return self.classifier(self.layer(self.layer(x.flatten(1))))
+
+    backbone = Twice()
+    net = with_exits(backbone, ["layer"], image_shape=(2, 1, 1))
+    images = torch.randn(4, 2, 1, 1)
+    assert torch.equal(net.segments[0](images)[0], backbone.layer(backbone.layer(images.flatten(1))))
+    assert torch.equal(net(images)[-1], backbone(images))
+
+
+# --- heads by hand -------------------------------------------------------------------------------------------------
+
+
+def test_heads_by_hand():
+    _, net, images = make(resnet, ["layer1.0.bn1"], RESNET_SHAPE)
+    (features, *_), linear = net.eval().segments[0](images), net.heads[0].linear
+    assert (features < 0).any()  # there is no ReLU in the head
+    torch.testing.assert_close(net(images)[0], features.mean((2, 3)) @ linear.weight.T + linear.bias)
+
+    _, net, images = make(vit, BLOCKS, VIT_SHAPE)
+    (tokens, *_), head = net.eval().segments[0](images), net.heads[0]
+    assert tokens.shape == (2, 1 + 4, 8)
+    first = tokens[:, 0]
+    first = (first - first.mean(1, keepdim=True)) / (first.var(1, keepdim=True, correction=0) + 1e-6).sqrt()
+    torch.testing.assert_close(net(images)[0], first @ head.linear.weight.T + head.linear.bias)
+
+
+def test_heads_are_where_the_backbone_is():
+    net = with_exits(resnet().double(), ["layer1"], image_shape=RESNET_SHAPE)
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float64}
+    with torch.device("meta"):
+        net = with_exits(resnet(), ["layer1"], image_shape=RESNET_SHAPE)
+    assert {parameter.device.type for parameter in net.parameters()} == {"meta"}
+
+
+def test_another_number_of_classes_gets_a_new_last_layer():
+    backbone, net, images = make(resnet, ["layer2"], RESNET_SHAPE, num_classes=4)
+    assert net(images).shape == (2, 2, 4)
+    assert net.heads[-1] is not backbone.fc
+    assert backbone.eval()(images).shape == (2, 7)
+    _, net, _ = make(resnet, ["layer2"], RESNET_SHAPE, num_classes=7)
+    assert net(images).shape == (2, 2, 7)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_modes_are_left_as_they_were(training):
+    backbone = resnet().train(training)
+    backbone.bn1.train(not training)  # frozen by the user
+    before = {name: module.training for name, module in backbone.named_modules()}
+    state = copy.deepcopy(backbone.state_dict())
+    net = with_exits(backbone, ["layer1"], image_shape=RESNET_SHAPE)
+    assert before == {name: module.training for name, module in backbone.named_modules()}
+    assert net.training is net.heads[0].training is training
+    assert all(torch.equal(value, state[name]) for name, value in backbone.state_dict().items())
+
+
+# --- costs ---------------------------------------------------------------------------------------------------------
+
+
+def test_costs_of_a_sequential_by_hand():
+    _, net, _ = make(chain, ["2", "4"], CHAIN_SHAPE)
+    convolution, hidden, heads = 9 * 2 * 3 * 16, 48 * 5, [3 * 7, 5 * 7, 5 * 7]
+    costs = exit_costs(net, CHAIN_SHAPE)
+    assert costs.macs_fixed == (convolution + heads[0], *[convolution + hidden + head for head in heads[1:]])
+    assert costs.macs_cumulative[-1] == convolution + hidden + sum(heads)
+    assert costs.parameters_cumulative[-1] == sum(parameter.numel() for parameter in net.parameters())
+
+
+def test_costs_of_a_vit_by_hand():
+    _, net, _ = make(vit, BLOCKS, VIT_SHAPE)
+    tokens, width = 5, 8
+    patches = 4 * 8 * 8 * 3 * width
+    block = tokens * (4 * width**2 + 2 * width * 12) + 2 * tokens**2 * width  # projections, MLP, attention
+    assert exit_costs(net, VIT_SHAPE).macs_fixed == tuple(patches + k * block + width * 7 for k in (1, 2, 3))
+
+
+def test_costs_of_the_stock_resnet_are_the_published_ones():
+    with torch.device("meta"):
+        net = with_exits(resnet18(weights=None), ["layer1", "layer2", "layer3"])
+    costs = exit_costs(net, (3, 224, 224))
+    assert costs.macs_fixed[-1] == pytest.approx(1.814e9, rel=1e-3)
+    assert costs.parameters_fixed[-1] == 11_689_512
+
+
+# --- errors and repr -----------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"at: expected one of 0, 1, 2, 3, 4, found '9'"):
+        make(chain, ["9"], CHAIN_SHAPE)
+    with pytest.raises(ValueError, match=r"found 'layr1' \(did you mean layer1\?\)"):
+        make(resnet, ["layr1"], RESNET_SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        ("layer1", r"at: expected a list of names, found the text 'layer1'"),
+        (["fc"], r"at: expected names before the end of the backbone, an exit already, found 'fc'"),
+        (["layer1", "layer1.1"], r"at: expected different places, found 'layer1' and 'layer1.1'"),
+    ],
+)
+def test_places_that_make_no_exit_are_refused(at, message):
+    with pytest.raises(ValueError, match=message):
+        make(resnet, at, RESNET_SHAPE)
+
+
+class Dropping(nn.Linear):
+    def forward(self, x):
+        return nn.functional.dropout(super().forward(x), training=self.training)
+
+
+class TwoOutputs(nn.Linear):
+    def forward(self, x):
+        return super().forward(x), x
+
+
+class TwoInputs(nn.Linear):
+    def forward(self, x, scale):
+        return super().forward(x) * scale
+
+
+def test_backbones_that_cannot_be_cut_are_refused():
+    with pytest.raises(ValueError, match=r"backbone: expected the same operations in training and evaluation"):
+        with_exits(nn.Sequential(nn.Flatten(), Dropping(4, 4)), ["0"], image_shape=(1, 2, 2))
+    with pytest.raises(ValueError, match=r"backbone: expected one input and one output"):
+        with_exits(nn.Sequential(nn.Flatten(), TwoOutputs(4, 4)), ["0"], image_shape=(1, 2, 2))
+    with pytest.raises(ValueError, match=r"backbone: expected one input and one output"):
+        with_exits(TwoInputs(4, 4), [], image_shape=(1, 2, 4))
+
+
+def test_features_and_classes_that_do_not_fit_are_refused():
+    odd = nn.Sequential(nn.Unflatten(1, (1, 2)), nn.Flatten(), nn.Linear(8, 3))
+    with pytest.raises(ValueError, match=r"at: expected features of 2 to 4 dimensions after 0, found shape \(1, 1, 2,"):
+        with_exits(odd, ["0"], image_shape=(2, 2, 2))
+    with pytest.raises(ValueError, match=r"num_classes: expected 3, as its last layer is no nn.Linear, found 5"):
+        with_exits(nn.Sequential(*odd, nn.ReLU()), [], num_classes=5, image_shape=(2, 2, 2))
+    with pytest.raises(ValueError, match=r"num_classes: expected at least 1, found 0"):
+        with_exits(odd, [], num_classes=0, image_shape=(2, 2, 2))
+
+
+def test_repr_names_the_backbone_and_the_exits():
+    _, net, _ = make(chain, ["2"], CHAIN_SHAPE)
+    assert "backbone=Sequential, at=('2',), num_exits=2" in repr(net)

@@ -1,0 +1,193 @@
+import copy
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from anytime_core import AdaLoss
+from anytime_core.weighting.base import BadLoss
+from anytime_core.weighting.gradient_norms import GradientNorms
+
+
+class Chain(nn.Module):
+    """A trunk of linear layers with a head after each one: losses [K], computed apart or as one stack."""
+
+    def __init__(self, num_exits=3, width=4):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.trunk = nn.ModuleList(nn.Linear(width, width) for _ in range(num_exits))
+            self.heads = nn.ModuleList(nn.Linear(width, 2) for _ in range(num_exits))
+
+    def forward(self, inputs, stacked=True):
+        outputs = []
+        for layer, head in zip(self.trunk, self.heads, strict=True):
+            inputs = layer(inputs).tanh()
+            outputs.append(head(inputs))
+        if stacked:
+            return torch.stack(outputs).square().mean((1, 2))
+        return torch.stack([output.square().mean() for output in outputs])
+
+
+INPUTS = torch.linspace(-1, 1, 20).view(5, 4)
+
+
+def by_hand(net, losses, squared):
+    """From one backward pass per exit into .grad, and the known structure of the chain."""
+    values = []
+    for i in range(len(losses)):
+        net.zero_grad()
+        losses[i].backward(retain_graph=True)
+        reached = [p for part in (*net.trunk[: i + 1], net.heads[i]) for p in part.parameters()]
+        square = sum(p.grad.double().square().sum() for p in reached)
+        values.append((square / 2 / sum(p.numel() for p in reached) if squared else square.sqrt()).item())
+    net.zero_grad()
+    return values
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("stacked", [False, True])
+def test_norms_by_hand(squared, stacked):
+    net = Chain()
+    losses = net(INPUTS, stacked)
+    norms = GradientNorms(net.parameters(), squared=squared)(losses)
+    assert norms.tolist() == pytest.approx(by_hand(net, losses, squared), rel=1e-5)
+    assert not norms.requires_grad
+    assert all(parameter.grad is None for parameter in net.parameters())  # nothing is left behind
+    losses.sum().backward()  # and the graph is still there
+
+
+def test_norms_of_a_parabola():
+    # ℓ = ½ a |θ|², so ∇ℓ = a θ and ½|∇ℓ|²/dim = ½ a² |θ|²/2
+    theta = nn.Parameter(torch.tensor([3.0, 4.0]))
+    losses = torch.tensor([1.0, 2.0]) * theta.square().sum() / 2
+    assert GradientNorms([theta])(losses).tolist() == [5, 10]
+    assert GradientNorms([theta], squared=True)(losses).tolist() == [6.25, 25]
+
+
+def test_an_exit_at_rest_has_the_smallest_norm():
+    theta = nn.Parameter(torch.zeros(2))
+    losses = theta.square().sum() * torch.ones(1)
+    assert GradientNorms([theta], smallest=0.5)(losses).tolist() == [0.5]
+    assert GradientNorms([theta], smallest=0.5, squared=True)(losses).tolist() == [0.125]
+
+
+def test_parameters_that_need_no_gradient_are_left_out():
+    net = Chain()
+    net.trunk.requires_grad_(False)
+    assert len(GradientNorms(net.parameters()).parameters) == 6
+
+
+def first_order(net, **knobs):
+    knobs = {"momentum": 0.0, "refresh_period": 1, "floor": 0.0, "normalisation": "none", **knobs}
+    return AdaLoss(3, order=1, parameters=net.parameters(), **knobs)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_the_weights_are_the_inverse_norms(squared):
+    net = Chain()
+    weigh = first_order(net, squared=squared)
+    losses = net(INPUTS)
+    objective = weigh(losses)
+    expected = [1 / value for value in by_hand(net, losses, squared)]
+    assert weigh.weights.tolist() == pytest.approx(expected, rel=1e-5)
+    objective.backward()
+
+
+def test_every_step_is_tracked_and_the_average_is_that_of_the_losses_algorithm():
+    net = Chain()
+    weigh = first_order(net, momentum=0.5, refresh_period=2)
+    steps = [by_hand(net, net(factor * INPUTS), False) for factor in (1.0, 2.0)]
+    weigh(net(INPUTS))
+    assert weigh.weights.tolist() == [1, 1, 1]
+    weigh(net(2 * INPUTS))
+    expected = [2 / (first + second) for first, second in zip(*steps, strict=True)]
+    assert weigh.weights.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+@given(st.lists(st.integers(-6, 6), min_size=3, max_size=3), st.booleans())
+def test_offsets_do_not_count_and_units_only_without_the_square(exponents, squared):
+    net = Chain()
+    units = 2.0 ** torch.tensor(exponents)
+    plain, changed = first_order(net, squared=squared), first_order(net, squared=squared)
+    plain(net(INPUTS))
+    changed(net(INPUTS) * units + 3)
+    pulls = changed.weights * units
+    assert torch.equal(pulls, plain.weights / units if squared else plain.weights)
+
+
+def test_no_gradient_is_computed_in_evaluation_mode(monkeypatch):
+    net = Chain()
+    weigh = first_order(net).eval()
+    monkeypatch.setattr(torch.autograd, "grad", None)
+    before = copy.deepcopy(weigh.state_dict())
+    with torch.no_grad():
+        assert weigh(net(INPUTS)).item() == pytest.approx(net(INPUTS).sum().item())
+    assert all(torch.equal(value, before[key]) for key, value in weigh.state_dict().items())
+
+
+def test_the_parameters_stay_the_networks():
+    net = Chain()
+    weigh = first_order(net).to(torch.float64)
+    assert list(weigh.parameters()) == list(weigh.children()) == []
+    assert sorted(weigh.state_dict()) == ["average", "bad_exit", "step", "weights"]
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
+    weigh(net(INPUTS))
+    net.double()  # in place: the network's parameters are still the same objects
+    weigh(net(INPUTS.double()))
+
+
+def test_a_copy_of_network_and_weighting_belongs_together():
+    net = Chain()
+    weigh = first_order(net)
+    other_net, other = copy.deepcopy((net, weigh))
+    with torch.no_grad():
+        other_net.trunk[0].weight.zero_()
+    other(other_net(INPUTS))
+    weigh(net(INPUTS))
+    assert not torch.equal(weigh.weights, other.weights)
+
+
+def test_a_resumed_run_goes_on_bit_for_bit():
+    net = Chain()
+    knobs = {"momentum": 0.9, "normalisation": "sum", "squared": True, "floor": 0.1, "floor_kind": "start"}
+    weigh = first_order(net, **knobs)
+    weigh(net(INPUTS))
+    resumed = first_order(net, **knobs)
+    resumed.load_state_dict(weigh.state_dict())
+    for factor in (2.0, 0.5, 1.0):
+        weigh(net(factor * INPUTS))
+        resumed(net(factor * INPUTS))
+        assert torch.equal(weigh.weights, resumed.weights)
+
+
+@pytest.mark.parametrize("losses", ["of another network", "without a graph"])
+def test_losses_that_depend_on_no_parameter_are_refused(losses):
+    weigh = first_order(Chain())
+    values = Chain()(INPUTS)
+    with pytest.raises(ValueError, match=r"parameters: expected those that the losses depend on, .* reaches exit 1"):
+        weigh(values if losses == "of another network" else values.detach())
+    assert weigh.step.item() == 0
+
+
+def test_an_infinite_gradient_is_a_bad_loss():
+    first, second = nn.Parameter(torch.ones(())), nn.Parameter(torch.tensor(1e-38))
+    weigh = AdaLoss(2, order=1, refresh_period=1, parameters=[first, second])
+
+    def losses():
+        return torch.stack([first, second * 1e20 * 1e20])  # 1 and 100, with the derivatives 1 and 1e40
+
+    with pytest.raises(BadLoss, match=r"what AdaLoss measures: .* found inf at exit 2"):
+        weigh(losses())
+    objective = weigh._flagging(losses())
+    assert objective.isnan()
+    assert (weigh.bad_exit.item(), weigh.step.item()) == (2, 0)
+    assert weigh.weights.tolist() == [1, 1]
+
+
+def test_order_one_needs_parameters():
+    with pytest.raises(ValueError, match="AdaLoss parameters: expected the network's, with order=1, found None"):
+        AdaLoss(3, order=1)
+    assert AdaLoss(3, parameters=Chain().parameters())._norms is None  # supplied to all, used by order 1

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anytime_core.weighting.sampled import Sampled, splitmix64, uniform
+from anytime_core.weighting.static import SCHEMES
+
+
+def history(weigh, count):
+    """Weights of ``count`` steps, [count, K]."""
+    rows = []
+    for _ in range(count):
+        rows.append(weigh.weights.clone())
+        weigh(torch.ones(weigh.num_exits))
+    return torch.stack(rows) if rows else None
+
+
+@pytest.mark.parametrize(
+    ("seed", "numbers"),
+    [
+        # published with the generator's reference implementation
+        (0, [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]),
+        (1234567, [6457827717110365317, 3203168211198807973, 9817491932198370423]),
+    ],
+)
+def test_splitmix_gives_the_known_numbers(seed, numbers):
+    assert (splitmix64(seed, torch.arange(1, 4)).numpy().view(np.uint64) == np.array(numbers, np.uint64)).all()
+
+
+def test_draws_are_uniform():
+    draws = uniform(3, torch.arange(1, 100_001))
+    assert 0 <= draws.min() < draws.max() < 1
+    counts = draws.histc(bins=10, min=0, max=1)
+    assert ((counts - 10_000) ** 2 / 10_000).sum() < 27.9  # χ² of 9 degrees of freedom, p = 0.001
+    assert torch.corrcoef(torch.stack([draws[:-1], draws[1:]]))[0, 1].abs() < 0.01
+
+
+def test_the_first_step_by_hand():
+    # SIEVE for 4 exits: early 1, 2, 1 over 4; the last 1; W = 2
+    assert Sampled(4).weights.tolist() == [0.25, 0.5, 0.25, 1 + 2 / 2]
+    assert Sampled(4, rho=4.0).weights.tolist() == [0.25, 0.5, 0.25, 1 + 2 / 4]
+    assert Sampled(4, rho=0.0).weights.tolist() == [0, 0, 0, 2]
+    assert Sampled(4, scheme="const", rho=-1.0).weights.tolist() == [0, 0, 0, 4]
+
+
+@given(
+    st.integers(1, 12),
+    st.sampled_from(sorted(SCHEMES)),
+    st.sampled_from(["static", "uniform"]),
+    st.sampled_from([0.5, 2.0, 0.0]),
+    st.integers(0, 2**63 - 1),
+)
+def test_one_exit_gets_the_extra_in_every_step(num_exits, scheme, draw, rho, seed):
+    rows = history(Sampled(num_exits, scheme=scheme, draw=draw, rho=rho, seed=seed), 5)
+    static = SCHEMES[scheme](num_exits).weights
+    mass = static.sum()
+    extra = rows - static if rho > 0 else rows
+    chosen = extra > 0.5 * mass * (1 / rho if rho > 0 else 1)
+    assert (chosen.sum(1) == 1).all()
+    assert chosen[0, -1]
+    torch.testing.assert_close(extra.sum(1), (mass / (rho or 1)).expand(5))
+    torch.testing.assert_close(rows[~chosen], (static if rho > 0 else torch.zeros_like(static)).expand(5, -1)[~chosen])
+
+
+@pytest.mark.parametrize(("draw", "chances"), [("static", [1 / 8, 1 / 4, 1 / 8, 1 / 2]), ("uniform", [1 / 4] * 4)])
+def test_exits_are_drawn_by_their_chances(draw, chances):
+    rows = history(Sampled(4, draw=draw, rho=0.0, seed=1), 4000)
+    shares = (rows > 0).double().mean(0)
+    assert shares.tolist() == pytest.approx(chances, abs=0.03)
+
+
+def test_seeds_differ_and_repeat():
+    first, again, other = (history(Sampled(4, seed=seed), 50) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("stop", [0, 1, 7])
+def test_a_state_dict_goes_on_bit_for_bit(stop):
+    weigh = Sampled(4, seed=5)
+    history(weigh, stop)
+    resumed = Sampled(4, seed=5)
+    resumed.load_state_dict(weigh.state_dict())
+    assert torch.equal(history(resumed, 30), history(weigh, 30))
+
+
+def test_the_state_is_the_step():
+    assert sorted(Sampled(4).state_dict()) == ["bad_exit", "step", "weights"]
+
+
+def test_draws_do_not_touch_the_global_generator():
+    before = torch.get_rng_state()
+    history(Sampled(4), 10)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_nothing_is_drawn_in_evaluation_mode():
+    weigh = Sampled(4).eval()
+    history(weigh, 10)
+    assert weigh.step.item() == 0
+    assert weigh.weights.tolist() == [0.25, 0.5, 0.25, 2]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions_draw_the_same_exits(dtype):
+    plain, other = history(Sampled(4, seed=2), 20), history(Sampled(4, seed=2).to(dtype), 20)
+    torch.testing.assert_close(other.float(), plain)
+
+
+@pytest.mark.parametrize(
+    ("knob", "value", "expected"),
+    [
+        ("scheme", "opt", "one of const, linear, half_end, sieve, exponential"),
+        ("draw", "best", "static or uniform"),
+        ("rho", float("nan"), "a number of 1e-6 or more, or of 0 or less"),
+        ("rho", float("inf"), "a number of 1e-6 or more, or of 0 or less"),
+        ("rho", 1e-300, "a number of 1e-6 or more, or of 0 or less"),
+        ("seed", -1, r"0 or more and below 2\^63"),
+        ("seed", 2**63, r"0 or more and below 2\^63"),
+    ],
+)
+def test_knobs_out_of_range_are_refused(knob, value, expected):
+    with pytest.raises(ValueError, match=rf"Sampled {knob}: expected {expected}, found"):
+        Sampled(4, **{knob: value})
+
+
+def test_at_least_one_exit():
+    with pytest.raises(ValueError, match="num_exits: expected at least 1, found 0"):
+        Sampled(0)
+
+
+def test_repr_shows_the_knobs():
+    assert repr(Sampled(4)) == "Sampled(num_exits=4, scheme='sieve', draw='static', rho=2.0, seed=0)"
