@@ -173,7 +173,7 @@ NAN, INF = float("nan"), float("inf")
         ("train_size", True, "valid integer"),
         ("augment", "yes", "valid boolean"),
         ("augment", 1, "valid boolean"),
-        ("network", "resnet", r"expected one of resann \(did you mean resann\?\)"),
+        ("network", "resnet", r"expected one of resann, .* \(did you mean resann\?\)"),
         ("network", "resann(n=0)", "ResANN n: expected at least 1, found 0"),
         ("network", "resann(c=5)", "ResANN c: expected an even number .*found 5"),
         ("network", "resann(s=10)", "ResANN s: expected at most the 9 units that n = 3 gives, found 10"),

@@ -50,7 +50,8 @@ def curves(figure):
         ("opt", "OPT, last exit"),
         ("opt(exit=2)", "OPT, exit 2"),
         ("adaloss(floor=0.0)", "AdaLoss, floor=0.0"),
-        ("sieve", "sieve"),
+        ("sieve", "SIEVE"),
+        ("mine", "mine"),
     ],
 )
 def test_how_the_book_writes_a_weighting(weighting, expected):

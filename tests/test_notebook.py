@@ -131,7 +131,11 @@ def test_all_misspelt_names_are_told_at_once():
         ("precision", "fp64", "precision: expected 'fp32' or 'bf16', found 'fp64'"),
         ("device", "cuda:1", "device: expected 'auto', 'cpu' or 'cuda', found 'cuda:1'"),
         ("threads", 0, "threads: expected greater than or equal to 1, found 0"),
-        ("network", "resann(q=1)", "network: unknown option q of resann; it has: n, c, s, found 'resann(q=1)'"),
+        (
+            "network",
+            "resann(q=1)",
+            "network: unknown option q of resann; it has: n, c, s, head, first_exit, gradient_passed, found 'resann(q",
+        ),
         ("records_dir", 3, "records_dir: expected str, found 3"),
         ("records_dir", None, "records_dir: expected str, found None"),
     ],
