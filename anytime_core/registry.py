@@ -50,7 +50,7 @@ class Registry:
             {
                 "name": name,
                 "options": ", ".join(f"{key}={option.default!r}" for key, option in self.options(name).items()),
-                "what it is": (inspect.getdoc(self.constructor(name)) or "").partition("\n")[0],
+                "what it is": (inspect.getdoc(self.constructor(name)) or "").partition("\n")[0].replace("`", ""),
             }
             for name in self.entries
         ]

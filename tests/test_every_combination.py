@@ -13,6 +13,7 @@ from anytime_core.weighting import WEIGHTINGS
 SMALL = {
     "resann": "resann(n=1, c=4)",
     "denseann": "denseann(n=2, growth=4, s=1)",
+    "torchvision": "torchvision(model='resnet18', at=('layer1', 'layer2'))",
     "eann": "eann(n=(1, 2), c=4)",
     "msdnet": "msdnet(growth=4)",
 }
@@ -23,13 +24,13 @@ LARGE_NETWORKS = [name for name in NETWORKS.entries if name.endswith("_imagenet"
 @pytest.fixture(scope="module", params=SMALL_NETWORKS)
 def net(request):
     torch.manual_seed(0)
-    return NETWORKS.build(SMALL[request.param], num_classes=10, in_channels=1)
+    return NETWORKS.build(SMALL[request.param], num_classes=10, in_channels=3)
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS.entries)
 def test_one_optimiser_step_changes_what_it_should(net, weighting):
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(8, 1, 28, 28, generator=generator)
+    images = torch.randn(8, 3, 28, 28, generator=generator)
     labels = torch.randint(10, (8,), generator=generator)
     weigh = WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters())
     optimiser = torch.optim.SGD([*net.parameters(), *weigh.parameters()], lr=1e-3)
@@ -60,7 +61,7 @@ def test_a_run_config_reaches_every_weighting(weighting):
 
 @pytest.mark.parametrize("network", SMALL_NETWORKS)
 def test_a_run_config_reaches_every_small_network(network):
-    config = RunConfig(network=SMALL[network], dataset="fashion-mnist")
+    config = RunConfig(network=SMALL[network], dataset="cifar10")
     assert config.build_network().num_exits >= 2
 
 

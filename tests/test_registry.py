@@ -130,7 +130,7 @@ def test_a_bad_network_is_refused_with_a_reason(text, message):
             "adaloss(normalisation='sun')",
             "option normalisation of adaloss: .*'max', 'sum', 'geometric' or 'none', found 'sun'",
         ),
-        ("adaloss_formula(floor=0.1)", "unknown option floor of adaloss_formula"),
+        ("adaloss_formula(order=1)", "unknown option order of adaloss_formula"),
     ],
 )
 def test_a_bad_weighting_is_refused_with_a_reason(text, message):

@@ -8,6 +8,7 @@ NETWORKS = Registry(
         "resann": "anytime_core.networks.resann:ResANN",
         "denseann": "anytime_core.networks.denseann:DenseANN",
         "msdnet": "anytime_core.networks.msdnet:MSDNet",
+        "torchvision": "anytime_core.networks.backbone:torchvision_with_exits",
         "eann": "anytime_core.networks.ensemble:eann",
         "resann_imagenet": "anytime_core.networks.resann:ResANN.imagenet",
         "denseann_imagenet": "anytime_core.networks.denseann:DenseANN.imagenet",

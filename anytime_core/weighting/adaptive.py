@@ -128,9 +128,19 @@ class AdaLoss(LossWeighting):
         refresh_period: int = 100,
         floor: float = 0.07,
         final_extra: float = 0.0,
+        bias_correction: bool = False,
+        normalisation: Normalisation = "max",
     ) -> AdaLoss:
         """The defaults of the authors' released command line: a shorter average than ``paper_runs``."""
-        return cls(num_exits, momentum=momentum, refresh_period=refresh_period, floor=floor, final_extra=final_extra)
+        return cls(
+            num_exits,
+            momentum=momentum,
+            refresh_period=refresh_period,
+            floor=floor,
+            final_extra=final_extra,
+            bias_correction=bias_correction,
+            normalisation=normalisation,
+        )
 
     @classmethod
     def formula(
@@ -139,6 +149,9 @@ class AdaLoss(LossWeighting):
         *,
         momentum: float = 0.96,
         refresh_period: int = 1,
+        floor: float = 0.0,
+        final_extra: float = 0.0,
+        bias_correction: bool = True,
         normalisation: Normalisation = "sum",
     ) -> AdaLoss:
         """B_i ∝ 1 / ℓ̂_i as the paper's text has it, no floor; refreshed every step, the weights sum to K."""
@@ -146,8 +159,9 @@ class AdaLoss(LossWeighting):
             num_exits,
             momentum=momentum,
             refresh_period=refresh_period,
-            floor=0.0,
-            bias_correction=True,
+            floor=floor,
+            final_extra=final_extra,
+            bias_correction=bias_correction,
             normalisation=normalisation,
         )
 
