@@ -134,7 +134,8 @@ def test_all_misspelt_names_are_told_at_once():
         (
             "network",
             "resann(q=1)",
-            "network: unknown option q of resann; it has: n, c, s, head, first_exit, gradient_passed, found 'resann(q",
+            "network: unknown option q of resann; it has: n, c, s, head, first_exit, gradient_passed, "
+            "found 'resann(q=1)'",
         ),
         ("records_dir", 3, "records_dir: expected str, found 3"),
         ("records_dir", None, "records_dir: expected str, found None"),

@@ -53,13 +53,3 @@ def test_it_shows_another_study(study):
     assert "LINEAR − CONST" in text
     assert "AdaLoss" not in text  # prose from the run only names what was run
     assert (study / "quick-error-against-cost.svg").read_text().startswith("<?xml")
-
-
-def test_a_missing_record_is_named(study):
-    path = min((study / "records").iterdir())
-    kept = path.read_text()
-    path.unlink()
-    done, _ = papermill(study)
-    path.write_text(kept)
-    assert done.returncode != 0
-    assert f"1 of 6 missing, such as {path.name}" in done.stderr
