@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from anytime_core import RunConfig, train
+from anytime_core.batches import first_images
 from anytime_core.datasets import DATASETS, DatasetError, ImageStream, fetch, load_dataset, load_folder
 from anytime_core.datasets.folders import IMAGENET_MEAN, IMAGENET_STD, _Samples
 from anytime_core.datasets.listing import FolderReader
@@ -256,6 +258,25 @@ def truncate(path):
 
 def no_image(path):
     path.write_text("<html>not found</html>")
+
+
+def test_a_run_trains_and_scores_on_a_stream(cache, monkeypatch):
+    """The whole path: config, batches, trainer, record; twice, with and without worker processes."""
+    monkeypatch.setenv("ANYTIME_DATA", str(cache))
+    small = {"dataset": "ilsvrc", "network": "resann(n=1, c=4)", "batch_size": 4, "epochs": 2, "device": "cpu"}
+    records = [train(RunConfig(**small, workers=workers), progress=False) for workers in (0, 2)]
+    assert records[0].results()["test"] == records[1].results()["test"]
+    assert records[0].name == records[1].name  # workers say where, not what
+    assert all(0 <= error <= 1 for error in records[0].test.error)
+    assert records[0].config.steps_per_epoch == 3
+
+
+def test_the_first_images_are_those_of_the_files(cache, stream):
+    images, labels = first_images(stream, 3)
+    expected, expected_labels = next(stream.evaluation_batches("train", 3, 0))
+    assert (images.dtype, images.shape) == (torch.uint8, (3, 3, 16, 16))
+    assert torch.equal(labels, expected_labels)
+    torch.testing.assert_close((images.float() / 255 - MEAN) / STD, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -288,3 +290,12 @@ def test_progress_is_shown_on_standard_error_or_not_at_all(tiny_config, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert config.name in err
+
+
+def test_an_eann_adopts_exits_by_their_validation_error(tiny_config):
+    record = train(tiny_config(network="eann(n=(1, 2), c=4)", epochs=4), progress=False)
+    assert record.num_exits == 9
+    falls = [after <= before for before, after in pairwise(record.validation.error)]
+    assert all(falls)  # an exit that is no better repeats the best answer so far
+    costs = record.costs
+    assert costs.macs_cumulative[3] - costs.macs_cumulative[2] == costs.macs_fixed[3]  # the second member starts anew
