@@ -1,6 +1,7 @@
 import inspect
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -206,3 +207,26 @@ def test_did_you_mean():
     assert did_you_mean("epoch", ["epochs", "seed"]) == " (did you mean epochs?)"
     assert did_you_mean("zebra", ["epochs", "seed"]) == ""
     assert did_you_mean("epoch", []) == ""
+
+
+@pytest.mark.parametrize("registry", [NETWORKS, WEIGHTINGS], ids=lambda registry: registry.kind)
+def test_the_table_for_people_describes_every_name_with_every_option(registry):
+    rows = registry.table()
+    assert [row["name"] for row in rows] == list(registry.entries)
+    for row in rows:
+        assert row["what it is"].endswith((".", ":", ","))
+        assert all(f"{option}=" in row["options"] for option in registry.options(row["name"]))
+        assert not any(f"{name}=" in row["options"] for name in registry.supplied)
+
+
+@pytest.mark.parametrize(
+    ("text", "channels", "message"),
+    [
+        ("torchvision(model='resnet19')", 3, r"model: expected a classifier .*'resnet19' \(did you mean resnet\d+\?\)"),
+        ("torchvision", 1, "in_channels: expected 3, which torchvision's models take, found 1"),
+        ("torchvision(at=('layer9',))", 3, "layer9"),
+    ],
+)
+def test_a_torchvision_model_that_cannot_be_is_refused(text, channels, message):
+    with torch.device("meta"), pytest.raises(ValueError, match=message):
+        NETWORKS.build(text, num_classes=10, in_channels=channels)

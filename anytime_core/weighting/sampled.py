@@ -69,7 +69,7 @@ class Sampled(LossWeighting):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
         self.weights.copy_(self._weights_for(torch.tensor(num_exits - 1)))
 
-    def update(self, measured: Tensor) -> None:  # noqa: ARG002
+    def update(self, measured: Tensor) -> None:  # noqa: ARG002 (draws ignore the losses)
         """Draw the exit of the next step. No device sync."""
         self.step += 1
         chances = self.static if self.draw == "static" else torch.ones_like(self.static)

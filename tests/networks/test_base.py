@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from anytime_core import AnytimeNetwork
+from anytime_core.networks.base import exit_units
 
 
 class Add(nn.Module):
@@ -48,3 +49,17 @@ def test_there_are_as_many_heads_as_segments(segments, heads):
 def test_parameters_of_segments_and_heads_are_found():
     net = AnytimeNetwork([nn.Linear(2, 3), nn.Linear(3, 3)], (nn.Linear(3, 5) for _ in range(2)))
     assert sum(parameter.numel() for parameter in net.parameters()) == (6 + 3) + (9 + 3) + 2 * (15 + 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exits"),
+    [((6, 1), [1, 2, 3, 4, 5, 6]), ((6, 4), [2, 6]), ((7, 3), [1, 4, 7]), ((7, 3, 2), [4, 7]), ((5, 5), [5])],
+)
+def test_exits_are_counted_back_from_the_last_unit(arguments, exits):
+    assert exit_units(*arguments) == exits
+
+
+@pytest.mark.parametrize(("arguments", "name"), [((6, 0), "spacing"), ((6, 7), "spacing"), ((6, 1, 7), "first")])
+def test_exits_out_of_range_are_refused(arguments, name):
+    with pytest.raises(ValueError, match=f"^{name}: expected 1 to 6, the number of units, found {arguments[-1]}$"):
+        exit_units(*arguments)
