@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -11,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
-from torch import Tensor
 
 from anytime_core.statistics import mean_interval
+
+if TYPE_CHECKING:  # pages of theory draw figures without waiting for torch to load
+    from torch import Tensor
 
 # One look per weighting through the whole book: colour (safe for colour-blind readers), marker and dashes, so that no
 # figure depends on colour alone.

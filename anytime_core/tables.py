@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from IPython.display import HTML
 
-from anytime_core.records import RunRecord
+if TYPE_CHECKING:  # pages of theory show tables without waiting for torch to load
+    from anytime_core.records import RunRecord
 
 SPLITS = ("train", "validation", "test")
 
