@@ -248,3 +248,12 @@ def _set_title(notebook: Any, title: str, executed: Path) -> None:
         raise PublishError(f"{executed}: a title was given, but the first markdown cell has no `# heading` to carry it")
     heading = "# " + " ".join(title.split())
     first.source = _HEADING.sub(lambda _: heading, first.source, count=1)
+
+
+if __name__ == "__main__":  # for the workflow: `anytime publish` loads PyTorch, which takes longer than publishing
+    import tyro
+
+    try:
+        tyro.cli(publish)
+    except PublishError as problem:
+        raise SystemExit(f"anytime: {problem}") from None

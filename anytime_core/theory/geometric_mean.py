@@ -6,6 +6,7 @@ gradients; S = Σ_i ln ℓ_i; GM = exp(S / K) their geometric mean (``scipy.stat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
@@ -29,8 +30,26 @@ def log_sum_gradient(losses: Array, gradients: Array) -> Array:
     return (1 / losses) @ gradients
 
 
+def normaliser_of(raw: Array, normaliser: Normaliser) -> Array:
+    """n, the common divisor of raw weights: [..., K] -> [..., 1]; 1, their sum, their maximum or geometric mean.
+
+    Raises:
+        ValueError: an unknown normaliser.
+    """
+    match normaliser:
+        case "none":
+            return np.ones_like(raw[..., :1])
+        case "sum":
+            return raw.sum(axis=-1, keepdims=True)
+        case "max":
+            return raw.max(axis=-1, keepdims=True)
+        case "geometric":
+            return np.exp(np.log(raw).mean(axis=-1, keepdims=True))
+    raise ValueError(f"normaliser: expected one of {', '.join(get_args(Normaliser))}, found {normaliser!r}")
+
+
 def inverse_weights(losses: Array, *, normaliser: Normaliser = "none", floor: float = 0.0, power: float = 1.0) -> Array:
-    """AdaLoss's weights in full batch, [K] -> [K]: u_i = ℓ_i^-p, normalised, then B_i = (1 - γ) u_i + γ.
+    """AdaLoss's weights in full batch, [..., K] -> [..., K]: u_i = ℓ_i^-p, normalised, then B_i = (1 - γ) u_i + γ.
 
     Args:
         losses: ℓ, above 0.
@@ -42,19 +61,23 @@ def inverse_weights(losses: Array, *, normaliser: Normaliser = "none", floor: fl
     Raises:
         ValueError: an unknown normaliser.
     """
-    raw = losses**-power if power != 1 else 1 / losses  # 1/ℓ is exact for a power of two, a general power is not
-    match normaliser:
-        case "none":
-            scale = 1.0
-        case "sum":
-            scale = raw.sum()
-        case "max":
-            scale = raw.max()
-        case "geometric":
-            scale = np.exp(np.log(raw).mean())
-        case _:
-            raise ValueError(f"normaliser: expected one of {', '.join(get_args(Normaliser))}, found {normaliser!r}")
-    return (1 - floor) * (raw / scale) + floor
+    raw = inverse_power(losses, power)
+    return (1 - floor) * (raw / normaliser_of(raw, normaliser)) + floor
+
+
+def inverse_power(values: Array, power: float) -> Array:
+    """Elementwise x^-p; 1/x for p = 1, which is exact for a factor that is a power of two (a general power is not)."""
+    return values**-power if power != 1 else 1 / values
+
+
+def undetached_objective(losses: Array, *, normaliser: Normaliser = "none", floor: float = 0.0) -> np.float64:
+    """Σ_i B_i(ℓ) ℓ_i, what a program minimises if it lets the gradient pass through the weights: [..., K] -> [...].
+
+    Because u_i ℓ_i = 1 / n for every exit, the part of the weights is K / n: K itself (``"none"``), the harmonic mean
+    (``"sum"``), K times the smallest loss (``"max"``) or K times the geometric mean (``"geometric"``), the only one of
+    the four that is what AdaLoss is about. Derived here, not in the paper.
+    """
+    return (inverse_weights(losses, normaliser=normaliser, floor=floor) * losses).sum(axis=-1)
 
 
 def adaloss_fixed_point(
@@ -74,7 +97,9 @@ def adaloss_fixed_point(
 
     Args:
         problem: The losses.
-        start: θ [d] to begin at; None begins at θ = 0.
+        start: θ [d] to begin at; None begins at θ = 0. In the linear residual network all losses are equal there, so
+            the first step leads to the optimum of CONST: None is a warm start from CONST. Where there are several
+            fixed points (correlations near 1), gradient descent from θ = 0 may lead to another one.
         floor, normaliser, power: Of :func:`inverse_weights`.
         tolerance: The iteration ends when θ moves by less than this, relative to 1 + ‖θ‖.
         max_steps: After which :class:`NoFixedPoint` is raised.
@@ -85,10 +110,40 @@ def adaloss_fixed_point(
     Raises:
         NoFixedPoint: it did not come to rest.
     """
+    return rest_point(
+        problem,
+        lambda losses: inverse_weights(losses, floor=floor, normaliser=normaliser, power=power),
+        start=start,
+        tolerance=tolerance,
+        max_steps=max_steps,
+    )
+
+
+def rest_point(
+    problem: QuadraticLosses,
+    weigh: Callable[[Array], Array],
+    *,
+    start: Array | None = None,
+    tolerance: float = 1e-14,
+    max_steps: int = 100_000,
+) -> Array:
+    """Where descent under weights that follow the losses comes to rest: Σ_i B_i(ℓ(θ)) g_i(θ) = 0.
+
+    Args:
+        problem: The losses.
+        weigh: ℓ [K] -> B [K], 0 or more.
+        start, tolerance, max_steps: Of :func:`adaloss_fixed_point`.
+
+    Returns:
+        θ, [d].
+
+    Raises:
+        NoFixedPoint: it did not come to rest.
+    """
     theta = np.zeros(problem.dim) if start is None else np.asarray(start, dtype=np.float64)
+    step = np.inf
     for _ in range(max_steps):
-        weights = inverse_weights(problem.losses(theta), floor=floor, normaliser=normaliser, power=power)
-        moved = problem.minimiser(weights)
+        moved = problem.minimiser(weigh(problem.losses(theta)))
         step = float(np.linalg.norm(moved - theta) / (1 + np.linalg.norm(moved)))
         theta = moved
         if step < tolerance:

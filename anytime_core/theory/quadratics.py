@@ -16,7 +16,7 @@ import scipy.linalg
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
 class QuadraticLosses:
     """Losses ℓ_i(θ) = θᵀ A_i θ - 2 b_iᵀ θ + c_i of K exits that share the parameters θ in R^d.
 
@@ -52,6 +52,8 @@ class QuadraticLosses:
         """argmin_θ Σ_i B_i ℓ_i(θ) = (Σ B_i A_i)⁻¹ Σ B_i b_i: B [K], 0 or more, -> θ [d].
 
         Where the minimum is reached at many θ (an exit alone does not use the parameters behind it), the shortest.
+        Weights whose largest is more than about 10⁹ times the smallest cost digits: what the small ones decide is then
+        lost in rounding.
         """
         weights = np.asarray(weights, dtype=np.float64)
         curvature = np.tensordot(weights, self.curvature, axes=1)  # [d, d]
@@ -64,8 +66,14 @@ class QuadraticLosses:
         return np.array([self.losses(self.minimiser(alone[i]))[i] for i in range(self.num_exits)])
 
     def rescaled(self, factors: npt.ArrayLike, offsets: npt.ArrayLike = 0.0) -> QuadraticLosses:
-        """The same exits with losses in other units, a_i ℓ_i + o_i; factors a and offsets o are [K] or scalar."""
+        """The same exits with losses in other units, a_i ℓ_i + o_i; factors a and offsets o are [K] or scalar.
+
+        Raises:
+            ValueError: a factor is not above 0.
+        """
         factors = np.broadcast_to(np.asarray(factors, dtype=np.float64), (self.num_exits,))
+        if not np.all(factors > 0):
+            raise ValueError(f"factors: expected numbers above 0, found {factors.tolist()}")
         return QuadraticLosses(
             curvature=factors[:, None, None] * self.curvature,
             slope=factors[:, None] * self.slope,
@@ -111,7 +119,12 @@ def two_targets(floor: float) -> QuadraticLosses:
 
     Args:
         floor: ε, the loss that neither can go below; 0 or more.
+
+    Raises:
+        ValueError: ``floor`` is negative.
     """
+    if not floor >= 0:
+        raise ValueError(f"floor: expected 0 or more, found {floor}")
     return QuadraticLosses(
         curvature=np.ones((2, 1, 1)), slope=np.array([[0.0], [1.0]]), constant=np.array([floor, 1.0 + floor])
     )
