@@ -1,5 +1,6 @@
 # make book   train what has no record yet, run the notebooks, render the book
 # make test   run every test
+# make torture  kill runs at random moments and see that they end as if nothing had happened
 # make lint   format, style, types, notebooks without outputs
 # make check  all of these, as continuous integration does
 # Each makes .venv first, if it is not there: no root, no compiler, no GPU needed.
@@ -14,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book test lint check install lock clean format
+.PHONY: book test torture lint check install lock clean format
 
 book: install
 	@snakemake
@@ -22,6 +23,9 @@ book: install
 
 test: install
 	@pytest -n auto
+
+torture: install
+	@pytest -m torture -s
 
 lint: install
 	ruff check .

@@ -23,6 +23,7 @@ def train_batches(
     crops: torch.Generator,
     augment: bool,
     workers: int = 0,
+    skip: int = 0,
 ) -> Iterator[Batch]:
     """One pass over the training images in a new order; the last incomplete batch is left out.
 
@@ -33,17 +34,18 @@ def train_batches(
         crops: Draws the augmentation of images on the device, and lies there with them.
         augment: Whether to crop, and to flip where the data set allows it.
         workers: Processes that decode the images of a stream.
+        skip: Batches to leave out at the start, of a pass that goes on: they are neither read nor augmented.
     """
     if isinstance(data, ImageStream):
-        return data.train_batches(batch_size, generator=order, augment=augment, workers=workers)
-    return _resident_batches(data, batch_size, order, crops if augment else None)
+        return data.train_batches(batch_size, generator=order, augment=augment, workers=workers, skip=skip)
+    return _resident_batches(data, batch_size, order, crops if augment else None, skip)
 
 
 def _resident_batches(
-    data: ImageData, batch_size: int, order: torch.Generator, crops: torch.Generator | None
+    data: ImageData, batch_size: int, order: torch.Generator, crops: torch.Generator | None, skip: int
 ) -> Iterator[Batch]:
     shuffled = torch.randperm(len(data.train_labels), generator=order).to(data.train_labels.device)
-    for start in range(0, len(shuffled) - batch_size + 1, batch_size):
+    for start in range(skip * batch_size, len(shuffled) - batch_size + 1, batch_size):
         chosen = shuffled[start : start + batch_size]
         images = data.train_images[chosen]
         if crops is not None:

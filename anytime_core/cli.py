@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -12,9 +14,11 @@ from tyro.extras import SubcommandApp
 
 from anytime_core.config import RunConfig
 from anytime_core.datasets import DatasetError, fetch
+from anytime_core.interruption import AGAIN, Interrupted
 from anytime_core.publishing import PublishError, publish
-from anytime_core.records import RunRecord
+from anytime_core.records import load_outcome
 from anytime_core.study import load_study
+from anytime_core.study_runner import run_study
 from anytime_core.validation import InputError, explain
 
 app = SubcommandApp()
@@ -26,32 +30,54 @@ def _train(
 ) -> None:
     """Train one network and write its record.
 
+    Exit status 75 means that it was asked to stop: the same command goes on from there.
+
     Args:
         config: The run.
         records_dir: Folder for the record.
     """
-    from anytime_core.training import TrainingDiverged, train  # seconds of imports that other commands do without
+    from anytime_core.runs import run_to_record  # seconds of imports that other commands do without
 
-    try:
-        print(train(config).save(records_dir))
-    except TrainingDiverged as error:
-        _stop(error)
+    record, path = run_to_record(config, records_dir)
+    print(path)
+    if record.outcome == "diverged":
+        _stop(record.reason)
 
 
 @app.command(name="study")
-def _study(file: tyro.conf.Positional[Path]) -> None:
-    """List the runs of a study, and which of them have a record.
+def _study(file: tyro.conf.Positional[Path], jobs: int = 0, records_dir: Path | None = None) -> None:
+    """List the runs of a study, or make those that have no record.
+
+    Exit status 75 means that it was asked to stop: the same command goes on from there.
 
     Args:
         file: A study file, such as workflow/studies/quick.yaml.
+        jobs: Runs side by side; 0 only lists them.
+        records_dir: Folder of the records instead of the study's own.
     """
     study, runs = load_study(file)
-    made = 0
-    for config in runs:
-        exists = (study.records / f"{config.name}.json").exists()
-        made += exists
-        print(f"{'made' if exists else 'to do':6} {config.name}")
-    print(f"{study.title}: {len(runs)} runs, {made} with a record")
+    folder = study.records if records_dir is None else records_dir
+    todo = [config for config in runs if not (folder / f"{config.name}.json").exists()]
+    if jobs == 0:
+        for config in runs:
+            print(f"{'to do' if config in todo else 'made':6} {config.name}")
+    print(f"{study.title}: {len(runs)} runs, {len(runs) - len(todo)} with a record")
+    if jobs and todo:
+        _run(todo, folder, jobs)
+
+
+def _run(todo: list[RunConfig], folder: Path, jobs: int) -> None:
+    start = time.perf_counter()
+    outcomes: Counter[str] = Counter()
+    for number, done in enumerate(run_study(todo, folder, jobs=jobs), start=1):
+        outcomes[done.outcome] += 1
+        print(f"[{number}/{len(todo)}] {done.outcome} {done.config.name}: {done.message}", flush=True)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    print(f"{told}; {time.perf_counter() - start:.0f} s with {jobs} jobs")
+    if outcomes["failed"]:
+        raise SystemExit(1)
+    if outcomes["interrupted"]:
+        raise SystemExit(AGAIN)
 
 
 @app.command(name="fetch")
@@ -82,7 +108,7 @@ def _compare(first: tyro.conf.Positional[Path], second: tyro.conf.Positional[Pat
     for name in names:
         if not all((folder / name).exists() for folder in (first, second)):
             print(f"only in one folder: {name}")
-        elif RunRecord.load(first / name).results() != RunRecord.load(second / name).results():
+        elif load_outcome(first / name).results() != load_outcome(second / name).results():
             print(f"different: {name}")
         else:
             continue
@@ -112,6 +138,9 @@ def main() -> None:
         _stop(explain(error, RunConfig, where="arguments"))
     except (InputError, DatasetError, PublishError) as error:
         _stop(error)
+    except Interrupted as error:
+        print(f"anytime: {error}", file=sys.stderr)
+        raise SystemExit(AGAIN) from None
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}")
 

@@ -57,6 +57,9 @@ class RunConfig(BaseModel):
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="bf16 computes convolutions in bfloat16 (autocast); fast where the hardware has it"
     )
+    compile: bool = Field(
+        False, description="let torch.compile fuse the network: costs half a minute or more, pays for long runs only"
+    )
     threads: int = Field(1, ge=1, le=1024, description="CPU threads; same seed and threads, same bytes")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device if there is one")
 

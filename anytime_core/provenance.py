@@ -27,6 +27,7 @@ class Provenance(BaseModel):
         platform: Operating system and processor type.
         device: Name of the processor or GPU that computed.
         threads: CPU threads PyTorch used.
+        compiled: Whether torch.compile was at work; False too where it was asked for and there is no C++ compiler.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,9 +40,10 @@ class Provenance(BaseModel):
     platform: str
     device: str
     threads: int
+    compiled: bool = False
 
 
-def provenance(device: torch.device) -> Provenance:
+def provenance(device: torch.device, *, compiled: bool = False) -> Provenance:
     """Describe this process computing on ``device``."""
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--", *_CODE)
@@ -54,6 +56,7 @@ def provenance(device: torch.device) -> Provenance:
         platform=f"{platform.system()} {platform.machine()}",
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         threads=torch.get_num_threads(),
+        compiled=compiled,
     )
 
 

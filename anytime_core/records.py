@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
@@ -53,8 +53,8 @@ class Timing(BaseModel):
     images_per_second: FiniteFloat
 
 
-class RunRecord(BaseModel):
-    """What one run gave. Exits are in depth order; E epochs, K exits.
+class _Record(BaseModel):
+    """What finished and diverged runs have in common: E epochs that were completed, K exits in depth order.
 
     Attributes:
         name: The run's name, :attr:`RunConfig.name`.
@@ -63,9 +63,7 @@ class RunRecord(BaseModel):
         num_exits: K.
         epoch_losses: [E, K], mean training loss per epoch (training mode, augmented), in nats.
         epoch_weights: [E, K], the weights B after each epoch.
-        train, validation, test: Final scores.
-        costs: MACs and parameters.
-        timing: Seconds; the only part that differs between two runs of the same config on one machine.
+        timing: Seconds; with provenance the only part that differs between two runs of one config on one machine.
         provenance: Versions, commit, machine.
     """
 
@@ -77,10 +75,6 @@ class RunRecord(BaseModel):
     num_exits: int
     epoch_losses: list[list[FiniteFloat]]
     epoch_weights: list[list[FiniteFloat]]
-    train: Scores
-    validation: Scores
-    test: Scores
-    costs: Costs
     timing: Timing
     provenance: Provenance
 
@@ -102,19 +96,87 @@ class RunRecord(BaseModel):
         write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
         return path
 
+
+class RunRecord(_Record):
+    """What one run gave. Exits are in depth order; E epochs, K exits.
+
+    Attributes:
+        outcome: That it came to its end.
+        train, validation, test: Final scores.
+        costs: MACs and parameters.
+        name, protocol, config, num_exits, epoch_losses, epoch_weights, timing, provenance: As in every record.
+    """
+
+    outcome: Literal["finished"] = "finished"
+    train: Scores
+    validation: Scores
+    test: Scores
+    costs: Costs
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"test error of the last exit {self.test.error[-1]:.2%}, {self.timing.seconds:.0f} s of training"
+
     @classmethod
     def load(cls, path: Path) -> RunRecord:
-        """Read a record.
+        """Read the record of a run that finished.
 
         Raises:
-            InputError: the file is absent, not JSON, or not a record; it names the file and the field.
+            InputError: the file is absent, not JSON, or not such a record; it names the file and the field.
         """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise InputError(f"bad record {path}: {error.strerror}") from None
-        except ValidationError as error:
-            raise InputError(explain(error, cls, where=f"record {path}")) from None
+        record = load_outcome(path)
+        if isinstance(record, DivergedRecord):
+            raise InputError(f"bad record {path}: expected a finished run, found one that diverged: {record.reason}")
+        return record
+
+
+class DivergedRecord(_Record):
+    """Of a run that left the numbers. It says that and where, and has no scores: it is no result.
+
+    Attributes:
+        outcome: That it diverged.
+        epoch: The epoch, from 1, in which that was found; the epochs before it were completed.
+        exit: The first exit whose loss was negative, NaN or infinite.
+        reason: The message.
+        name, protocol, config, num_exits, epoch_losses, epoch_weights, timing, provenance: As in every record.
+    """
+
+    outcome: Literal["diverged"] = "diverged"
+    epoch: int
+    exit: int
+    reason: str
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"diverged in epoch {self.epoch} at exit {self.exit}"
+
+
+def load_outcome(path: Path) -> RunRecord | DivergedRecord:
+    """Read a record, of whichever outcome.
+
+    Raises:
+        InputError: the file is absent, not JSON, or not a record; it names the file and the field.
+    """
+    kind: type[RunRecord | DivergedRecord] = RunRecord
+    try:
+        content = path.read_bytes()
+        if _outcome(content) == "diverged":
+            kind = DivergedRecord
+        return kind.model_validate_json(content)
+    except OSError as error:
+        raise InputError(f"bad record {path}: {error.strerror}") from None
+    except ValidationError as error:
+        raise InputError(explain(error, kind, where=f"record {path}")) from None
+
+
+def _outcome(content: bytes) -> Any:
+    try:
+        fields = json.loads(content)
+    except ValueError:
+        return None  # whoever validates it says what is wrong with it
+    return fields.get("outcome") if isinstance(fields, dict) else None
 
 
 def _rounded(value: Any) -> Any:

@@ -3,50 +3,67 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from typing import get_args
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, get_args
 
 import torch
 from lightning.fabric import Fabric
 from numpy.random import SeedSequence
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from anytime_core import __version__
 from anytime_core.batches import Batch, Split, evaluation_batches, train_batches
+from anytime_core.checkpoints import Checkpoints
+from anytime_core.compilation import can_compile
 from anytime_core.config import PROTOCOL, RunConfig
 from anytime_core.cost import exit_costs
 from anytime_core.datasets import load_dataset
 from anytime_core.evaluation import evaluate
+from anytime_core.interruption import Interrupted, StopRequest, stop_requests
 from anytime_core.losses import cross_entropy_per_exit
 from anytime_core.networks.ensemble import EANN
 from anytime_core.provenance import provenance
-from anytime_core.records import Costs, RunRecord, Scores, Timing
+from anytime_core.records import Costs, DivergedRecord, RunRecord, Scores, Timing
 from anytime_core.schedule import learning_rate_factor
+from anytime_core.torch_state import compute_settings, own_random_state, random_state, set_random_state
 from anytime_core.weighting.base import BadLoss
 
 
-def train(config: RunConfig, *, progress: bool = True) -> RunRecord:
+def train(config: RunConfig, *, progress: bool = True, checkpoints: Checkpoints | None = None) -> RunRecord:
     """Train one network and score every exit.
 
-    Deterministic on a CPU: the same config on the same machine gives the same record, timing apart.
+    Deterministic on a CPU: the same config on the same machine gives the same record, timing apart, whether it was
+    interrupted or not.
 
     Args:
         config: What to train.
         progress: Whether to show a progress bar on standard error.
+        checkpoints: Where to keep the state of the run, and where to look for one to go on from; None keeps none.
 
     Raises:
         DatasetError: the data set is not there or is damaged.
         TrainingDiverged: a loss became infinite or NaN.
+        Interrupted: with ``checkpoints``: the process was asked to stop, and the state is kept.
     """
     run = TrainingRun(config)
-    run.fit(progress=progress)
+    run.fit(progress=progress, checkpoints=checkpoints)
     return run.record()
 
 
 class TrainingDiverged(RuntimeError):
-    """A loss left the numbers: what follows would not be a result."""
+    """A loss left the numbers: what follows would not be a result.
+
+    Attributes:
+        record: What there is to keep of the run.
+    """
+
+    def __init__(self, record: DivergedRecord) -> None:
+        super().__init__(record.reason)
+        self.record = record
 
 
 class TrainingRun:
@@ -55,7 +72,7 @@ class TrainingRun:
     Attributes:
         config: What is trained.
         network: The network.
-        net: The same as Fabric wraps it: in the run's precision. This is what is called.
+        net: The same as Fabric wraps it: in the run's precision, compiled if that is wished. This is what is called.
         weighting: The weighting of the exits' losses.
         data: Images and labels, on the device.
     """
@@ -72,12 +89,14 @@ class TrainingRun:
         device = self.fabric.device
         self.data = load_dataset(config.dataset, train_size=config.train_size, device=device)
 
-        # Three streams from one seed. They do not depend on the weighting: runs that differ only in their weighting
+        # Four streams from one seed. They do not depend on the weighting: runs that differ only in their weighting
         # start from the same weights and see the same batches, so their differences are paired.
-        init_seed, order_seed, crops_seed = (int(seed) for seed in SeedSequence(config.seed).generate_state(3))
+        init_seed, order_seed, crops_seed, noise_seed = (int(n) for n in SeedSequence(config.seed).generate_state(4))
         self._order = torch.Generator().manual_seed(order_seed)
         self._crops = torch.Generator(device).manual_seed(crops_seed)
-        with torch.random.fork_rng(devices=[]):
+        with own_random_state(device):
+            torch.manual_seed(noise_seed)
+            self._noise = random_state(device)  # of what draws inside a network, such as dropout
             torch.manual_seed(init_seed)
             network = config.build_network()  # on the CPU, so that every device starts from the same weights
         self.weighting = config.build_weighting(network).to(device)
@@ -88,6 +107,10 @@ class TrainingRun:
         if learned := list(self.weighting.parameters()):  # a weighting may learn its weights (uncertainty weighting)
             groups.append({"params": learned, "weight_decay": 0.0})
         optimiser = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
+        self.compiled = config.compile and can_compile()
+        if self.compiled:
+            # On a GPU a small network's kernels are shorter than their launch: reduce-overhead replays a CUDA graph.
+            network.compile(mode="reduce-overhead" if cuda else None)
         self.net, self.optimiser = self.fabric.setup(self.network, optimiser)
         total_steps = config.epochs * config.steps_per_epoch
         self._rate = torch.optim.lr_scheduler.LambdaLR(
@@ -99,81 +122,208 @@ class TrainingRun:
                 schedule=config.schedule,
             ),
         )
+
+        # The place in the run: epochs completed, and steps of the one at hand with the sums of its losses.
         self._epoch_losses: list[list[float]] = []
         self._epoch_weights: list[list[float]] = []
+        self._step = 0
+        self._losses = torch.zeros_like(self.weighting.weights)  # [K]
         self._seconds = 0.0
 
-    def fit(self, *, progress: bool = True) -> None:
-        """Train for all epochs."""
+    # --- training ----------------------------------------------------------------------------------------------
+
+    def fit(
+        self, *, progress: bool = True, checkpoints: Checkpoints | None = None, checkpoint_seconds: float = 60.0
+    ) -> None:
+        """Train for all epochs that remain.
+
+        Args:
+            progress: Whether to show a progress bar on standard error.
+            checkpoints: Where to keep the state, and where to look for one to go on from; None keeps none.
+            checkpoint_seconds: Time between two states that are kept.
+
+        Raises:
+            TrainingDiverged: a loss became infinite or NaN.
+            Interrupted: with ``checkpoints``: the process was asked to stop (SIGTERM or Ctrl-C), and the state is kept.
+        """
+        if checkpoints and (state := checkpoints.load(self._made_by())):
+            self.load_state_dict(state)
         with (
-            _settings(self.config.threads, deterministic=self.fabric.device.type == "cpu"),
+            self._settings(),
+            stop_requests() if checkpoints else nullcontext(StopRequest()) as request,
+            own_random_state(self.fabric.device),
             tqdm(total=self.config.epochs, desc=self.config.name, unit="epoch", disable=not progress) as bar,
         ):
-            for _ in range(self.config.epochs):
-                self._train_epoch()
-                bar.set_postfix(last_exit_loss=f"{self._epoch_losses[-1][-1]:.4f}", refresh=False)
-                bar.update()
+            set_random_state(self.fabric.device, self._noise)
+            bar.update(len(self._epoch_losses))
+            kept = time.perf_counter()
+            for epoch_is_over in self._steps():
+                if epoch_is_over:
+                    bar.set_postfix(last_exit_loss=f"{self._epoch_losses[-1][-1]:.4f}", refresh=False)
+                    bar.update()
+                if checkpoints and (request.made or time.perf_counter() - kept > checkpoint_seconds):
+                    checkpoints.save(self.state_dict())
+                    kept = time.perf_counter()
+                if request.made:
+                    raise Interrupted(
+                        f"{self.config.name}: asked to stop in epoch {len(self._epoch_losses) + 1}, after step "
+                        f"{self._step} of it; the state is kept, and the same call goes on from there"
+                    )
 
-    def _train_epoch(self) -> None:
-        start = time.perf_counter()
-        losses = torch.zeros_like(self.weighting.weights)
-        try:
+    def _steps(self) -> Iterator[bool]:
+        """Train, a step at a time; tells after each step whether an epoch is over with it."""
+        while len(self._epoch_losses) < self.config.epochs:
+            start = time.perf_counter()
             for images, labels in self.epoch_batches():
-                batch_losses = cross_entropy_per_exit(self.net(images), labels)  # [K]
-                objective = self.weighting(batch_losses)
-                self.optimiser.zero_grad(set_to_none=True)
-                self.fabric.backward(objective)
-                self.optimiser.step()
-                self._rate.step()
-                losses += batch_losses.detach()
+                self._train_step(images, labels)
+                self._step += 1
+                last = self._step == self.config.steps_per_epoch
+                if last:
+                    self._end_epoch()
+                self._seconds += time.perf_counter() - start
+                yield last
+                start = time.perf_counter()
+
+    def _train_step(self, images: Tensor, labels: Tensor) -> None:
+        losses = cross_entropy_per_exit(self.net(images), labels)  # [K]
+        try:
+            objective = self.weighting(losses)
+        except BadLoss as error:
+            raise self._diverged(error.exit, str(error)) from None
+        self.optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(objective)
+        self.optimiser.step()
+        self._rate.step()
+        self._losses += losses.detach()
+
+    def _end_epoch(self) -> None:
+        try:
             self.weighting.check()  # the only wait for the device in an epoch, with the two lists below
         except BadLoss as error:
-            raise TrainingDiverged(
-                f"{self.config.name}: epoch {len(self._epoch_losses) + 1}: {error}; "
-                f"try a learning rate below {self.config.learning_rate:g}"
-            ) from None
+            raise self._diverged(error.exit, str(error)) from None
         self.weighting.end_epoch()
-        self._epoch_losses.append((losses / self.config.steps_per_epoch).tolist())
+        self._epoch_losses.append((self._losses / self.config.steps_per_epoch).tolist())
         self._epoch_weights.append(self.weighting.weights.tolist())
-        self._seconds += time.perf_counter() - start
+        self._losses.zero_()
+        self._step = 0
 
     def epoch_batches(self) -> Iterator[Batch]:
-        """The batches of the next epoch; each call draws a new order and new crops."""
-        config = self.config
+        """The batches that remain of the epoch at hand; the first call of an epoch draws its order."""
+        if self._step == 0:
+            self._order_of_epoch = self._order.get_state()
         return train_batches(
             self.data,
-            config.batch_size,
+            self.config.batch_size,
             order=self._order,
             crops=self._crops,
-            augment=config.augment,
-            workers=config.workers,
+            augment=self.config.augment,
+            workers=self.config.workers,
+            skip=self._step,
         )
 
-    def _scores(self, split: Split) -> Scores:
-        batches = evaluation_batches(self.data, split, workers=self.config.workers)
-        return Scores(**vars(evaluate(self.net, batches)))
+    def _diverged(self, exit_number: int, what: str) -> TrainingDiverged:
+        epoch = len(self._epoch_losses) + 1
+        return TrainingDiverged(
+            DivergedRecord(
+                **self._described(),
+                epoch=epoch,
+                exit=exit_number,
+                reason=f"{self.config.name}: epoch {epoch}: {what}; "
+                f"try a learning rate below {self.config.learning_rate:g}",
+            )
+        )
+
+    # --- state -------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on, as tensors and plain values. Valid between two steps of :meth:`fit`."""
+        return {
+            "made_by": self._made_by(),
+            "network": self.network.state_dict(),
+            "weighting": self.weighting.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rate": self._rate.state_dict(),
+            "order": self._order_of_epoch if self._step else self._order.get_state(),
+            "crops": self._crops.get_state(),
+            "noise": random_state(self.fabric.device),
+            "epoch_losses": self._epoch_losses,
+            "epoch_weights": self._epoch_weights,
+            "step": self._step,
+            "losses": self._losses,
+            "seconds": self._seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a state of :meth:`state_dict`, made by a run of the same config."""
+        self.network.load_state_dict(state["network"])
+        self.weighting.load_state_dict(state["weighting"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self._rate.load_state_dict(state["rate"])
+        self._order.set_state(state["order"])
+        self._order_of_epoch = state["order"]
+        self._crops.set_state(state["crops"])
+        self._noise = state["noise"]
+        self._epoch_losses = state["epoch_losses"]
+        self._epoch_weights = state["epoch_weights"]
+        self._step = state["step"]
+        self._losses.copy_(state["losses"])
+        self._seconds = state["seconds"]
+
+    def _made_by(self) -> dict[str, Any]:
+        """Who may go on from a state: the same run, in the same version, on the same kind of device."""
+        return {
+            "run": self.config.name,
+            "protocol": PROTOCOL,
+            "package": __version__,
+            "torch": str(torch.__version__),
+            "device": self.fabric.device.type,
+        }
+
+    # --- record ------------------------------------------------------------------------------------------------
 
     def record(self) -> RunRecord:
-        """Score every exit on all splits and write down the run."""
-        config = self.config
-        with _settings(config.threads, deterministic=self.fabric.device.type == "cpu"):
+        """Score every exit on all splits and write down the run.
+
+        Raises:
+            TrainingDiverged: the network gives no numbers: its weights or its running statistics blew up at the end.
+        """
+        with self._settings():
             if isinstance(self.network, EANN):  # which exits count is decided on validation images, before any score
                 self.network.adopt(self._scores("validation").error)
             scores = {split: self._scores(split) for split in get_args(Split)}
-            made = provenance(self.fabric.device)
-        images_seen = config.epochs * config.steps_per_epoch * config.batch_size
-        return RunRecord(
-            name=config.name,
-            protocol=PROTOCOL,
-            config=config,
-            num_exits=self.weighting.num_exits,
-            epoch_losses=self._epoch_losses,
-            epoch_weights=self._epoch_weights,
-            **scores,
-            costs=Costs(**{key: list(value) for key, value in vars(self.costs).items()}),
-            timing=Timing(seconds=self._seconds, images_per_second=images_seen / self._seconds),
-            provenance=made,
-        )
+            return RunRecord(
+                **self._described(),
+                **scores,
+                costs=Costs(**{key: list(value) for key, value in vars(self.costs).items()}),
+            )
+
+    def _described(self) -> dict[str, Any]:
+        """What records of finished and of diverged runs have in common."""
+        images_seen = len(self._epoch_losses) * self.config.steps_per_epoch * self.config.batch_size
+        return {
+            "name": self.config.name,
+            "protocol": PROTOCOL,
+            "config": self.config,
+            "num_exits": self.weighting.num_exits,
+            "epoch_losses": self._epoch_losses,
+            "epoch_weights": self._epoch_weights,
+            "timing": Timing(
+                seconds=self._seconds, images_per_second=images_seen / self._seconds if images_seen else 0.0
+            ),
+            "provenance": provenance(self.fabric.device, compiled=self.compiled),
+        }
+
+    def _scores(self, split: Split) -> Scores:
+        batches = evaluation_batches(self.data, split, workers=self.config.workers)
+        with torch.compiler.set_stance("force_eager"):  # else a compiled network is compiled again to be evaluated
+            scores = evaluate(self.net, batches)
+        for exit_number, loss in enumerate(scores.loss, start=1):
+            if not math.isfinite(loss):
+                raise self._diverged(exit_number, f"the {split} loss of the trained network is {loss}")
+        return Scores(**vars(scores))
+
+    def _settings(self) -> AbstractContextManager[None]:
+        return compute_settings(self.config.threads, deterministic=self.fabric.device.type == "cpu")
 
 
 def _decay_groups(net: nn.Module, weight_decay: float) -> list[dict]:
@@ -183,18 +333,3 @@ def _decay_groups(net: nn.Module, weight_decay: float) -> list[dict]:
         {"params": [p for p in net.parameters() if id(p) not in norms], "weight_decay": weight_decay},
         {"params": [p for p in net.parameters() if id(p) in norms], "weight_decay": 0.0},
     ]
-
-
-@contextmanager
-def _settings(threads: int, *, deterministic: bool) -> Generator[None]:
-    """PyTorch's process-wide settings for the time of a run; what was set before comes back."""
-    threads_before = torch.get_num_threads()
-    enabled = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads_before)
-        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)

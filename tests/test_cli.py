@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from anytime_core import RunConfig, RunRecord, cli, study
+from anytime_core.records import load_outcome
+from anytime_core.validation import InputError
 
 TINY = [
     *("--train-size", "64", "--batch-size", "16", "--epochs", "1"),
@@ -110,14 +112,19 @@ def test_train_writes_one_record_and_prints_its_place(anytime, tmp_path):
     assert RunRecord.load(path).config == config
 
 
-def test_a_run_that_diverges_writes_nothing(anytime, tmp_path):
+def test_a_run_that_diverges_is_recorded_as_that_and_not_as_a_result(anytime, tmp_path):
     status, out, err = anytime(
         "train", *TINY, "--learning-rate", "1e30", "--warmup-epochs", "0", "--records-dir", tmp_path / "records"
     )
-    assert (status, out) == (1, "")
+    assert status == 1
     assert "epoch 1: losses: expected finite values of 0 or more" in err
     assert "Traceback" not in err
-    assert not (tmp_path / "records").exists()
+    (path,) = (tmp_path / "records").iterdir()
+    assert out.strip() == str(path)
+    record = load_outcome(path)
+    assert (record.outcome, record.epoch) == ("diverged", 1)
+    with pytest.raises(InputError, match=r"expected a finished run, found one that diverged: .*epoch 1"):
+        RunRecord.load(path)
 
 
 # --- study ---------------------------------------------------------------------------------------------------------

@@ -140,6 +140,18 @@ def test_neither_workers_nor_batches_change_an_image(stream):
         assert torch.equal(labels, same)
 
 
+def test_a_pass_that_goes_on_leaves_out_its_first_batches_and_nothing_else(stream):
+    def batches(skip):
+        generator = torch.Generator().manual_seed(3)
+        return list(stream.train_batches(4, generator=generator, augment=True, workers=0, skip=skip))
+
+    whole, rest = batches(0), batches(2)
+    assert len(rest) == len(whole) - 2 > 0
+    for (images, labels), (same_images, same_labels) in zip(rest, whole[2:], strict=True):
+        assert torch.equal(images, same_images)
+        assert torch.equal(labels, same_labels)
+
+
 def test_workers_may_be_started_afresh(stream):
     """macOS starts workers by pickling what they need."""
     samples = _Samples(stream, stream.train, 7)

@@ -73,7 +73,9 @@ class ImageStream:
         """Training images used."""
         return len(self.train.labels)
 
-    def train_batches(self, batch_size: int, *, generator: torch.Generator, augment: bool, workers: int) -> Batches:
+    def train_batches(
+        self, batch_size: int, *, generator: torch.Generator, augment: bool, workers: int, skip: int = 0
+    ) -> Batches:
         """One pass over the training images in a new order; the last incomplete batch is left out.
 
         The order and the crops depend on the generator alone: the augmentation of an image is seeded with one number
@@ -85,6 +87,7 @@ class ImageStream:
             generator: Source of the order and of the crops, on the CPU.
             augment: Whether to cut random windows; if not, the images are cut as for evaluation.
             workers: Processes that decode; with 0 this process does it.
+            skip: Batches to leave out at the start; they are not read.
 
         Returns:
             Iterator of images, float32 [N, 3, H, W], normalised and channels_last, and labels, int64 [N].
@@ -99,7 +102,7 @@ class ImageStream:
             raise ValueError(f"batch_size: expected 1 to the {self.num_train} training images, found {batch_size}")
         order = torch.randperm(self.num_train, generator=generator)
         pass_seed = int(torch.randint(2**62, (), generator=generator))
-        whole = order[: len(order) // batch_size * batch_size].tolist()
+        whole = order[skip * batch_size : len(order) // batch_size * batch_size].tolist()
         return self._batches(_Samples(self, self.train, pass_seed if augment else None), whole, batch_size, workers)
 
     def evaluation_batches(

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.networks.initialisation import he_initialise
+from anytime_core.networks.pooling import global_average
 from anytime_core.registry import did_you_mean
 
 
@@ -153,7 +154,7 @@ class ExitHead(nn.Module):
         """Logits of this exit."""
         x = state[0]
         if x.ndim == 4:
-            x = x.mean((2, 3))
+            x = global_average(x)
         elif x.ndim == 3:
             x = x[:, 0]
         return self.linear(self.norm(x))

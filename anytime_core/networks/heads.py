@@ -14,6 +14,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anytime_core.networks.pooling import global_average
+
 HeadKind = Literal["linear", "1x1", "bn", "msdense", "rescale"]
 
 
@@ -53,7 +55,7 @@ class LinearHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of this exit."""
-        return self.linear(F.relu(x).mean((2, 3)))
+        return self.linear(global_average(F.relu(x)))
 
 
 class PointwiseHead(nn.Module):
@@ -67,7 +69,7 @@ class PointwiseHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of this exit."""
-        return self.linear(F.relu(self.norm(self.conv(F.relu(x)))).mean((2, 3)))
+        return self.linear(global_average(F.relu(self.norm(self.conv(F.relu(x))))))
 
 
 class NormHead(nn.Module):
@@ -80,7 +82,7 @@ class NormHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of this exit."""
-        return self.linear(self.norm(F.relu(x)).mean((2, 3)))
+        return self.linear(global_average(self.norm(F.relu(x))))
 
 
 class MSDenseHead(nn.Module):
@@ -106,7 +108,7 @@ class MSDenseHead(nn.Module):
         """Logits of this exit."""
         x = F.relu(self.norm1(self.conv1(F.relu(x))))  # [N, width, ⌈H/2⌉, ⌈W/2⌉]
         x = F.relu(self.norm2(self.conv2(x)))  # [N, width, ⌈H/4⌉, ⌈W/4⌉]
-        return self.linear(x.mean((2, 3)))
+        return self.linear(global_average(x))
 
 
 class RescaleHead(nn.Module):
@@ -129,7 +131,7 @@ class RescaleHead(nn.Module):
         """Logits of this exit."""
         if self.size is not None:
             x = F.interpolate(x, (self.size, self.size), mode="bilinear", align_corners=False)
-        return self.linear(F.relu(self.norm(self.conv(x))).mean((2, 3)))
+        return self.linear(global_average(F.relu(self.norm(self.conv(x)))))
 
     def extra_repr(self) -> str:
         """What maps are brought to, shown by ``repr``."""
@@ -146,4 +148,4 @@ class DenseHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of this exit."""
-        return self.linear(F.relu(self.norm(x)).mean((2, 3)))
+        return self.linear(global_average(F.relu(self.norm(x))))

@@ -11,7 +11,15 @@ from anytime_core.weighting.ranks import mean_over_ranks
 
 
 class BadLoss(ValueError):
-    """A loss that cannot be weighed: negative, NaN or infinite."""
+    """A loss that cannot be weighed: negative, NaN or infinite.
+
+    Attributes:
+        exit: Its exit, 1 to K.
+    """
+
+    def __init__(self, message: str, exit_number: int) -> None:
+        super().__init__(message)
+        self.exit = exit_number
 
 
 class LossWeighting(nn.Module):
@@ -75,7 +83,8 @@ class LossWeighting(nn.Module):
         if exit_number:
             raise BadLoss(
                 f"losses: expected finite values of 0 or more, found a negative, NaN or infinite one at exit "
-                f"{exit_number} in an earlier step"
+                f"{exit_number} in an earlier step",
+                exit_number,
             )
 
     def end_epoch(self) -> None:
@@ -133,4 +142,6 @@ def _is_good(values: Tensor) -> Tensor:
 def _refuse_bad(values: Tensor, what: str) -> None:
     for exit_number, value in enumerate(values.tolist(), start=1):
         if not 0 <= value < math.inf:
-            raise BadLoss(f"{what}: expected finite values of 0 or more, found {value} at exit {exit_number}")
+            raise BadLoss(
+                f"{what}: expected finite values of 0 or more, found {value} at exit {exit_number}", exit_number
+            )

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from anytime_core import RunConfig, RunRecord
+from anytime_core.records import load_outcome
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "train.ipynb"
@@ -51,7 +52,20 @@ def test_a_good_run_runs_every_cell_and_writes_one_record(tmp_path):
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
     assert len([output for output in outputs if "image/svg+xml" in output.get("data", {})]) == 4
-    assert code[-1].outputs[0]["text"] == f"{path.name}\n"
+    assert f"{path.name}\n" in "".join(output.get("text", "") for output in outputs)
+
+
+def test_a_run_that_diverges_ends_there_and_is_recorded_as_that(tmp_path):
+    done = papermill(tmp_path, learning_rate=1e30, warmup_epochs=0.0)
+    assert done.returncode == 0, done.stderr  # else the workflow would throw the record away
+
+    (path,) = (tmp_path / "records").iterdir()
+    record = load_outcome(path)
+    assert (record.outcome, record.epoch) == ("diverged", 1)
+    executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert record.reason in "".join(output.get("text", "") for output in outputs)
+    assert len([output for output in outputs if "image/svg+xml" in output.get("data", {})]) == 1  # the images alone
 
 
 @pytest.mark.parametrize(
