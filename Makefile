@@ -1,6 +1,7 @@
 # make book   train what has no record yet, run the notebooks, render the book
 # make test   run every test
 # make torture  kill runs at random moments and see that they end as if nothing had happened
+# make bench  measure speed against a plain loop (20 minutes; leave the machine alone)
 # make lint   format, style, types, notebooks without outputs
 # make check  all of these, as continuous integration does
 # Each makes .venv first, if it is not there: no root, no compiler, no GPU needed.
@@ -15,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book test torture lint check install lock clean format
+.PHONY: book test torture bench lint check install lock clean format
 
 book: install
 	@snakemake
@@ -27,10 +28,13 @@ test: install
 torture: install
 	@pytest -m torture -s
 
+bench: install
+	@python -m benchmarks $(ARGS)
+
 lint: install
 	ruff check .
 	ruff format --check .
-	ty check anytime_core
+	ty check anytime_core benchmarks
 	nbstripout --verify notebooks/*.ipynb
 
 format: install

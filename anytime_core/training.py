@@ -72,14 +72,15 @@ class TrainingRun:
     Attributes:
         config: What is trained.
         network: The network.
-        net: The same as Fabric wraps it: in the run's precision, compiled if that is wished. This is what is called.
+        net: The same as Fabric wraps it: in the run's precision.
         weighting: The weighting of the exits' losses.
         data: Images and labels, on the device.
     """
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # else it tells its precision on every start
+        for owner in ("lightning.fabric", "lightning.pytorch"):  # else it tells its precision on every start
+            logging.getLogger(owner).setLevel(logging.WARNING)
         cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
         self.fabric = Fabric(
             accelerator="cuda" if cuda else "cpu",
@@ -185,7 +186,9 @@ class TrainingRun:
                 start = time.perf_counter()
 
     def _train_step(self, images: Tensor, labels: Tensor) -> None:
-        losses = cross_entropy_per_exit(self.net(images), labels)  # [K]
+        with self.fabric.autocast():  # not self.net: Fabric refuses gradients that a weighting takes of its outputs
+            logits = self.network(images)
+        losses = cross_entropy_per_exit(logits.float(), labels)  # [K]
         try:
             objective = self.weighting(losses)
         except BadLoss as error:

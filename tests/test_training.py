@@ -186,6 +186,13 @@ def test_bfloat16_trains_too(tiny_config):
     assert halved.epoch_losses[0] == pytest.approx(plain.epoch_losses[0], rel=0.05)
 
 
+def test_bfloat16_is_silent_and_serves_weightings_that_take_gradients(tiny_config, caplog, capfd):
+    with caplog.at_level("INFO"):
+        record = train(tiny_config(precision="bf16", weighting="adaloss(order=1, refresh_period=1)"), progress=False)
+    assert record.epoch_weights[0] != record.epoch_weights[1]
+    assert "bfloat16" not in capfd.readouterr().err
+
+
 # --- the record ----------------------------------------------------------------------------------------------------
 
 
