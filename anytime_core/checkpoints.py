@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from anytime_core.files import write_whole
+from anytime_core.files import remove_unfinished, write_whole
 
 _MAGIC = b"anytime checkpoint 1\n"
 _DIGEST = hashlib.sha256().digest_size
@@ -68,7 +68,8 @@ class Checkpoints:
         return None
 
     def remove(self) -> None:
-        """Delete both files, once the run's record is there, and their folder if it held no others."""
+        """Delete both files and what kills left of them, once the record is there; the folder too if it is empty."""
+        remove_unfinished(self.path)
         for path in (self.path, self._previous):
             path.unlink(missing_ok=True)
         with suppress(OSError):

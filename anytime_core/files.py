@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from pathlib import Path
@@ -29,6 +30,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     flush_folder(path.parent)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Delete what a kill in the middle of `write_whole` left beside ``path``; only while nobody is writing it."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}-*.tmp"):
+        temporary.unlink(missing_ok=True)
 
 
 def flush_folder(folder: Path) -> None:

@@ -1,4 +1,5 @@
 import logging
+import multiprocessing
 import os
 
 import pytest
@@ -101,4 +102,17 @@ def test_removing_leaves_nothing_but_what_is_not_its_own(checkpoints):
     checkpoints.remove()
     assert list(checkpoints.path.parent.iterdir()) == [other.path]
     other.remove()
+    assert not checkpoints.path.parent.exists()
+
+
+def test_what_a_kill_within_a_write_left_goes_too(checkpoints, monkeypatch):
+    checkpoints.save(state(1))
+    monkeypatch.setattr("anytime_core.files.os.fsync", lambda _: os._exit(9))
+    writer = multiprocessing.get_context("fork").Process(target=checkpoints.save, args=(state(2),))
+    writer.start()
+    writer.join()
+    monkeypatch.undo()
+    assert any(path.suffix == ".tmp" for path in checkpoints.path.parent.iterdir())
+    assert checkpoints.load(ME)["number"] == 1
+    checkpoints.remove()
     assert not checkpoints.path.parent.exists()
