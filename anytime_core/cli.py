@@ -12,12 +12,13 @@ import tyro
 from pydantic import ValidationError
 from tyro.extras import SubcommandApp
 
+from anytime_core.claims import load_claims
 from anytime_core.config import RunConfig
 from anytime_core.datasets import DatasetError, fetch
 from anytime_core.interruption import AGAIN, Interrupted
 from anytime_core.publishing import PublishError, publish
 from anytime_core.records import load_outcome
-from anytime_core.study import load_study
+from anytime_core.study import beside, load_study
 from anytime_core.study_runner import run_study
 from anytime_core.validation import InputError, explain
 
@@ -63,13 +64,13 @@ def _study(file: tyro.conf.Positional[Path], jobs: int = 0, records_dir: Path | 
             print(f"{'to do' if config in todo else 'made':6} {config.name}")
     print(f"{study.title}: {len(runs)} runs, {len(runs) - len(todo)} with a record")
     if jobs and todo:
-        _run(todo, folder, jobs)
+        _run(todo, folder, jobs, load_claims().rules_of_runs(beside(file)))
 
 
-def _run(todo: list[RunConfig], folder: Path, jobs: int) -> None:
+def _run(todo: list[RunConfig], folder: Path, jobs: int, rules: dict[str, dict[str, str]]) -> None:
     start = time.perf_counter()
     outcomes: Counter[str] = Counter()
-    for number, done in enumerate(run_study(todo, folder, jobs=jobs), start=1):
+    for number, done in enumerate(run_study(todo, folder, jobs=jobs, rules=rules), start=1):
         outcomes[done.outcome] += 1
         print(f"[{number}/{len(todo)}] {done.outcome} {done.config.name}: {done.message}", flush=True)
     told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from typing import Annotated, Literal
@@ -95,8 +96,7 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"warmup_epochs: expected at most the {self.epochs} epochs of the run, found {self.warmup_epochs}"
             )
-        with torch.device("meta"):  # shapes without data: options that do not fit show now, at no cost
-            self.build_weighting(self.build_network())
+        _check_fit(self.dataset, self.network, self.weighting)
         return self
 
     @property
@@ -126,3 +126,12 @@ class RunConfig(BaseModel):
     def build_weighting(self, net: AnytimeNetwork) -> LossWeighting:
         """A new weighting for the losses of this network's exits."""
         return WEIGHTINGS.build(self.weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=self.seed)
+
+
+@functools.cache  # a study has hundreds of runs of a few kinds, and a deep network takes a tenth of a second
+def _check_fit(dataset: str, network: str, weighting: str) -> None:
+    """Build network and weighting without data: options that do not fit show now. Raises their ValueError."""
+    card = DATASETS[dataset]
+    with torch.device("meta"):
+        net = NETWORKS.build(network, num_classes=card.num_classes, in_channels=card.image_shape[0])
+        WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)

@@ -63,6 +63,7 @@ class _Record(BaseModel):
         num_exits: K.
         epoch_losses: [E, K], mean training loss per epoch (training mode, augmented), in nats.
         epoch_weights: [E, K], the weights B after each epoch.
+        rules: The SHA-256 of the rule of each claim that the run was made for, by the claim's id.
         timing: Seconds; with provenance the only part that differs between two runs of one config on one machine.
         provenance: Versions, commit, machine.
     """
@@ -75,6 +76,7 @@ class _Record(BaseModel):
     num_exits: int
     epoch_losses: list[list[FiniteFloat]]
     epoch_weights: list[list[FiniteFloat]]
+    rules: dict[str, str] = {}
     timing: Timing
     provenance: Provenance
 
@@ -84,8 +86,8 @@ class _Record(BaseModel):
         return self.protocol != PROTOCOL or self.name != self.config.name
 
     def results(self) -> dict[str, Any]:
-        """Everything but the timing and the provenance: what a rerun must repeat."""
-        return self.model_dump(exclude={"timing", "provenance"})
+        """What a rerun must repeat: everything but what it was made for, the timing and the provenance."""
+        return self.model_dump(exclude={"rules", "timing", "provenance"})
 
     def save(self, folder: Path) -> Path:
         """Write ``<folder>/<name>.json``; the file is there whole or not at all. Returns its path."""
@@ -104,7 +106,7 @@ class RunRecord(_Record):
         outcome: That it came to its end.
         train, validation, test: Final scores.
         costs: MACs and parameters.
-        name, protocol, config, num_exits, epoch_losses, epoch_weights, timing, provenance: As in every record.
+        name, protocol, config, num_exits, epoch_losses, epoch_weights, rules, timing, provenance: As in every record.
     """
 
     outcome: Literal["finished"] = "finished"
@@ -139,7 +141,7 @@ class DivergedRecord(_Record):
         epoch: The epoch, from 1, in which that was found; the epochs before it were completed.
         exit: The first exit whose loss was negative, NaN or infinite.
         reason: The message.
-        name, protocol, config, num_exits, epoch_losses, epoch_weights, timing, provenance: As in every record.
+        name, protocol, config, num_exits, epoch_losses, epoch_weights, rules, timing, provenance: As in every record.
     """
 
     outcome: Literal["diverged"] = "diverged"

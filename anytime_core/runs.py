@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from anytime_core.checkpoints import Checkpoints
@@ -10,7 +11,9 @@ from anytime_core.records import DivergedRecord, RunRecord
 from anytime_core.training import TrainingDiverged, train
 
 
-def run_to_record(config: RunConfig, folder: Path, *, progress: bool = True) -> tuple[RunRecord | DivergedRecord, Path]:
+def run_to_record(
+    config: RunConfig, folder: Path, *, rules: Mapping[str, str] | None = None, progress: bool = True
+) -> tuple[RunRecord | DivergedRecord, Path]:
     """Train ``config``, or go on where it was interrupted, and write its record to ``<folder>/<name>.json``.
 
     The states on the way lie in ``<folder>/.checkpoints`` and are deleted once the record is there. A run that diverges
@@ -19,6 +22,7 @@ def run_to_record(config: RunConfig, folder: Path, *, progress: bool = True) -> 
     Args:
         config: The run.
         folder: For the record.
+        rules: The rules of the claims that the run is made for, as :meth:`Claims.rules_of_runs` gives them.
         progress: Whether to show a progress bar on standard error.
 
     Returns:
@@ -36,6 +40,6 @@ def run_to_record(config: RunConfig, folder: Path, *, progress: bool = True) -> 
         record = train(config, progress=progress, checkpoints=checkpoints)
     except TrainingDiverged as error:
         record = error.record
-    path = record.save(folder)
+    path = record.model_copy(update={"rules": dict(rules or {})}).save(folder)
     checkpoints.remove()
     return record, path

@@ -24,6 +24,7 @@ class Study(BaseModel):
     Attributes:
         title: For people.
         tier: Where it can be run; also the folder of its records.
+        experiment: What it belongs to: claims of this experiment are judged by its records.
         committed: Whether its records are in git. Such records are kept when code changes: a run is made again only
             if its record is missing.
         common: Fields of :class:`RunConfig` that all runs share.
@@ -35,6 +36,7 @@ class Study(BaseModel):
     title: str
     tier: Literal["quick", "laptop", "gpu", "paper"]
     committed: bool
+    experiment: str | None = None
     common: dict[str, Any] = {}
     grids: list[dict[str, Any]] = Field(min_length=1)
 
@@ -73,6 +75,15 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
             config = validated(RunConfig, fields, where=where)
             runs.setdefault(config.name, config)
     return study, list(runs.values())
+
+
+def beside(path: Path | str) -> list[tuple[Study, list[RunConfig]]]:
+    """All studies of the folder of a study file: runs that several of them share exist once.
+
+    Raises:
+        InputError: as :func:`load_study`.
+    """
+    return [load_study(file) for file in sorted((ROOT / path).parent.glob("*.yaml"))]
 
 
 def _product(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -34,7 +34,9 @@ class Finished:
     message: str
 
 
-def run_study(runs: Sequence[RunConfig], folder: Path, *, jobs: int = 1) -> Iterator[Finished]:
+def run_study(
+    runs: Sequence[RunConfig], folder: Path, *, jobs: int = 1, rules: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[Finished]:
     """Make the records of ``runs`` in ``folder``, ``jobs`` at a time; gives each as soon as it is known.
 
     A run that fails, or whose process is killed, does not stop the others. SIGTERM or Ctrl-C is passed on: every run
@@ -44,13 +46,14 @@ def run_study(runs: Sequence[RunConfig], folder: Path, *, jobs: int = 1) -> Iter
         runs: Runs without a record.
         folder: For the records.
         jobs: Processes; each computes with the ``threads`` of its run.
+        rules: For each run by name, the rules that its record shall keep.
 
     Raises:
         ValueError: ``jobs`` is below 1.
     """
     if jobs < 1:
         raise ValueError(f"jobs: expected at least 1, found {jobs}")
-    todo = list(reversed(runs))
+    todo = [(config, dict((rules or {}).get(config.name, {}))) for config in reversed(runs)]
     workers: dict[Connection, _Worker] = {}
     with stop_requests() as request:
         try:
@@ -60,13 +63,13 @@ def run_study(runs: Sequence[RunConfig], folder: Path, *, jobs: int = 1) -> Iter
                     for worker in workers.values():
                         worker.stop()
                 while todo and len(workers) < jobs:
-                    worker = _Worker(folder, todo.pop())
+                    worker = _Worker(folder, *todo.pop())
                     workers[worker.link] = worker
                 # Look at the request now and then: a signal does not end the wait.
                 for link in wait(list(workers), timeout=0.5):
                     worker = workers.pop(link)  # ty: ignore[invalid-argument-type]
                     yield worker.finished()
-                    if todo and worker.give(todo[-1]):
+                    if todo and worker.give(*todo[-1]):
                         todo.pop()
                         workers[worker.link] = worker
                     else:
@@ -79,7 +82,7 @@ def run_study(runs: Sequence[RunConfig], folder: Path, *, jobs: int = 1) -> Iter
 class _Worker:
     """A process that makes records one after another, and the run that it is at."""
 
-    def __init__(self, folder: Path, config: RunConfig) -> None:
+    def __init__(self, folder: Path, config: RunConfig, rules: dict[str, str]) -> None:
         context = multiprocessing.get_context("spawn")  # a fork of a process that has used CUDA or threads is broken
         self.link, theirs = context.Pipe()
         # Read before numeric libraries are loaded there, or each process starts threads for all cores.
@@ -95,13 +98,13 @@ class _Worker:
                 os.environ["OMP_NUM_THREADS"] = threads_before
         theirs.close()
         self.stopping = False
-        self.give(config)
+        self.give(config, rules)
 
-    def give(self, config: RunConfig) -> bool:
+    def give(self, config: RunConfig, rules: dict[str, str]) -> bool:
         """Begin the next run; False if the process is gone."""
         self.config = config
         try:
-            self.link.send(config)
+            self.link.send((config, rules))
         except OSError:
             return False
         return True
@@ -136,11 +139,11 @@ def _work(link: Connection, folder: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent passes it on as SIGTERM
     while True:
         try:
-            config = link.recv()
+            config, rules = link.recv()
         except EOFError:
             return
         try:
-            record, _ = run_to_record(config, folder, progress=False)
+            record, _ = run_to_record(config, folder, rules=rules, progress=False)
             answer = record.outcome, record.summary
         except Interrupted as error:
             answer = "interrupted", str(error)
