@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,8 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from anytime_core.config import RunConfig
-from anytime_core.study import ROOT, Study
+from anytime_core.study import ROOT
 from anytime_core.validation import InputError, validated
 
 CLAIMS = ROOT / "data" / "claims.yaml"
@@ -74,12 +72,14 @@ class Claims(BaseModel):
     """All claims, and the definitions of the measures that they use.
 
     Attributes:
+        protocols: Definition of each protocol, in words.
         measures: Definition of each measure, in words.
         claims: In the order of the ledger.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    protocols: dict[Protocol, str]
     measures: dict[str, str]
     claims: list[Claim]
 
@@ -91,6 +91,8 @@ class Claims(BaseModel):
         for claim in self.claims:
             if (name := claim.measure.get("name")) not in self.measures:
                 raise ValueError(f"claim {claim.id}: expected a measure of {', '.join(self.measures)}, found {name}")
+            if missing := set(claim.protocols) - set(self.protocols):
+                raise ValueError(f"claim {claim.id}: expected protocols that are defined, found {', '.join(missing)}")
         return self
 
     @cached_property
@@ -101,17 +103,9 @@ class Claims(BaseModel):
     def _digest(self, claim: Claim) -> str:
         """Of everything that decides the verdict. Words about the claim, and its published value, are no part of it."""
         rule = claim.model_dump(include={"experiment", "measure", "decision", "protocols"})
+        rule["protocols"] = {name: self.protocols[name] for name in claim.protocols}
         rule["definition"] = self.measures[claim.measure["name"]]
         return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
-
-    def rules_of_runs(self, studies: Iterable[tuple[Study, Sequence[RunConfig]]]) -> dict[str, dict[str, str]]:
-        """For each run by name: the rules, by claim, of all experiments that it is part of."""
-        rules: dict[str, dict[str, str]] = {}
-        for study, runs in studies:
-            here = {claim.id: self.rules[claim.id] for claim in self.claims if claim.experiment == study.experiment}
-            for config in runs:
-                rules.setdefault(config.name, {}).update(here)
-        return rules
 
 
 def load_claims(path: Path = CLAIMS) -> Claims:

@@ -18,7 +18,7 @@ from anytime_core.datasets import DatasetError, fetch
 from anytime_core.interruption import AGAIN, Interrupted
 from anytime_core.publishing import PublishError, publish
 from anytime_core.records import load_outcome
-from anytime_core.study import beside, load_study
+from anytime_core.study import load_study
 from anytime_core.study_runner import run_study
 from anytime_core.validation import InputError, explain
 
@@ -39,7 +39,7 @@ def _train(
     """
     from anytime_core.runs import run_to_record  # seconds of imports that other commands do without
 
-    record, path = run_to_record(config, records_dir)
+    record, path = run_to_record(config, records_dir, rules=load_claims().rules)
     print(path)
     if record.outcome == "diverged":
         _stop(record.reason)
@@ -64,10 +64,10 @@ def _study(file: tyro.conf.Positional[Path], jobs: int = 0, records_dir: Path | 
             print(f"{'to do' if config in todo else 'made':6} {config.name}")
     print(f"{study.title}: {len(runs)} runs, {len(runs) - len(todo)} with a record")
     if jobs and todo:
-        _run(todo, folder, jobs, load_claims().rules_of_runs(beside(file)))
+        _run(todo, folder, jobs, load_claims().rules)
 
 
-def _run(todo: list[RunConfig], folder: Path, jobs: int, rules: dict[str, dict[str, str]]) -> None:
+def _run(todo: list[RunConfig], folder: Path, jobs: int, rules: dict[str, str]) -> None:
     start = time.perf_counter()
     outcomes: Counter[str] = Counter()
     for number, done in enumerate(run_study(todo, folder, jobs=jobs, rules=rules), start=1):

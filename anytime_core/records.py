@@ -63,7 +63,7 @@ class _Record(BaseModel):
         num_exits: K.
         epoch_losses: [E, K], mean training loss per epoch (training mode, augmented), in nats.
         epoch_weights: [E, K], the weights B after each epoch.
-        rules: The SHA-256 of the rule of each claim that the run was made for, by the claim's id.
+        rules: The SHA-256 of the rule of every claim, by the claim's id, as it was when the run was made.
         timing: Seconds; with provenance the only part that differs between two runs of one config on one machine.
         provenance: Versions, commit, machine.
     """
@@ -86,7 +86,7 @@ class _Record(BaseModel):
         return self.protocol != PROTOCOL or self.name != self.config.name
 
     def results(self) -> dict[str, Any]:
-        """What a rerun must repeat: everything but what it was made for, the timing and the provenance."""
+        """What a rerun must repeat: everything but the rules, the timing and the provenance."""
         return self.model_dump(exclude={"rules", "timing", "provenance"})
 
     def save(self, folder: Path) -> Path:

@@ -22,7 +22,7 @@ def run_to_record(
     Args:
         config: The run.
         folder: For the record.
-        rules: The rules of the claims that the run is made for, as :meth:`Claims.rules_of_runs` gives them.
+        rules: For the record: the rules in force, :attr:`Claims.rules`.
         progress: Whether to show a progress bar on standard error.
 
     Returns:

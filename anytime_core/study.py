@@ -77,15 +77,6 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     return study, list(runs.values())
 
 
-def beside(path: Path | str) -> list[tuple[Study, list[RunConfig]]]:
-    """All studies of the folder of a study file: runs that several of them share exist once.
-
-    Raises:
-        InputError: as :func:`load_study`.
-    """
-    return [load_study(file) for file in sorted((ROOT / path).parent.glob("*.yaml"))]
-
-
 def _product(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
     """All combinations of the values of those fields that have lists."""
     for name, value in fields.items():

@@ -35,7 +35,7 @@ class Finished:
 
 
 def run_study(
-    runs: Sequence[RunConfig], folder: Path, *, jobs: int = 1, rules: Mapping[str, Mapping[str, str]] | None = None
+    runs: Sequence[RunConfig], folder: Path, *, jobs: int = 1, rules: Mapping[str, str] | None = None
 ) -> Iterator[Finished]:
     """Make the records of ``runs`` in ``folder``, ``jobs`` at a time; gives each as soon as it is known.
 
@@ -46,14 +46,14 @@ def run_study(
         runs: Runs without a record.
         folder: For the records.
         jobs: Processes; each computes with the ``threads`` of its run.
-        rules: For each run by name, the rules that its record shall keep.
+        rules: For the records, see :class:`RunRecord`.
 
     Raises:
         ValueError: ``jobs`` is below 1.
     """
     if jobs < 1:
         raise ValueError(f"jobs: expected at least 1, found {jobs}")
-    todo = [(config, dict((rules or {}).get(config.name, {}))) for config in reversed(runs)]
+    todo = list(reversed(runs))
     workers: dict[Connection, _Worker] = {}
     with stop_requests() as request:
         try:
@@ -63,13 +63,13 @@ def run_study(
                     for worker in workers.values():
                         worker.stop()
                 while todo and len(workers) < jobs:
-                    worker = _Worker(folder, *todo.pop())
+                    worker = _Worker(folder, rules, todo.pop())
                     workers[worker.link] = worker
                 # Look at the request now and then: a signal does not end the wait.
                 for link in wait(list(workers), timeout=0.5):
                     worker = workers.pop(link)  # ty: ignore[invalid-argument-type]
                     yield worker.finished()
-                    if todo and worker.give(*todo[-1]):
+                    if todo and worker.give(todo[-1]):
                         todo.pop()
                         workers[worker.link] = worker
                     else:
@@ -82,14 +82,14 @@ def run_study(
 class _Worker:
     """A process that makes records one after another, and the run that it is at."""
 
-    def __init__(self, folder: Path, config: RunConfig, rules: dict[str, str]) -> None:
+    def __init__(self, folder: Path, rules: Mapping[str, str] | None, config: RunConfig) -> None:
         context = multiprocessing.get_context("spawn")  # a fork of a process that has used CUDA or threads is broken
         self.link, theirs = context.Pipe()
         # Read before numeric libraries are loaded there, or each process starts threads for all cores.
         threads_before = os.environ.get("OMP_NUM_THREADS")
         os.environ["OMP_NUM_THREADS"] = str(config.threads)
         try:
-            self.process: SpawnProcess = context.Process(target=_work, args=(theirs, folder), daemon=True)
+            self.process: SpawnProcess = context.Process(target=_work, args=(theirs, folder, rules), daemon=True)
             self.process.start()
         finally:
             if threads_before is None:
@@ -98,13 +98,13 @@ class _Worker:
                 os.environ["OMP_NUM_THREADS"] = threads_before
         theirs.close()
         self.stopping = False
-        self.give(config, rules)
+        self.give(config)
 
-    def give(self, config: RunConfig, rules: dict[str, str]) -> bool:
+    def give(self, config: RunConfig) -> bool:
         """Begin the next run; False if the process is gone."""
         self.config = config
         try:
-            self.link.send((config, rules))
+            self.link.send(config)
         except OSError:
             return False
         return True
@@ -132,14 +132,14 @@ class _Worker:
         self.process.join()
 
 
-def _work(link: Connection, folder: Path) -> None:
+def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None) -> None:
     """What a worker process does: run after run, until the link is closed."""
     from anytime_core.runs import run_to_record  # seconds of imports, once per process
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent passes it on as SIGTERM
     while True:
         try:
-            config, rules = link.recv()
+            config = link.recv()
         except EOFError:
             return
         try:
