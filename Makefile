@@ -2,6 +2,8 @@
 # make test   run every test
 # make torture  kill runs at random moments and see that they end as if nothing had happened
 # make bench  measure speed against a plain loop (20 minutes; leave the machine alone)
+# make study  make the records of one study that are missing: make study STUDY=workflow/studies/… JOBS=2
+# make study-cost  runs, multiply-adds and hours of a study on this machine, before anyone starts it: … STUDY=…
 # make lint   format, style, types, notebooks without outputs
 # make check  all of these, as continuous integration does
 # Each makes .venv first, if it is not there: no root, no compiler, no GPU needed.
@@ -16,7 +18,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book test torture bench lint check install lock clean format
+.PHONY: book test torture bench study study-cost lint check install lock clean format
 
 book: install
 	@snakemake
@@ -30,6 +32,14 @@ torture: install
 
 bench: install
 	@python -m benchmarks $(ARGS)
+
+study: install
+	@test -n "$(STUDY)" || { echo "Which study? make study STUDY=workflow/studies/….yaml JOBS=2" >&2; exit 1; }
+	@snakemake study --config study="$(STUDY)" --cores $(or $(JOBS),all)
+
+study-cost: install
+	@test -n "$(STUDY)" || { echo "Which study? make study-cost STUDY=workflow/studies/….yaml" >&2; exit 1; }
+	@anytime study-cost $(STUDY)
 
 lint: install
 	ruff check .

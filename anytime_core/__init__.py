@@ -19,10 +19,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from anytime_core.artefacts import ModelCard, TrainedModel, load_model, save_model
     from anytime_core.augment import random_crop_flip
     from anytime_core.config import RunConfig
     from anytime_core.cost import ExitCosts, exit_costs
     from anytime_core.datasets import DATASETS, DatasetError, ImageData, ImageStream, fetch, load_dataset, load_folder
+    from anytime_core.deadlines import deadline_trial
+    from anytime_core.inference import AnytimePredictor, Prediction
+    from anytime_core.latency import LatencyTable, measure_latency
     from anytime_core.losses import cross_entropy_per_exit
     from anytime_core.networks.backbone import with_exits
     from anytime_core.networks.base import AnytimeNetwork
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 _HOME = {  # public name -> module that defines it
     "AdaLoss": "weighting.adaptive",
     "AnytimeNetwork": "networks.base",
+    "AnytimePredictor": "inference",
     "DATASETS": "datasets",
     "DatasetError": "datasets",
     "DenseANN": "networks.denseann",
@@ -45,17 +50,25 @@ _HOME = {  # public name -> module that defines it
     "ExitCosts": "cost",
     "ImageData": "datasets",
     "ImageStream": "datasets",
+    "LatencyTable": "latency",
     "LossWeighting": "weighting.base",
     "MSDNet": "networks.msdnet",
+    "ModelCard": "artefacts",
+    "Prediction": "inference",
     "ResANN": "networks.resann",
     "RunConfig": "config",
     "RunRecord": "records",
+    "TrainedModel": "artefacts",
     "cross_entropy_per_exit": "losses",
+    "deadline_trial": "deadlines",
     "exit_costs": "cost",
     "fetch": "datasets",
     "load_dataset": "datasets",
     "load_folder": "datasets",
+    "load_model": "artefacts",
+    "measure_latency": "latency",
     "random_crop_flip": "augment",
+    "save_model": "artefacts",
     "train": "training",
     "with_exits": "networks.backbone",
 }
@@ -65,23 +78,32 @@ __all__ = [
     "EANN",
     "AdaLoss",
     "AnytimeNetwork",
+    "AnytimePredictor",
     "DatasetError",
     "DenseANN",
     "ExitCosts",
     "ImageData",
     "ImageStream",
+    "LatencyTable",
     "LossWeighting",
     "MSDNet",
+    "ModelCard",
+    "Prediction",
     "ResANN",
     "RunConfig",
     "RunRecord",
+    "TrainedModel",
     "__version__",
     "cross_entropy_per_exit",
+    "deadline_trial",
     "exit_costs",
     "fetch",
     "load_dataset",
     "load_folder",
+    "load_model",
+    "measure_latency",
     "random_crop_flip",
+    "save_model",
     "train",
     "with_exits",
 ]

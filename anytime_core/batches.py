@@ -11,7 +11,7 @@ from torch import Tensor
 from anytime_core.augment import random_crop_flip
 from anytime_core.datasets import ImageData, ImageStream
 
-Batch = tuple[Tensor, Tensor]  # images float32 [N, C, H, W], normalised; labels int64 [N]
+Batch = tuple[Tensor, Tensor]  # images float32 [N, C, H, W], normalised; labels int64 [N], or [N, T] of T tasks
 Split = Literal["train", "validation", "test"]
 
 
@@ -74,7 +74,7 @@ def evaluation_batches(
 
 
 def first_images(data: ImageData | ImageStream, count: int) -> Batch:
-    """The first training images as people see them: uint8 [count, C, H, W], with labels int64 [count]."""
+    """The first training images as people see them: uint8 [count, C, H, W], with their labels."""
     if isinstance(data, ImageStream):
         images, labels = next(data.evaluation_batches("train", count, 0))
         levels = (images * data.std.view(-1, 1, 1) + data.mean.view(-1, 1, 1)) * 255

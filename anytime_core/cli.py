@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import tyro
 from pydantic import ValidationError
@@ -27,7 +27,9 @@ app = SubcommandApp()
 
 @app.command(name="train")
 def _train(
-    config: Annotated[RunConfig, tyro.conf.arg(name="")], records_dir: Path = Path("data/records/local")
+    config: Annotated[RunConfig, tyro.conf.arg(name="")],
+    records_dir: Path = Path("data/records/local"),
+    model_dir: Path | None = None,
 ) -> None:
     """Train one network and write its record.
 
@@ -36,49 +38,135 @@ def _train(
     Args:
         config: The run.
         records_dir: Folder for the record.
+        model_dir: Folder for the trained network too, as `anytime predict` reads it.
     """
     from anytime_core.runs import run_to_record  # seconds of imports that other commands do without
 
-    record, path = run_to_record(config, records_dir, rules=load_claims().rules)
+    record, path = run_to_record(config, records_dir, rules=load_claims().rules, model_dir=model_dir)
     print(path)
     if record.outcome == "diverged":
         _stop(record.reason)
 
 
 @app.command(name="study")
-def _study(file: tyro.conf.Positional[Path], jobs: int = 0, records_dir: Path | None = None) -> None:
+def _study(
+    file: tyro.conf.Positional[Path], jobs: int = 0, records_dir: Path | None = None, minutes: float | None = None
+) -> None:
     """List the runs of a study, or make those that have no record.
 
-    Exit status 75 means that it was asked to stop: the same command goes on from there.
+    Exit status 75 means that it was asked to stop, or that the minutes are over: the same command goes on from there.
 
     Args:
         file: A study file, such as workflow/studies/quick.yaml.
         jobs: Runs side by side; 0 only lists them.
         records_dir: Folder of the records instead of the study's own.
+        minutes: Stop after this time; the runs at hand keep their state.
     """
+    if minutes is not None and not minutes > 0:
+        raise InputError(f"bad arguments: minutes: expected above 0, found {minutes:g}")
     study, runs = load_study(file)
     folder = study.records if records_dir is None else records_dir
-    todo = [config for config in runs if not (folder / f"{config.name}.json").exists()]
+    made = {config.name for config in runs if (folder / f"{config.name}.json").exists()}
+    todo = [config for config in runs if config.name not in made]
     if jobs == 0:
         for config in runs:
-            print(f"{'to do' if config in todo else 'made':6} {config.name}")
+            print(f"{'made' if config.name in made else 'to do':6} {config.name}")
     print(f"{study.title}: {len(runs)} runs, {len(runs) - len(todo)} with a record")
     if jobs and todo:
-        _run(todo, folder, jobs, load_claims().rules)
+        _run(todo, folder, jobs, load_claims().rules, minutes)
 
 
-def _run(todo: list[RunConfig], folder: Path, jobs: int, rules: dict[str, str]) -> None:
+def _run(todo: list[RunConfig], folder: Path, jobs: int, rules: dict[str, str], minutes: float | None) -> None:
     start = time.perf_counter()
     outcomes: Counter[str] = Counter()
-    for number, done in enumerate(run_study(todo, folder, jobs=jobs, rules=rules), start=1):
+    seconds = None if minutes is None else 60 * minutes
+    for number, done in enumerate(run_study(todo, folder, jobs=jobs, rules=rules, seconds=seconds), start=1):
         outcomes[done.outcome] += 1
         print(f"[{number}/{len(todo)}] {done.outcome} {done.config.name}: {done.message}", flush=True)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-    print(f"{told}; {time.perf_counter() - start:.0f} s with {jobs} jobs")
+    not_begun = len(todo) - outcomes.total()
+    told = [f"{count} {outcome}" for outcome, count in outcomes.items()] + [f"{not_begun} not begun"] * (not_begun > 0)
+    print(f"{', '.join(told)}; {time.perf_counter() - start:.0f} s with {jobs} jobs")
     if outcomes["failed"]:
         raise SystemExit(1)
-    if outcomes["interrupted"]:
+    if outcomes["interrupted"] or not_begun:
         raise SystemExit(AGAIN)
+
+
+@app.command(name="study-cost")
+def _study_cost(
+    files: tyro.conf.Positional[tuple[Path, ...]], device: Literal["auto", "cpu", "cuda"] | None = None
+) -> None:
+    """Tell what studies cost before they are started: runs, multiply-adds, and hours on this machine.
+
+    Hours come from a few steps of every kind of run, seconds each. Leave the machine alone meanwhile.
+
+    Args:
+        files: Study files; a run that several of them share counts once.
+        device: Time the runs on this device instead of their own.
+    """
+    runs: dict[Path, tuple[RunConfig, bool]] = {}
+    for file in files:
+        study, configs = load_study(file)
+        for config in configs:
+            record = study.records / f"{config.name}.json"
+            on_device = config if device is None else config.model_copy(update={"device": device})
+            runs.setdefault(record, (on_device, record.exists()))
+        print(f"{study.title} ({study.tier}): {len(configs)} runs", flush=True)
+    if not runs:
+        raise InputError("bad arguments: files: expected at least one study, found none")
+    from anytime_core.study_cost import estimate  # seconds of imports that other commands do without
+
+    print(estimate(list(runs.values()), say=lambda text: print(text, file=sys.stderr, flush=True)))
+
+
+@app.command(name="ledger")
+def _ledger(tier: Literal["quick", "laptop", "gpu", "paper"] = "laptop", records_dir: Path | None = None) -> None:
+    """Judge the papers' claims by the records of a tier, as data/claims.yaml says.
+
+    Args:
+        tier: Whose studies and records.
+        records_dir: Folder of the records instead of the tier's own.
+    """
+    from anytime_core.ledger import ledger, ledger_lines  # SciPy and pandas, for this command only
+
+    for line in ledger_lines(ledger(tier, records=records_dir)):
+        print(line)
+
+
+@app.command(name="predict")
+def _predict(
+    image: tyro.conf.Positional[Path],
+    model: Path,
+    deadline: str | None = None,
+    exit: int | None = None,
+    macs: float | None = None,
+    confidence: float | None = None,
+    threads: int = 1,
+    measure: bool = False,
+) -> None:
+    """Name what is on an image, under one limit: a deadline, an exit, a budget or a confidence.
+
+    The image is turned upright, made grey or coloured as the network needs, and its middle is scaled to the network's
+    size. Its levels stay: the garments of Fashion-MNIST are bright on black, and a dark one on a white background is
+    not inverted. The clock starts when the model and the image are loaded and the network has been warmed up.
+
+    Args:
+        image: File of an image, such as PNG or JPEG.
+        model: Folder of a trained network, as `anytime train --model-dir` writes it.
+        deadline: Time for the answer, such as 2ms or 0.002 (seconds).
+        exit: Answer at this exit, from 1.
+        macs: Multiply-adds for the answer.
+        confidence: Stop at the first exit that is as sure, from 0 to 1.
+        threads: CPU threads.
+        measure: First measure this device, for a minute or less, and keep the times in the model's card.
+    """
+    from anytime_core.prediction import Limits, predict_file  # PyTorch, which other commands do without
+
+    limits = Limits(deadline=deadline, exit=exit, macs=macs, confidence=confidence)
+    answer = predict_file(image, model, limits, threads=threads, measure=measure)
+    print("\n".join(answer.lines()))
+    if answer.note:
+        print(f"anytime: {answer.note}", file=sys.stderr)
 
 
 @app.command(name="fetch")

@@ -11,8 +11,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from anytime_core.datasets import DATASETS, find_card
+from anytime_core.decay import HeadDecay
 from anytime_core.networks import NETWORKS
 from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.ensemble import EANN
 from anytime_core.weighting import WEIGHTINGS
 from anytime_core.weighting.base import LossWeighting
 
@@ -24,6 +26,7 @@ PROTOCOL = 1
 WHERE_FIELDS = frozenset({"device", "workers"})
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class RunConfig(BaseModel):
@@ -55,6 +58,15 @@ class RunConfig(BaseModel):
     warmup_epochs: Finite = Field(1.0, ge=0, description="epochs of linear rise to the learning rate")
     momentum: Finite = Field(0.9, ge=0, lt=1, description="momentum of SGD (not Nesterov)")
     weight_decay: Finite = Field(1e-4, ge=0, description="L2 penalty on convolutions and linear layers")
+    head_weight_decay: HeadDecay = Field(
+        "same", description="sieve multiplies the heads' by the weights of SIEVE, as the authors' code does for AdaLoss"
+    )
+    label_smoothing: Finite = Field(
+        0.0, ge=0, lt=1, description="share of the target spread over all classes, in training only"
+    )
+    loss_scales: Annotated[tuple[Positive, ...], Field(strict=False)] | None = Field(
+        None, description="factors on the exits' losses, before they are weighed; none if left out"
+    )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="bf16 computes convolutions in bfloat16 (autocast); fast where the hardware has it"
     )
@@ -96,7 +108,11 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"warmup_epochs: expected at most the {self.epochs} epochs of the run, found {self.warmup_epochs}"
             )
-        _check_fit(self.dataset, self.network, self.weighting)
+        exits = _exits_that_fit(self.dataset, self.network, self.weighting)
+        if self.loss_scales is not None and len(self.loss_scales) != exits:
+            raise ValueError(
+                f"loss_scales: expected {exits} factors, one per exit of {self.network}, found {len(self.loss_scales)}"
+            )
         return self
 
     @property
@@ -129,9 +145,22 @@ class RunConfig(BaseModel):
 
 
 @functools.cache  # a study has hundreds of runs of a few kinds, and a deep network takes a tenth of a second
-def _check_fit(dataset: str, network: str, weighting: str) -> None:
-    """Build network and weighting without data: options that do not fit show now. Raises their ValueError."""
+def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
+    """Build network and weighting without data: options that do not fit show now. Gives the number of exits, K.
+
+    Where an image has several labels, exit k learns label k. So there must be as many exits as labels, and no EANN,
+    which may answer with an earlier exit. With one label for each image all exits learn it, and every network fits.
+
+    Raises:
+        ValueError: of network or weighting, or the network does not have an exit for each label.
+    """
     card = DATASETS[dataset]
     with torch.device("meta"):
         net = NETWORKS.build(network, num_classes=card.num_classes, in_channels=card.image_shape[0])
         WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
+    if card.num_tasks > 1 and (net.num_exits != card.num_tasks or isinstance(net, EANN)):
+        raise ValueError(
+            f"network: expected no EANN and {card.num_tasks} exits, one for each label of an image of {dataset}, such "
+            f"as two_heads has, found {network} with {net.num_exits}"
+        )
+    return net.num_exits

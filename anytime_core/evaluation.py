@@ -30,8 +30,8 @@ def evaluate(net: nn.Module, batches: Iterable[Batch]) -> ExitScores:
 
     Args:
         net: images -> logits [K, N, num_classes]. Its training mode is restored afterwards.
-        batches: Normalised images float32 [N, C, H, W] with labels int64 [N]; how they are cut into batches does not
-            change the scores beyond rounding.
+        batches: Normalised images float32 [N, C, H, W] with labels int64 [N], or [N, K] where exit k has a task of its
+            own and is scored on column k; how they are cut into batches does not change the scores beyond rounding.
 
     Raises:
         ValueError: there is no batch.
@@ -43,7 +43,8 @@ def evaluate(net: nn.Module, batches: Iterable[Batch]) -> ExitScores:
         with torch.inference_mode():
             for images, labels in batches:
                 logits = net(images)  # [K, N, num_classes]
-                wrong = (logits.argmax(-1) != labels).sum(1)
+                targets = labels if labels.ndim == 1 else labels.T  # [N], or [K, N]
+                wrong = (logits.argmax(-1) != targets).sum(1)
                 totals.append(torch.stack([cross_entropy_per_exit(logits, labels) * len(labels), wrong]))
                 count += len(labels)
             if not totals:

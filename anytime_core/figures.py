@@ -79,7 +79,7 @@ def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> F
     for place, (weighting, rows) in enumerate(groups):
         # a step to the side for each weighting, or their intervals would cover each other
         aside = 0.008 * span * (place - (groups.ngroups - 1) / 2)
-        name, colour, marker, dashes = _look(str(weighting))
+        name, colour, marker, dashes = look(str(weighting))
         single = str(weighting).startswith("opt")
         if single:  # weight 0 elsewhere: the other exits were never trained
             rows = rows[rows["weight"] > 0]
@@ -109,19 +109,21 @@ def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> F
 
 
 def sample_images(images: Tensor, labels: Tensor, class_names: Sequence[str], *, columns: int = 10) -> Figure:
-    """A grid of images with their class names.
+    """A grid of images with their class names: one, or one below the other where an image has several labels.
 
     Args:
         images: uint8 [N, C, H, W], C = 1 or 3.
-        labels: int64 [N].
+        labels: int64 [N], or [N, T].
         class_names: Names by label.
         columns: Images in a row; full rows only are shown.
     """
     rows = len(images) // columns
-    figure, panels = plt.subplots(rows, columns, figsize=(0.85 * columns, 1.05 * rows), squeeze=False)
-    for axes, image, label_index in zip(panels.flat, images.cpu(), labels.tolist(), strict=False):
+    lines = labels.view(len(labels), -1).tolist()  # [N, T]
+    height = 0.9 + 0.15 * len(lines[0])  # inches: the image and its names
+    figure, panels = plt.subplots(rows, columns, figsize=(0.85 * columns, height * rows), squeeze=False)
+    for axes, image, of_image in zip(panels.flat, images.cpu(), lines, strict=False):
         axes.imshow(image.permute(1, 2, 0).numpy(), cmap="gray_r")  # [H, W, C]; the map serves one-channel images
-        axes.set_title(class_names[label_index], fontsize=8)
+        axes.set_title("\n".join(class_names[index] for index in of_image), fontsize=8)
         axes.set_axis_off()
     return figure
 
@@ -159,7 +161,16 @@ def _exit_curves(axes: Axes, rows: pd.DataFrame, measure: str, last: int) -> Non
     axes.set_yscale("log")
 
 
-def _look(weighting: str) -> tuple[str, tuple[float, float, float], str, tuple[float, ...] | str]:
-    """Name, colour, marker and dashes of a weighting; variants share those of their kind."""
-    _, colour, marker, dashes = _LOOKS.get(weighting.partition("(")[0], ("", _PALETTE[7], "x", ""))
-    return label(weighting), colour, marker, dashes
+def look(key: str, place: int | None = None) -> tuple[str, tuple[float, float, float], str, tuple[float, ...] | str]:
+    """Name, colour, marker and dashes of a weighting; variants share those of their kind.
+
+    Args:
+        key: A weighting, or another thing that is compared.
+        place: Its place among the others: things that are no weightings get the looks in turn.
+    """
+    kind = key.partition("(")[0]
+    if kind not in _LOOKS and place is not None:
+        _, colour, marker, dashes = list(_LOOKS.values())[place % len(_LOOKS)]
+        return label(key), colour, marker, dashes
+    _, colour, marker, dashes = _LOOKS.get(kind, ("", _PALETTE[7], "x", ""))
+    return label(key), colour, marker, dashes

@@ -54,10 +54,15 @@ def provenance(device: torch.device, *, compiled: bool = False) -> Provenance:
         torch=torch.__version__,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
+        device=device_name(device),
         threads=torch.get_num_threads(),
         compiled=compiled,
     )
+
+
+def device_name(device: torch.device) -> str:
+    """Name of the processor or GPU, as its maker gives it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
 
 
 def _git(*arguments: str) -> str | None:

@@ -15,7 +15,7 @@ from anytime_core.validation import InputError, explain
 
 
 class Scores(BaseModel):
-    """Scores of the K exits on one split, in evaluation mode, unaugmented.
+    """Scores of the K exits on one split, in evaluation mode, unaugmented, against the labels as they are.
 
     Attributes:
         loss: Mean cross-entropy in nats, [K].
@@ -61,8 +61,9 @@ class _Record(BaseModel):
         protocol: The protocol it was made under.
         config: The run's config, all fields.
         num_exits: K.
-        epoch_losses: [E, K], mean training loss per epoch (training mode, augmented), in nats.
-        epoch_weights: [E, K], the weights B after each epoch.
+        epoch_losses: [E, K], mean training loss per epoch (training mode, augmented), in nats. Label smoothing counts;
+            ``loss_scales`` do not; 0 at exits that the weighting leaves out (those after OPT's are not computed).
+        epoch_weights: [E, K], the weights B after each epoch; with ``loss_scales``, of the scaled losses.
         rules: The SHA-256 of the rule of every claim, by the claim's id, as it was when the run was made.
         timing: Seconds; with provenance the only part that differs between two runs of one config on one machine.
         provenance: Versions, commit, machine.

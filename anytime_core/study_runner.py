@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -35,30 +36,37 @@ class Finished:
 
 
 def run_study(
-    runs: Sequence[RunConfig], folder: Path, *, jobs: int = 1, rules: Mapping[str, str] | None = None
+    runs: Sequence[RunConfig],
+    folder: Path,
+    *,
+    jobs: int = 1,
+    rules: Mapping[str, str] | None = None,
+    seconds: float | None = None,
 ) -> Iterator[Finished]:
     """Make the records of ``runs`` in ``folder``, ``jobs`` at a time; gives each as soon as it is known.
 
     A run that fails, or whose process is killed, does not stop the others. SIGTERM or Ctrl-C is passed on: every run
-    keeps its state, and the next call goes on from there.
+    keeps its state, and the next call goes on from there. So it is when the time is over: no run begins any more.
 
     Args:
         runs: Runs without a record.
         folder: For the records.
         jobs: Processes; each computes with the ``threads`` of its run.
         rules: For the records, see :class:`RunRecord`.
+        seconds: Time after which to stop; None for no limit. Keeping the state takes a moment more.
 
     Raises:
         ValueError: ``jobs`` is below 1.
     """
     if jobs < 1:
         raise ValueError(f"jobs: expected at least 1, found {jobs}")
+    end = None if seconds is None else time.monotonic() + seconds
     todo = list(reversed(runs))
     workers: dict[Connection, _Worker] = {}
     with stop_requests() as request:
         try:
             while todo or workers:
-                if request.made:
+                if request.made or (end is not None and time.monotonic() > end):
                     todo.clear()
                     for worker in workers.values():
                         worker.stop()

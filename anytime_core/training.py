@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, get_args
 
 import torch
+import torch.nn.functional as F
 from lightning.fabric import Fabric
 from numpy.random import SeedSequence
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from anytime_core import __version__
@@ -22,6 +23,7 @@ from anytime_core.compilation import can_compile
 from anytime_core.config import PROTOCOL, RunConfig
 from anytime_core.cost import exit_costs
 from anytime_core.datasets import load_dataset
+from anytime_core.decay import decay_groups
 from anytime_core.evaluation import evaluate
 from anytime_core.interruption import Interrupted, StopRequest, stop_requests
 from anytime_core.losses import cross_entropy_per_exit
@@ -101,10 +103,12 @@ class TrainingRun:
             torch.manual_seed(init_seed)
             network = config.build_network()  # on the CPU, so that every device starts from the same weights
         self.weighting = config.build_weighting(network).to(device)
+        scales = config.loss_scales
+        self._scales = None if scales is None else torch.tensor(scales, device=device)  # [K]
         self.costs = exit_costs(network, self.data.card.image_shape)
 
         self.network = network.to(memory_format=torch.channels_last)  # the layout in which convolutions run fastest
-        groups = _decay_groups(network, config.weight_decay)
+        groups = decay_groups(network, config.weight_decay, config.head_weight_decay)
         if learned := list(self.weighting.parameters()):  # a weighting may learn its weights (uncertainty weighting)
             groups.append({"params": learned, "weight_decay": 0.0})
         optimiser = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
@@ -186,11 +190,14 @@ class TrainingRun:
                 start = time.perf_counter()
 
     def _train_step(self, images: Tensor, labels: Tensor) -> None:
+        count = self.weighting.last_exit  # nothing is learned from the exits after it
         with self.fabric.autocast():  # not self.net: Fabric refuses gradients that a weighting takes of its outputs
-            logits = self.network(images)
-        losses = cross_entropy_per_exit(logits.float(), labels)  # [K]
+            logits = self.network(images, None if count == self.weighting.num_exits else count)
+        labels = labels if labels.ndim == 1 else labels[:, :count]  # of several tasks: one column for each exit
+        losses = cross_entropy_per_exit(logits.float(), labels, label_smoothing=self.config.label_smoothing)
+        losses = F.pad(losses, (0, self.weighting.num_exits - count))  # [K]
         try:
-            objective = self.weighting(losses)
+            objective = self.weighting(losses if self._scales is None else self._scales * losses)
         except BadLoss as error:
             raise self._diverged(error.exit, str(error)) from None
         self.optimiser.zero_grad(set_to_none=True)
@@ -327,12 +334,3 @@ class TrainingRun:
 
     def _settings(self) -> AbstractContextManager[None]:
         return compute_settings(self.config.threads, deterministic=self.fabric.device.type == "cpu")
-
-
-def _decay_groups(net: nn.Module, weight_decay: float) -> list[dict]:
-    """Parameters of convolutions and linear layers decay, those of batch norm do not (as in the authors' code)."""
-    norms = {id(p) for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) for p in m.parameters()}
-    return [
-        {"params": [p for p in net.parameters() if id(p) not in norms], "weight_decay": weight_decay},
-        {"params": [p for p in net.parameters() if id(p) in norms], "weight_decay": 0.0},
-    ]

@@ -9,7 +9,8 @@ import torch
 from hypothesis import settings
 
 from anytime_core.config import PROTOCOL, RunConfig
-from anytime_core.records import RunRecord
+from anytime_core.experiments import Experiment
+from anytime_core.records import DivergedRecord, RunRecord
 
 settings.register_profile("anytime", deadline=None, derandomize=True)  # a shared machine is slow at times
 settings.load_profile("anytime")
@@ -43,15 +44,17 @@ def made_up_record():
 
     Exit k of seed s has test error 0.1 k + 0.01 s, cost 100 k (fixed) and 110 k (cumulative), and in epoch e the
     training loss k / e. Weights are 1, or 1 at the last exit alone under ``opt``.
+
+    Or it has what ``scores`` says: lists of K numbers by the names test, validation (errors), train (losses),
+    cumulative, alone (MACs) and weights (the last epoch's); and ``rules`` by claim.
     """
 
-    def make(exits=3, epochs=2, **fields):
+    def make(exits=3, epochs=2, scores=None, rules=None, **fields):
+        said = scores or {}
+        exits = len(next(iter(said.values()))) if said else exits
         config = RunConfig(**{"network": f"resann(n={exits}, c=4, s=3)", "epochs": epochs, **fields})
         numbers = range(1, exits + 1)
-        scores = {
-            "loss": [1.0 * k for k in numbers],
-            "error": [round(0.1 * k + 0.01 * config.seed, 6) for k in numbers],
-        }
+        losses, errors = [1.0 * k for k in numbers], [round(0.1 * k + 0.01 * config.seed, 6) for k in numbers]
         weights = [float(k == exits or not config.weighting.startswith("opt")) for k in numbers]
         return RunRecord(
             name=config.name,
@@ -59,13 +62,14 @@ def made_up_record():
             config=config,
             num_exits=exits,
             epoch_losses=[[k / epoch for k in numbers] for epoch in range(1, epochs + 1)],
-            epoch_weights=[weights] * epochs,
-            train=scores,
-            validation=scores,
-            test=scores,
+            epoch_weights=[weights] * (epochs - 1) + [said.get("weights", weights)],
+            rules=rules or {},
+            train={"loss": said.get("train", losses), "error": errors},
+            validation={"loss": losses, "error": said.get("validation", said.get("test", errors))},
+            test={"loss": losses, "error": said.get("test", errors)},
             costs={
-                "macs_cumulative": [110 * k for k in numbers],
-                "macs_fixed": [100 * k for k in numbers],
+                "macs_cumulative": said.get("cumulative", [110 * k for k in numbers]),
+                "macs_fixed": said.get("alone", [100 * k for k in numbers]),
                 "parameters_cumulative": [11 * k for k in numbers],
                 "parameters_fixed": [10 * k for k in numbers],
             },
@@ -81,5 +85,31 @@ def made_up_record():
                 "threads": 1,
             },
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_up_divergence(made_up_record):
+    """Make the record of a run that diverged in its first epoch; keywords as for ``made_up_record``."""
+
+    def make(**fields):
+        record = made_up_record(**fields)
+        shared = {
+            name: getattr(record, name) for name in type(record).model_fields.keys() & DivergedRecord.model_fields
+        }
+        return DivergedRecord(**{**shared, "outcome": "diverged"}, epoch=1, exit=2, reason="the loss is NaN")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_up_experiment():
+    """Make an experiment whose studies plan the runs of these records, and the ``unmade`` ones as well."""
+
+    def make(records, *, main=None, unmade=(), name="weightings"):
+        outcomes = {record.name: record for record in records}
+        planned = {record.name: record.config for record in [*records, *unmade]}
+        return Experiment(name, {"epochs": 2, **(main or {})}, planned, outcomes)
 
     return make

@@ -2,11 +2,14 @@ import json
 import re
 import sys
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
-from anytime_core import RunConfig, RunRecord, cli, study
+from anytime_core import RunConfig, RunRecord, cli, load_model, study
 from anytime_core.records import load_outcome
+from anytime_core.runs import run_to_record
 from anytime_core.validation import InputError
 
 TINY = [
@@ -49,7 +52,7 @@ def two_folders(made_up_record, tmp_path):
 def test_help_lists_the_commands(anytime):
     status, out, err = anytime("--help")
     assert (status, err) == (0, "")
-    assert all(command in out for command in ("train", "study", "fetch", "compare", "publish"))
+    assert all(command in out for command in ("train", "study", "study-cost", "fetch", "compare", "publish"))
 
 
 def test_help_of_train_tells_every_field(anytime):
@@ -81,6 +84,10 @@ def test_arguments_that_cannot_be_read_are_told_without_a_traceback(anytime, arg
         (["train", "--batch-size", "9999"], "bad arguments: together: batch_size: expected at most the 1257 "),
         (["train", "--weighting", "opt(exit=99)"], "bad arguments: together: opt exit: expected 1 to 9, found 99"),
         (["study", "nothing.yaml"], "bad study nothing.yaml: No such file or directory"),
+        (
+            ["study", "workflow/studies/quick.yaml", "--minutes", "0"],
+            "bad arguments: minutes: expected above 0, found 0",
+        ),
         (["compare", "nowhere", "nowhere-else"], "no records in nowhere and nowhere-else"),
     ],
 )
@@ -208,3 +215,84 @@ def test_a_page_of_nothing_is_one_line(anytime, tmp_path):
     assert err.startswith("anytime: ")
     assert "nothing.ipynb" in err
     assert "Traceback" not in err
+
+
+# --- predict -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory):
+    """Folder of a trained model and the path of an image."""
+    folder = tmp_path_factory.mktemp("predict")
+    config = RunConfig(train_size=64, batch_size=16, epochs=1, network="resann(n=1, c=4)")
+    run_to_record(config, folder / "records", progress=False, model_dir=folder / "model")
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(folder / "image.png")
+    return folder / "model", folder / "image.png"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [["--exit", "3"], ["--deadline", "60s"], ["--macs", "1e9"], ["--confidence", "1"]],
+    ids=lambda words: words[0],
+)
+def test_predict_prints_the_answer(anytime, saved_model, limit):
+    model, image = saved_model
+    status, out, err = anytime("predict", image, "--model", model, *limit)
+    assert status == 0, err
+    fields = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in out.splitlines())
+    assert list(fields) == ["class", "probability", "exit", "MACs", "elapsed"]
+    assert fields["class"] in list("0123456789")
+    assert 0.1 <= float(fields["probability"]) <= 1
+    assert fields["exit"] == "3 of 3"
+    assert int(fields["MACs"]) > 0
+    assert fields["elapsed"].endswith(" ms")
+    assert ("no latency table of this device" in err) == (limit[0] == "--deadline")
+
+
+def test_predict_tells_that_an_answer_was_late(anytime, saved_model):
+    model, image = saved_model
+    status, out, _ = anytime("predict", image, "--model", model, "--deadline", "0.001us")
+    assert status == 0
+    assert "exit         1 of 3" in out
+    assert "late: after the deadline" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "predict: expected one of deadline, macs, exit, confidence, found none"),
+        (["--exit", "1", "--macs", "5"], "predict: expected one of deadline, macs, exit, confidence, found macs and"),
+        (["--exit", "4"], "exit: expected 1 to 3, found 4"),
+        (["--deadline", "soon"], "deadline: expected a time above 0 such as 2ms"),
+        (["--confidence", "2"], "confidence: expected 0 to 1, found 2.0"),
+        (["--exit", "1", "--threads", "0"], "threads: expected at least 1, found 0"),
+    ],
+)
+def test_predict_refuses_bad_limits_in_one_line(anytime, saved_model, arguments, message):
+    model, image = saved_model
+    status, out, err = anytime("predict", image, "--model", model, *arguments)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"anytime: {message}")
+    assert err.count("\n") == 1
+
+
+def test_predict_refuses_a_foreign_file_as_image_or_model_in_one_line(anytime, saved_model, tmp_path):
+    model, image = saved_model
+    for arguments, message in [
+        (("predict", model / "card.json", "--model", model), f"image {model / 'card.json'}: no image that can be read"),
+        (("predict", tmp_path / "none.png", "--model", model), f"image {tmp_path / 'none.png'}: missing"),
+        (("predict", image, "--model", tmp_path), f"bad model {tmp_path}: card.json: No such file or directory"),
+        (("predict", image, "--model", image), f"bad model {image}: card.json: Not a directory"),
+    ]:
+        status, out, err = anytime(*arguments, "--exit", "1")
+        assert (status, out) == (1, "")
+        assert err.startswith(f"anytime: {message}")
+        assert err.count("\n") == 1
+
+
+def test_train_writes_the_model_too(anytime, tmp_path):
+    status, out, err = anytime("train", *TINY, "--records-dir", tmp_path / "records", "--model-dir", tmp_path / "model")
+    assert status == 0, err
+    net, card = load_model(tmp_path / "model")
+    assert card.record in out
+    assert net.num_exits == 3

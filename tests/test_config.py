@@ -63,6 +63,9 @@ OTHER = {
     "warmup_epochs": 0.5,
     "momentum": 0.5,
     "weight_decay": 0.0,
+    "head_weight_decay": "sieve",
+    "label_smoothing": 0.1,
+    "loss_scales": [1] * 8 + [10],
     "precision": "bf16",
     "compile": True,
     "threads": 2,
@@ -94,6 +97,9 @@ def test_defaults_never_change():
         "warmup_epochs": 1.0,
         "momentum": 0.9,
         "weight_decay": 1e-4,
+        "head_weight_decay": "same",
+        "label_smoothing": 0.0,
+        "loss_scales": None,
         "precision": "fp32",
         "compile": False,
         "threads": 1,
@@ -118,6 +124,8 @@ def test_every_field_changes_the_name_but_those_that_say_where():
         ({"learning_rate": 1}, {"learning_rate": 1.0}),
         ({"weighting": "adaloss(floor=0)"}, {"weighting": "adaloss(floor=0.0)"}),
         ({"epochs": 15, "device": "cpu"}, {}),
+        ({"loss_scales": [2] * 9}, {"loss_scales": (2.0,) * 9}),
+        ({"label_smoothing": 0, "head_weight_decay": "same", "loss_scales": None}, {}),
     ],
     ids=str,
 )
@@ -143,6 +151,9 @@ def test_a_new_protocol_renames_every_run(monkeypatch):
             "weight_decay": st.floats(0, 1),
             "warmup_epochs": st.floats(0, 1),
             "schedule": st.sampled_from(["cosine", "steps"]),
+            "label_smoothing": st.floats(0, 0.999),
+            "loss_scales": st.none() | st.lists(st.floats(1e-6, 1e6), min_size=9, max_size=9),
+            "head_weight_decay": st.sampled_from(["same", "sieve"]),
             "weighting": st.sampled_from(["const", "opt(exit=2)", "adaloss(normalisation='sum')"]),
         },
     )
@@ -214,6 +225,15 @@ NAN, INF = float("nan"), float("inf")
         ("momentum", NAN, "finite number"),
         ("weight_decay", -1e-4, "greater than or equal to 0"),
         ("weight_decay", INF, "finite number"),
+        ("head_weight_decay", "none", "'same' or 'sieve'"),
+        ("label_smoothing", -0.1, "greater than or equal to 0"),
+        ("label_smoothing", 1, "less than 1"),
+        ("label_smoothing", NAN, "finite number"),
+        ("loss_scales", [10, 1], "loss_scales: expected 9 factors, one per exit of resann, found 2"),
+        ("loss_scales", [], "loss_scales: expected 9 factors, one per exit of resann, found 0"),
+        ("loss_scales", (1,) * 10, "loss_scales: expected 9 factors, one per exit of resann, found 10"),
+        ("loss_scales", 10.0, "valid tuple"),
+        ("loss_scales", "111111111", "valid tuple"),
         ("precision", "fp16", "'fp32' or 'bf16'"),
         ("threads", 0, "greater than or equal to 1"),
         ("threads", 1025, "less than or equal to 1024"),
@@ -229,6 +249,30 @@ def test_bad_values_are_refused(field, value, expected):
     assert message.startswith((f"bad parameters: {field}: ", "bad parameters: together: "))
     assert "\n" not in message
     assert "found" in message or "there is no such name" in message
+
+
+@pytest.mark.parametrize("scale", [0, -1, NAN, INF, "1", True, None])
+def test_a_bad_factor_of_a_loss_is_refused_with_its_place(scale):
+    with pytest.raises(InputError, match=r"^bad parameters: loss_scales\.8: expected .*found "):
+        validated(RunConfig, {"loss_scales": [1] * 8 + [scale]})
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [("resann", 9), ("resann(n=1)", 3), ("resann(n=1, s=3)", 1), ("eann(n=(1,), s=2)", 2)],
+)
+def test_two_labels_need_an_exit_each(network, found):
+    with pytest.raises(InputError) as caught:
+        validated(RunConfig, {"dataset": "multi-fashion", "network": network})
+    assert str(caught.value) == (
+        "bad parameters: together: network: expected no EANN and 2 exits, one for each label of an image of "
+        f"multi-fashion, such as two_heads has, found {network} with {found}"
+    )
+
+
+def test_two_heads_may_share_one_label():
+    assert RunConfig(network="two_heads(n=1)").build_network().num_exits == 2
+    assert RunConfig(dataset="multi-fashion", network="resann(n=1, s=2)").build_network().num_exits == 2
 
 
 def test_batches_are_measured_against_the_images_used():
@@ -284,8 +328,9 @@ def test_steps_leave_the_incomplete_batch_out(fields, images, steps):
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_the_network_fits_the_data_set(dataset):
     card = DATASETS[dataset]
-    net = RunConfig(dataset=dataset, network="resann(n=1, c=2, s=3)").build_network()
-    assert net(torch.zeros(1, *card.image_shape)).shape == (1, 1, len(card.class_names))
+    network = {1: "resann(n=1, c=2, s=3)", 2: "two_heads(n=1, c=2)"}[card.num_tasks]
+    net = RunConfig(dataset=dataset, network=network).build_network()
+    assert net(torch.zeros(1, *card.image_shape)).shape == (card.num_tasks, 1, len(card.class_names))
 
 
 def test_the_weighting_fits_the_network():

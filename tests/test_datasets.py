@@ -3,6 +3,7 @@ import hashlib
 import io
 import os
 import pickle
+import re
 import shutil
 import socket
 import subprocess
@@ -64,6 +65,10 @@ def test_cards_agree_with_the_sources():
     assert [(name, card.flip, card.pad) for name, card in DATASETS.items()] == [
         ("digits", False, 1),
         ("fashion-mnist", True, 3),
+        ("fashion-noise-30", True, 3),
+        ("fashion-noise-60", True, 3),
+        ("fashion-coarse", True, 3),
+        ("multi-fashion", False, 3),
         ("cifar10", True, 4),
         ("cifar100", True, 4),
         ("svhn", False, 4),
@@ -73,14 +78,36 @@ def test_cards_agree_with_the_sources():
     assert totals == {
         "digits": (1437, 360),
         "fashion-mnist": (60_000, 10_000),
+        "fashion-noise-30": (60_000, 10_000),
+        "fashion-noise-60": (60_000, 10_000),
+        "fashion-coarse": (60_000, 10_000),
+        "multi-fashion": (60_000, 10_000),
         "cifar10": (50_000, 10_000),
         "cifar100": (50_000, 10_000),
         "svhn": (604_388, 26_032),
         "ilsvrc": (1_281_167, 50_000),
     }
-    assert [card.num_classes for card in DATASETS.values()] == [10, 10, 10, 100, 10, 1000]
+    assert [card.num_classes for card in DATASETS.values()] == [10, 10, 10, 10, 5, 10, 10, 100, 10, 1000]
+    assert [name for name, card in DATASETS.items() if card.num_tasks != 1] == ["multi-fashion"]
     assert list(DATASETS["fashion-mnist"].class_names) == torchvision.datasets.FashionMNIST.classes
     assert list(DATASETS["cifar100"].class_names) == sorted(set(DATASETS["cifar100"].class_names))
+
+
+def test_the_readme_of_the_data_tells_the_same_as_the_cards():
+    readme = (Path(__file__).parents[1] / "data" / "README.md").read_text()
+    cards = readme.partition("## Cards")[2].partition("###")[0].splitlines()
+    lines = (line.strip("| ").split(" | ") for line in cards if line.startswith("| `"))
+    table = {name.strip("`"): facts for name, *facts in lines}
+    assert list(table) == list(DATASETS)
+    for name, card in DATASETS.items():
+        numbers = [card.num_classes, card.num_train, card.num_validation, card.num_test]
+        assert table[name][0] == " × ".join(map(str, card.image_shape))
+        assert table[name][1:5] == [f"{number:,}".replace(",", " ") for number in numbers]
+        assert table[name][5] == ("yes" if card.flip else "no")
+        assert table[name][6] == ("none" if card.streamed else str(card.pad))
+        assert re.search(rf"^### (\S+ and )?{name}\b", readme, flags=re.MULTILINE)
+        if card.made_of:
+            assert table[name][7] == f"those of `{card.made_of}`"
 
 
 @pytest.mark.parametrize("function", [load_dataset, fetch])

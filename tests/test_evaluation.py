@@ -35,6 +35,18 @@ def test_by_hand():
     assert scores.error == [0.5, 0.25]
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 3])  # 2: as many images as exits
+def test_exits_with_tasks_of_their_own_are_scored_on_their_own_labels(batch_size):
+    right, wrong = [9.0, 0.0], [0.0, 9.0]  # logits that say 0, and 1
+    net = Table([[right, right, right], [wrong, right, wrong]])
+    labels = torch.tensor([[0, 1], [1, 0], [0, 1]])
+    scores = evaluate(net, zip(numbered(3).split(batch_size), labels.split(batch_size), strict=True))
+    assert scores.error == pytest.approx([1 / 3, 0])  # image 2 is wrong at exit 1
+    assert scores.loss == pytest.approx([3, 0], abs=1e-3)
+    swapped = evaluate(net, [(numbered(3), labels.flip(1))])
+    assert swapped.error == pytest.approx([2 / 3, 1])
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 8, 1000])
 def test_the_last_batch_counts_by_its_size(batch_size):
     generator = torch.Generator().manual_seed(0)

@@ -16,6 +16,7 @@ SMALL = {
     "torchvision": "torchvision(model='resnet18', at=('layer1', 'layer2'))",
     "eann": "eann(n=(1, 2), c=4)",
     "msdnet": "msdnet(growth=4)",
+    "two_heads": "two_heads(n=1, c=4)",
 }
 SMALL_NETWORKS = [name for name in NETWORKS.entries if not name.endswith("_imagenet")]
 LARGE_NETWORKS = [name for name in NETWORKS.entries if name.endswith("_imagenet")]
@@ -74,4 +75,5 @@ def test_a_run_config_reaches_every_large_network(network):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_a_run_config_reaches_every_data_set(dataset):
-    assert RunConfig(dataset=dataset).dataset == dataset
+    network = "resann" if DATASETS[dataset].num_tasks == 1 else "two_heads"
+    assert RunConfig(dataset=dataset, network=network).dataset == dataset

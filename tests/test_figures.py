@@ -169,6 +169,12 @@ def test_colour_images_keep_their_channels():
     assert figure.axes[0].images[0].get_array().tolist() == image[0].permute(1, 2, 0).tolist()
 
 
+def test_several_labels_of_an_image_stand_below_each_other():
+    images = torch.zeros(2, 1, 3, 3, dtype=torch.uint8)
+    figure = sample_images(images, torch.tensor([[0, 1], [1, 1]]), ["Dress", "Bag"], columns=2)
+    assert [axes.get_title() for axes in figure.axes] == ["Dress\nBag", "Bag\nBag"]
+
+
 # --- style ---------------------------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,28 @@ def test_equals_one_call_per_exit_in_value_and_gradient(exits, samples, classes)
     torch.testing.assert_close(gradient, expected)
 
 
+@pytest.mark.parametrize("shape", [(4, 5, 3), (2, 2, 3), (1, 4, 2), (2, 1, 10)])
+def test_each_exit_may_have_labels_of_its_own(shape):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(shape, generator=generator)
+    labels = torch.randint(shape[2], (shape[1], shape[0]), generator=generator)
+    one_by_one = [F.cross_entropy(logits[exit], labels[:, exit]) for exit in range(shape[0])]
+    torch.testing.assert_close(cross_entropy_per_exit(logits, labels), torch.stack(one_by_one))
+    same = labels[:, :1].expand(-1, shape[0])
+    assert torch.equal(cross_entropy_per_exit(logits, same), cross_entropy_per_exit(logits, labels[:, 0]))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2, 0.9])
+def test_label_smoothing_is_that_of_torch(smoothing):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 8, 5, generator=generator)
+    labels = torch.randint(5, (8,), generator=generator)
+    losses = cross_entropy_per_exit(logits, labels, label_smoothing=smoothing)
+    expected = [F.cross_entropy(exit_logits, labels, label_smoothing=smoothing) for exit_logits in logits]
+    torch.testing.assert_close(losses, torch.stack(expected))
+    assert torch.equal(losses, cross_entropy_per_exit(logits, labels)) is (smoothing == 0)
+
+
 def test_the_loss_of_an_exit_moves_that_exit_alone():
     logits = torch.randn(3, 4, 5, requires_grad=True)
     cross_entropy_per_exit(logits, torch.tensor([0, 1, 2, 3]))[1].backward()
@@ -44,10 +66,15 @@ def test_the_loss_of_an_exit_moves_that_exit_alone():
         ((3, 4, 5), (3,), r"\[3, 4, 5\] and \[3\]"),
         ((3, 4, 5), (12,), r"\[3, 4, 5\] and \[12\]"),
         ((3, 4, 5), (4, 1), r"\[3, 4, 5\] and \[4, 1\]"),
+        ((3, 4, 5), (3, 4), r"\[3, 4, 5\] and \[3, 4\]"),
+        ((3, 4, 5), (4, 2), r"\[3, 4, 5\] and \[4, 2\]"),
+        ((3, 4, 5), (4, 3, 1), r"\[3, 4, 5\] and \[4, 3, 1\]"),
         ((3, 4, 5), (), r"\[3, 4, 5\] and \[\]"),
         ((2, 3, 4, 5), (3,), r"\[2, 3, 4, 5\] and \[3\]"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(logits, labels, found):
-    with pytest.raises(ValueError, match=r"expected logits \[K, N, num_classes\] and labels \[N\], found " + found):
+    with pytest.raises(
+        ValueError, match=r"expected logits \[K, N, num_classes\] and labels \[N\] or \[N, K\], found " + found
+    ):
         cross_entropy_per_exit(torch.zeros(logits), torch.zeros(labels, dtype=torch.int64))

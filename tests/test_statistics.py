@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anytime_core.statistics import Interval, mean_interval, paired_difference
+from anytime_core.statistics import Interval, bootstrap_interval, mean_interval, paired_difference, t_interval
 
 # Two-sided quantiles of Student's t, from printed tables: (confidence, degrees of freedom) -> t
 QUANTILES = {(0.95, 1): 12.706, (0.95, 2): 4.303, (0.95, 4): 2.776, (0.90, 2): 2.920, (0.99, 4): 4.604}
@@ -47,7 +47,7 @@ def test_a_series_with_any_index_will_do():
     assert mean_interval(pd.Series([1.0, 2.0, 6.0], index=[5, 5, 9])) == mean_interval([1.0, 2.0, 6.0])
 
 
-@given(st.lists(st.floats(-100, 100), min_size=3, max_size=10, unique=True), st.floats(-10, 10))
+@given(st.lists(st.floats(-100, 100), min_size=3, max_size=9, unique=True), st.floats(-10, 10))
 def test_a_shift_moves_the_interval_and_a_reflection_turns_it(values, shift):
     if np.std(values) < 1e-6:
         return
@@ -58,11 +58,12 @@ def test_a_shift_moves_the_interval_and_a_reflection_turns_it(values, shift):
     assert plain.low < plain.mean < plain.high
 
 
+@pytest.mark.parametrize("number", [3, 10])
 @pytest.mark.parametrize("value", [0.0, 0.1, 2.0])
-def test_equal_values_have_an_interval_of_no_width_and_give_no_warning(value):
+def test_equal_values_have_an_interval_of_no_width_and_give_no_warning(value, number):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a warning would stop the build of the book
-        found = mean_interval([value] * 3)
+        found = mean_interval([value] * number)
     assert (found.mean, found.low, found.high) == pytest.approx((value, value, value))
 
 
@@ -70,6 +71,32 @@ def test_equal_values_have_an_interval_of_no_width_and_give_no_warning(value):
 def test_fewer_than_two_values_have_no_interval(values):
     with pytest.raises(ValueError, match=rf"values: expected at least 2, found {len(values)}"):
         mean_interval(values)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_values_that_are_no_numbers_have_no_interval(value):
+    with pytest.raises(ValueError, match=r"values: expected finite numbers, found \[1.0, (nan|inf)\]"):
+        mean_interval([1.0, value])
+
+
+def test_from_ten_values_up_the_interval_is_the_bootstraps():
+    nine = [0.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0, 20.0]
+    assert mean_interval(nine) == t_interval(nine)
+    assert mean_interval(nine).method == "t"
+    ten = [*nine, 2.0]
+    found = mean_interval(ten)
+    assert found == bootstrap_interval(ten) == mean_interval(ten)  # the same resamples each time
+    assert (found.method, found.n, found.mean) == ("bootstrap", 10, pytest.approx(3.6))
+    assert found.high - found.mean > 1.5 * (found.mean - found.low)  # it follows the skew; t's does not
+    assert t_interval(ten).low < found.low  # t's reaches where no mean of such values can be expected
+
+
+def test_the_bootstrap_knows_the_confidence():
+    values = list(range(12))
+    wide, narrow = bootstrap_interval(values, confidence=0.99), bootstrap_interval(values, confidence=0.8)
+    assert wide.low < narrow.low < 5.5 < narrow.high < wide.high
+    # normal approximation: 5.5 ± 1.2816 √(11.9167 / 12)
+    assert (narrow.low, narrow.high) == (pytest.approx(5.5 - 1.277, abs=0.1), pytest.approx(5.5 + 1.277, abs=0.1))
 
 
 def test_the_interval_covers_the_mean_as_often_as_it_says():

@@ -80,7 +80,7 @@ def test_relative_paths_start_at_the_checkout(monkeypatch, tmp_path):
     assert load_study("workflow/studies/quick.yaml") == load_study(ROOT / "workflow/studies/quick.yaml")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "studies").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_studies_of_this_repository_load(path):
     found, runs = load_study(path)
     assert runs

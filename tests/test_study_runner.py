@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from multiprocessing.context import SpawnProcess
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -88,6 +89,45 @@ def test_a_study_that_is_asked_to_stop_goes_on_with_the_next_call(tiny_config, t
     assert "2 finished" in done.stdout
     alone = rounded(train(config, progress=False), tmp_path / "alone")
     assert load_outcome(tmp_path / "records" / f"{config.name}.json").results() == alone
+
+
+def test_when_the_time_is_over_runs_keep_their_state_and_no_other_begins(tiny_config, tmp_path, monkeypatch):
+    long, next_one = tiny_config(epochs=10_000), tiny_config(seed=1)
+    folder = tmp_path / ".checkpoints"
+
+    def clock():
+        """The time is over once the run has surely begun, however long its process takes to start."""
+        begun = folder.exists() and time.time() - folder.stat().st_mtime > 5
+        return 100.0 if begun else 0.0
+
+    monkeypatch.setattr("anytime_core.study_runner.time", SimpleNamespace(monotonic=clock))
+    ends = list(run_study([long, next_one], tmp_path, jobs=1, seconds=50))
+    assert [(end.config, end.outcome) for end in ends] == [(long, "interrupted")]
+    assert "the state is kept" in ends[0].message
+    assert [path.stem for path in folder.glob("*.pt")] == [long.name]
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_study_within_its_time_is_whole(tiny_config, tmp_path):
+    assert [end.outcome for end in run_study([tiny_config()], tmp_path, seconds=600)] == ["finished"]
+
+
+def test_a_piece_of_a_study_says_that_there_is_more(tmp_path):
+    """Less time than a process needs to start: nothing is made, and the status says "again"."""
+    study = {
+        "title": "Two runs",
+        "tier": "quick",
+        "committed": False,
+        "common": {"epochs": 1},
+        "grids": [{"seed": [0, 1]}],
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "anytime_core.cli", "study", str(tmp_path / "study.yaml"), "--jobs", "1"]
+    command += ["--records-dir", str(tmp_path / "records"), "--minutes", "0.0001"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 75, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(("1 interrupted, 1 not begun; ", "2 not begun; "))
+    assert not list((tmp_path / "records").glob("*.json"))
 
 
 def test_no_job_is_no_study(tiny_config, tmp_path):

@@ -113,25 +113,24 @@ def test_augmentation_is_drawn_afresh_in_every_epoch(tiny_config):
 # --- what is trained -----------------------------------------------------------------------------------------------
 
 
-def test_weight_decay_reaches_convolutions_and_linear_layers_and_not_batch_norm(tiny_config):
-    # behind exit 1 nothing but weight decay moves the weights of an opt(exit=1) run
-    run = TrainingRun(tiny_config(weighting="opt(exit=1)", weight_decay=0.1))
-    before = {key: value.clone() for key, value in run.net.state_dict().items()}
+def test_behind_opts_exit_nothing_is_computed_and_nothing_changes(tiny_config):
+    config = tiny_config(weighting="opt(exit=2)", weight_decay=0.1)
+    run, whole = TrainingRun(config), TrainingRun(config)
+    whole.weighting.last_exit = whole.weighting.num_exits  # computes all exits and multiplies their losses by 0
+    start = {key: value.clone() for key, value in run.network.state_dict().items()}
+    calls = []
+    run.network.segments[2].register_forward_hook(lambda *_: calls.append("segment"))
+    run.network.heads[2].register_forward_hook(lambda *_: calls.append("head"))
     run.fit(progress=False)
-    behind = [*run.net.segments[1:], *run.net.heads[1:]]
-    kinds = {nn.Conv2d: 0, nn.Linear: 0, nn.BatchNorm2d: 0}
-    names = {id(module): name for name, module in run.net.named_modules()}
-    for module in (module for part in behind for module in part.modules() if type(module) in kinds):
-        kinds[type(module)] += 1
-        old = before[f"{names[id(module)].removeprefix('_forward_module.')}.weight"]
-        if isinstance(module, nn.BatchNorm2d):
-            assert torch.equal(module.weight, torch.ones_like(module.weight))
-            assert module.bias.count_nonzero() == 0
-        else:
-            shrunk = (module.weight / old)[old.abs() > 1e-3]
-            assert shrunk.max() < 0.999
-            torch.testing.assert_close(shrunk, shrunk.mean().expand_as(shrunk))
-    assert kinds == {nn.Conv2d: 4, nn.Linear: 2, nn.BatchNorm2d: 6}
+    whole.fit(progress=False)
+    assert calls == []
+    for key, value in run.network.state_dict().items():
+        behind = key.startswith(("segments.2.", "heads.2."))
+        assert torch.equal(value, start[key] if behind else whole.network.state_dict()[key]), key
+    assert [losses[:2] for losses in run._epoch_losses] == [losses[:2] for losses in whole._epoch_losses]
+    assert [losses[2] for losses in run._epoch_losses] == [0.0] * config.epochs
+    ours, theirs = run.record(), whole.record()
+    assert ours.test.loss[:2] == theirs.test.loss[:2]
 
 
 def test_one_step_by_hand(tiny_config):
@@ -149,6 +148,75 @@ def test_one_step_by_hand(tiny_config):
     for name, parameter in net.named_parameters():
         torch.testing.assert_close(after[name], parameter.detach() - 0.05 * parameter.grad, rtol=1e-4, atol=1e-6)
     assert run.record().epoch_losses == [pytest.approx([loss.item() for loss in losses], rel=1e-5)]
+
+
+def test_label_smoothing_is_trained_and_not_scored(tiny_config):
+    """One step: the loss that is trained is torch's, smoothed; scores are taken against the labels as they are."""
+    config = tiny_config(train_size=32, epochs=1, weighting="const", augment=False, label_smoothing=0.2)
+    run, twin = TrainingRun(config), TrainingRun(config)
+    ((images, labels),) = twin.epoch_batches()
+    with torch.no_grad():
+        smoothed = [nn.functional.cross_entropy(x, labels, label_smoothing=0.2) for x in twin.net.train()(images)]
+    run.fit(progress=False)
+    record = run.record()
+    assert record.epoch_losses == [pytest.approx([loss.item() for loss in smoothed], rel=1e-5)]
+    run.net.eval()
+    with torch.no_grad():
+        logits = run.net(run.data.normalise(run.data.test_images))
+    plain = [nn.functional.cross_entropy(exit_logits, run.data.test_labels).item() for exit_logits in logits]
+    assert record.test.loss == pytest.approx(plain, rel=1e-5)
+    unsmoothed = train(tiny_config(train_size=32, epochs=1, weighting="const", augment=False), progress=False)
+    assert unsmoothed.test.loss != record.test.loss
+
+
+def test_scaled_losses_are_trained_and_recorded_unscaled(tiny_config):
+    plain = {"warmup_epochs": 0.0, "momentum": 0.0, "weight_decay": 0.0, "augment": False}
+    config = tiny_config(
+        train_size=32, epochs=1, weighting="const", learning_rate=0.01, loss_scales=[10, 1, 2], **plain
+    )
+    run, twin = TrainingRun(config), TrainingRun(config)
+    ((images, labels),) = twin.epoch_batches()
+    net = config.build_network()
+    net.load_state_dict(twin.net.state_dict())
+    losses = [nn.functional.cross_entropy(logits, labels) for logits in net(images)]
+    torch.autograd.backward(10 * losses[0] + losses[1] + 2 * losses[2])
+    run.fit(progress=False)
+    after = run.net.state_dict()
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(after[name], parameter.detach() - 0.01 * parameter.grad, rtol=1e-4, atol=1e-6)
+    assert run.record().epoch_losses == [pytest.approx([loss.item() for loss in losses], rel=1e-5)]
+
+
+def direction(config):
+    """The gradient of the second step, of length 1; the first step moves nothing but the weights."""
+    run = TrainingRun(config)
+    batches = list(run.epoch_batches())
+    run._train_step(*batches[0])
+    run._train_step(*batches[1])
+    gradient = torch.cat([p.grad.flatten() for p in run.network.parameters()])
+    return gradient / gradient.norm(), gradient.norm()
+
+
+@pytest.mark.parametrize("normalisation", ["sum", "none"])
+def test_a_scaled_loss_does_not_turn_adaloss_and_turns_const(tiny_config, normalisation):
+    still = {"learning_rate": 1e-12, "momentum": 0.0, "weight_decay": 0.0}
+    found = {}
+    for weighting in ("const", f"adaloss_formula(normalisation={normalisation!r})"):
+        for scales in (None, [10, 1, 1]):
+            found[weighting[:5], scales is None] = direction(
+                tiny_config(weighting=weighting, loss_scales=scales, **still)
+            )
+    (scaled, long), (as_it_is, length) = found["adalo", False], found["adalo", True]
+    torch.testing.assert_close(scaled, as_it_is, rtol=1e-3, atol=1e-5)
+    if normalisation == "none":
+        torch.testing.assert_close(long, length, rtol=1e-4, atol=0)  # and the step is as long
+    assert found["const", False][0] @ found["const", True][0] < 0.98
+
+
+def test_without_scales_is_what_was_done_before(tiny_config, tiny_record):
+    ones = train(tiny_config(loss_scales=[1, 1, 1]), progress=False)
+    assert ones.epoch_losses == tiny_record.epoch_losses
+    assert ones.test == tiny_record.test
 
 
 def test_the_learning_rate_follows_the_schedule(tiny_config):

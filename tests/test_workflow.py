@@ -46,10 +46,10 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def planned(checkout):
+def planned(checkout, *arguments):
     """Jobs by rule in a dry run, and the outputs that training would make."""
     done = subprocess.run(
-        [SNAKEMAKE, "--dry-run", "--quiet", "host"],
+        [SNAKEMAKE, *arguments, "--dry-run", "--quiet", "host"],
         cwd=checkout,
         env={**os.environ, "PYTHONPATH": str(checkout)},
         capture_output=True,
@@ -59,7 +59,8 @@ def planned(checkout):
     assert done.returncode == 0, done.stdout + done.stderr
     output = done.stdout + done.stderr
     jobs = {
-        rule: int(count) for rule, count in re.findall(r"^(train|page_\w+|book)\s+(\d+)$", output, flags=re.MULTILINE)
+        rule: int(count)
+        for rule, count in re.findall(r"^(train|study|page_\w+|book)\s+(\d+)$", output, flags=re.MULTILINE)
     }
     return jobs, sorted(
         set(
@@ -88,6 +89,24 @@ def test_records_that_are_not_committed_follow_the_code(checkout):
     study.write_text(yaml.safe_dump({**STUDY, "committed": False}))
     jobs, _ = planned(checkout)
     assert jobs["train"] == 4  # older than the code, so made again: the negative control of the test above
+
+
+def test_one_study_is_made_without_the_book(checkout):
+    """Of a study that no page reads, and whose data are not here: Snakemake knows each run that has no record."""
+    other = checkout / "workflow/studies/other.yaml"
+    common = {"dataset": "ilsvrc", "network": "resann_imagenet(depth=14)", "epochs": 1}
+    other.write_text(yaml.safe_dump({**STUDY, "tier": "paper", "common": common}))
+    chosen = ("study", "--config", "study=workflow/studies/other.yaml")
+    jobs, _ = planned(checkout, *chosen)
+    assert jobs == {"train": 4, "study": 1}
+    _, runs = load_study(other)
+    for run in runs[1:]:
+        path = checkout / "data/records/paper" / f"{run.name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+        os.utime(path, (1e9, 1e9))
+    jobs, _ = planned(checkout, *chosen)
+    assert jobs["train"] == 1
 
 
 def test_every_page_is_in_the_table_of_contents_and_back():

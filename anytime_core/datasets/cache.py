@@ -70,7 +70,7 @@ def locate(card: DataCard, cache_dir: Path | None) -> Path:
     A folder in the cache is taken as it is. If a file in it is bad, that is an error for whoever reads it, and no
     reason to look elsewhere.
     """
-    folder = (cache_dir or default_cache_dir()) / card.name
+    folder = (cache_dir or default_cache_dir()) / card.folder
     if _filled(folder):
         return folder
     if installed := card.reader.installed():
@@ -89,7 +89,7 @@ def explained(card: DataCard, cache_dir: Path | None) -> Generator[None]:
     except BadFileError as bad:
         cache = cache_dir or default_cache_dir()
         remedy = card.how_to_get.replace("<cache>", str(cache))
-        for folder in (cache / card.name, card.reader.installed()):
+        for folder in (cache / card.folder, card.reader.installed()):
             if folder and folder.is_dir() and bad.path.is_relative_to(folder) and not card.streamed:
                 remedy = f"remove {folder}, then {remedy}"  # as long as it is there, it is what is read
         raise DatasetError(f"{card.title}: {bad.path}: {bad.problem}. To get it: {remedy}.") from bad.__cause__
@@ -104,12 +104,12 @@ def _install(card: DataCard, folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = tempfile.TemporaryDirectory(
-            prefix=f".fetch-{card.name}-", dir=folder.parent, ignore_cleanup_errors=True
+            prefix=f".fetch-{card.folder}-", dir=folder.parent, ignore_cleanup_errors=True
         )
     except OSError as error:
         raise BadFileError(folder, f"the cache cannot be written ({error}); ANYTIME_DATA names another") from error
     with staging as temporary:
-        fresh = Path(temporary) / card.name  # made by mkdir, so that others may read it as the umask allows
+        fresh = Path(temporary) / card.folder  # made by mkdir, so that others may read it as the umask allows
         fresh.mkdir()
         try:
             with _patience(TIMEOUT):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from anytime_core.datasets.garments import FAMILIES, CoarseReader, NoisyReader, PairReader
 from anytime_core.datasets.listing import FolderReader
 from anytime_core.datasets.readers import CifarReader, DigitsReader, IdxReader, Reader, SvhnReader
 
@@ -30,6 +31,9 @@ class DataCard:
         reader: Downloads, verifies and reads the files.
         streamed: Whether the images are read from their files batch by batch (:class:`ImageStream`), because they are
             too many for a device's memory.
+        made_of: Name of the data set whose files these are, where they are another one's.
+        num_tasks: T, labels of an image, all from the same classes. Where it is not 1, labels are [n, T], and a network
+            has one exit for each.
     """
 
     name: str
@@ -47,6 +51,13 @@ class DataCard:
     how_to_get: str
     reader: Reader = field(repr=False, compare=False)
     streamed: bool = False
+    made_of: str | None = None
+    num_tasks: int = 1
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder in the cache that holds the files."""
+        return self.made_of or self.name
 
     @property
     def num_classes(self) -> int:
@@ -89,6 +100,68 @@ shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower swe
 telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """  # in the order of the file `meta`, which is alphabetical
 
+_FASHION = DataCard(
+    name="fashion-mnist",
+    title="Fashion-MNIST",
+    image_shape=(1, 28, 28),
+    class_names=(
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+    num_train=55_000,
+    num_validation=5_000,
+    num_test=10_000,
+    flip=True,
+    source="https://github.com/zalandoresearch/fashion-mnist",
+    licence="MIT",
+    citation_key="xiao2017fashion",
+    citation=(
+        "Han Xiao, Kashif Rasul and Roland Vollgraf. Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine "
+        "Learning Algorithms. arXiv:1708.07747, 2017."
+    ),
+    how_to_get=(
+        "run `anytime fetch fashion-mnist`, or `apt-get install dataset-fashion-mnist` (Debian, Ubuntu), or put "
+        "the four .gz files into <cache>/fashion-mnist"
+    ),
+    reader=IdxReader(),
+)
+
+# The same garments with one thing changed at a time; the files, and so how to get them, are Fashion-MNIST's.
+_GARMENTS = (
+    _FASHION,
+    replace(
+        _FASHION,
+        name="fashion-noise-30",
+        title="Fashion-MNIST with noise of 0.3",
+        reader=NoisyReader(0.3),
+        made_of="fashion-mnist",
+    ),
+    replace(
+        _FASHION,
+        name="fashion-noise-60",
+        title="Fashion-MNIST with noise of 0.6",
+        reader=NoisyReader(0.6),
+        made_of="fashion-mnist",
+    ),
+    replace(
+        _FASHION,
+        name="fashion-coarse",
+        title="Fashion-MNIST in five families",
+        class_names=tuple(FAMILIES),
+        reader=CoarseReader(_FASHION.class_names),
+        made_of="fashion-mnist",
+    ),
+    replace(
+        _FASHION,
+        name="multi-fashion",
+        title="Pairs of garments of Fashion-MNIST",
+        flip=False,  # it would exchange the places, and with them the labels
+        reader=PairReader(),
+        made_of="fashion-mnist",
+        num_tasks=2,
+    ),
+)
+
 _CARDS = (
     DataCard(
         name="digits",
@@ -109,31 +182,7 @@ _CARDS = (
         how_to_get="nothing to do: the images come with scikit-learn",
         reader=DigitsReader(),
     ),
-    DataCard(
-        name="fashion-mnist",
-        title="Fashion-MNIST",
-        image_shape=(1, 28, 28),
-        class_names=(
-            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-        ),
-        num_train=55_000,
-        num_validation=5_000,
-        num_test=10_000,
-        flip=True,
-        source="https://github.com/zalandoresearch/fashion-mnist",
-        licence="MIT",
-        citation_key="xiao2017fashion",
-        citation=(
-            "Han Xiao, Kashif Rasul and Roland Vollgraf. Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine "
-            "Learning Algorithms. arXiv:1708.07747, 2017."
-        ),
-        how_to_get=(
-            "run `anytime fetch fashion-mnist`, or `apt-get install dataset-fashion-mnist` (Debian, Ubuntu), or put "
-            "the four .gz files into <cache>/fashion-mnist"
-        ),
-        reader=IdxReader(),
-    ),
+    *_GARMENTS,
     DataCard(
         name="cifar10",
         title="CIFAR-10",
@@ -221,4 +270,4 @@ _CARDS = (
 )
 
 DATASETS: dict[str, DataCard] = {card.name: card for card in _CARDS}
-"""Every data set by name, the smallest first."""
+"""Every data set by name, from few small images to many large ones."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class ImageData:
     """Images and labels of one data set, all on one device.
 
-    Images are uint8 [n, C, H, W], labels int64 [n]. The training images are shuffled, once and for all.
+    Images are uint8 [n, C, H, W], labels int64 [n], or [n, T] where the card's ``num_tasks`` T is not 1. The training
+    images are shuffled, once and for all.
 
     Attributes:
         card: Facts about the data set. Its ``num_train`` is the full number; ``len(train_labels)`` is what is used.

@@ -46,7 +46,7 @@ class BadFileError(Exception):
 
 
 class Arrays(NamedTuple):
-    """The splits in host memory: images uint8 [n, C, H, W], labels int64 [n]."""
+    """The splits in host memory: images uint8 [n, C, H, W], labels int64 [n], or [n, T] where an image has T labels."""
 
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.int64]
@@ -135,15 +135,16 @@ class IdxReader:
 
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
         """Read the four files: 60 000 training images, of which some are held out, and 10 000 test images."""
+        return hold_out(card, folder, [self.part(card, folder, "train")], self.part(card, folder, "t10k"), train_size)
+
+    def part(self, card: DataCard, folder: Path, name: str) -> Part:
+        """Images and labels of ``train`` or ``t10k``, in the order of the files."""
         import numpy as np
 
-        def part(name: str) -> Part:
-            # IDX: 4 bytes of type and rank, then 4 bytes for each dimension (3 of images, 1 of labels), then the data.
-            images = np.frombuffer(self._content(folder / f"{name}-images-idx3-ubyte.gz"), np.uint8, offset=16)
-            labels = np.frombuffer(self._content(folder / f"{name}-labels-idx1-ubyte.gz"), np.uint8, offset=8)
-            return images.reshape(-1, *card.image_shape), labels.astype(np.int64)
-
-        return hold_out(card, folder, [part("train")], part("t10k"), train_size)
+        # IDX: 4 bytes of type and rank, then 4 bytes for each dimension (3 of images, 1 of labels), then the data.
+        images = np.frombuffer(self._content(folder / f"{name}-images-idx3-ubyte.gz"), np.uint8, offset=16)
+        labels = np.frombuffer(self._content(folder / f"{name}-labels-idx1-ubyte.gz"), np.uint8, offset=8)
+        return images.reshape(-1, *card.image_shape), labels.astype(np.int64)
 
     def _content(self, path: Path) -> bytes:
         try:

@@ -10,6 +10,7 @@ NETWORKS = Registry(
         "msdnet": "anytime_core.networks.msdnet:MSDNet",
         "torchvision": "anytime_core.networks.backbone:torchvision_with_exits",
         "eann": "anytime_core.networks.ensemble:eann",
+        "two_heads": "anytime_core.networks.two_heads:TwoHeads",
         "resann_imagenet": "anytime_core.networks.resann:ResANN.imagenet",
         "denseann_imagenet": "anytime_core.networks.denseann:DenseANN.imagenet",
         "msdnet_imagenet": "anytime_core.networks.msdnet:MSDNet.imagenet",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -44,9 +45,10 @@ class AnytimeNetwork(nn.Module):
         """K, the number of exits."""
         return len(self.heads)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits of all exits: images [N, C, H, W] -> [K, N, num_classes]."""
-        return torch.stack(list(self.stream(images)))
+    def forward(self, images: Tensor, last_exit: int | None = None) -> Tensor:
+        """Logits of all exits, or of those up to ``last_exit``: images [N, C, H, W] -> [K, N, num_classes]."""
+        exits = self.stream(images)
+        return torch.stack(list(exits if last_exit is None else islice(exits, last_exit)))
 
     def stream(self, images: Tensor) -> Iterator[Tensor]:
         """Logits [N, num_classes] exit by exit; a segment runs only when its exit is asked for."""

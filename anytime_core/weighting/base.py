@@ -39,8 +39,10 @@ class LossWeighting(nn.Module):
 
     Args:
         weights: B at the start, [K].
+        last_exit: The last exit whose loss ever counts; K if left out.
 
     Attributes:
+        last_exit: The same: a trainer need not compute the exits after it, and gives 0 as their losses.
         weights: B, [K]: the weights that the next call uses.
         bad_exit: int64 scalar: 0, or the exit (1 to K) of the first bad loss, until it is set to 0 again.
     """
@@ -48,8 +50,9 @@ class LossWeighting(nn.Module):
     weights: Tensor
     bad_exit: Tensor
 
-    def __init__(self, weights: Tensor) -> None:
+    def __init__(self, weights: Tensor, *, last_exit: int | None = None) -> None:
         super().__init__()
+        self.last_exit = len(weights) if last_exit is None else last_exit
         self.register_buffer("weights", weights)
         self.register_buffer("bad_exit", torch.zeros((), dtype=torch.int64))
 

@@ -116,7 +116,7 @@ def opt(num_exits: int, exit: int | None = None) -> LossWeighting:
         raise ValueError(f"opt exit: expected 1 to {num_exits}, found {exit}")
     weights = torch.zeros(num_exits)
     weights[chosen - 1] = 1
-    return LossWeighting(weights)
+    return LossWeighting(weights, last_exit=chosen)
 
 
 SCHEMES: dict[str, Callable[[int], LossWeighting]] = {
