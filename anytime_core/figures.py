@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from anytime_core.statistics import mean_interval
 
 if TYPE_CHECKING:  # pages of theory draw figures without waiting for torch to load
+    from pandas.api.typing import SeriesGroupBy
     from torch import Tensor
 
 # One look per weighting through the whole book: colour (safe for colour-blind readers), marker and dashes, so that no
@@ -64,7 +66,7 @@ def label(weighting: str) -> str:
 
 
 def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> Figure:
-    """Error of each exit against its cost, a curve per weighting; an OPT run is one point, its only trained exit.
+    """Error of each exit against its cost, a curve per weighting; OPT runs are points, each its only trained exit.
 
     Curves are means over seeds with Student's t intervals (95 %) where there are several; seeds are small marks. The
     weightings are drawn a little beside each other; all have the same costs.
@@ -74,6 +76,10 @@ def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> F
         measure: A column of errors, from 0 to 1.
     """
     figure, axes = plt.subplots()
+    alone = table["weighting"].str.startswith("opt")
+    several_alone = table.loc[alone, "weighting"].nunique() > 1
+    if several_alone:  # one set of points for all of them
+        table = table.assign(weighting=table["weighting"].mask(alone, "opt"))
     groups = table.groupby("weighting", sort=False)
     span = (table["macs_cumulative"].max() - table["macs_cumulative"].min()) / 1e6
     for place, (weighting, rows) in enumerate(groups):
@@ -83,15 +89,15 @@ def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> F
         single = str(weighting).startswith("opt")
         if single:  # weight 0 elsewhere: the other exits were never trained
             rows = rows[rows["weight"] > 0]
+            name = "OPT, each exit alone" if several_alone else name
         cost = "macs_fixed" if single else "macs_cumulative"
         by_exit = rows.groupby(cost)[measure]
         means = by_exit.mean()
         several = rows["seed"].nunique() > 1  # one run has no spread to show
-        half_width = by_exit.apply(lambda values: values.mean() - mean_interval(values).low) if several else None
         axes.errorbar(
             means.index / 1e6 + aside,
             means,
-            yerr=half_width,
+            yerr=_arms(by_exit) if several else None,
             label=name,
             color=colour,
             marker=marker,
@@ -106,6 +112,15 @@ def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> F
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(title=None)
     return figure
+
+
+def _arms(groups: SeriesGroupBy) -> np.ndarray:
+    """[2, groups]: from the mean down and up to the ends of its interval; none where there is one value."""
+    arms = []
+    for _, values in groups:
+        interval = mean_interval(values) if len(values) > 1 else None
+        arms.append([interval.mean - interval.low, interval.high - interval.mean] if interval else [np.nan, np.nan])
+    return np.array(arms).T
 
 
 def sample_images(images: Tensor, labels: Tensor, class_names: Sequence[str], *, columns: int = 10) -> Figure:

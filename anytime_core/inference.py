@@ -158,6 +158,7 @@ class AnytimePredictor:
                 _check(_is_number(deadline) and deadline > 0, "deadline", "more than 0 seconds", deadline)
                 if self.latency is not None:
                     self.latency.check_call(images)
+                spent = costs.walked
             elif exit is not None:
                 last = self._answering(exit)
             elif macs is not None:

@@ -161,7 +161,8 @@ class Selection:
         from anytime_core.config import RunConfig
 
         chosen = {**self.experiment.main, **fields, "seed": seed}
-        if open_fields := [name for name, value in chosen.items() if isinstance(value, list)]:
+        open_fields = [n for n, value in self.experiment.main.items() if isinstance(value, list) and n not in fields]
+        if open_fields:
             raise InputError(
                 f"bad main grid of {self.experiment.name}: expected one value of {', '.join(open_fields)}, found a list"
             )

@@ -3,7 +3,7 @@
 Multiply-adds follow a rule. One image of one training step costs three forward passes through all exits: the forward
 pass, and two products per layer in the backward pass, for the gradients of its input and of its weights. A weighting
 that takes the gradient of each of K losses adds K backward passes through the whole network, two forward passes each.
-Weights of 0 save nothing: OPT computes all exits, too.
+OPT at an exit trains no further than that exit, so its passes end there.
 
 Hours are measured: a few steps of every kind of run, by the class that trains, with the run's own precision and
 threads, after a warm-up. Where a data set is not on this machine, random images of its shape take its place; then the
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -61,8 +61,8 @@ not change the rate per image of a network that large, only take its memory and 
 
 def training_macs(config: RunConfig) -> int:
     """Multiply-adds of all training steps of a run; see the rule above."""
-    forward, backward_passes = _passes(config.dataset, config.network, config.weighting)
-    return forward * (1 + 2 * backward_passes) * config.epochs * config.steps_per_epoch * config.batch_size
+    passes = _passes(config.dataset, config.network, config.weighting)
+    return passes.macs * config.epochs * config.steps_per_epoch * config.batch_size
 
 
 def images_scored(config: RunConfig) -> int:
@@ -71,16 +71,34 @@ def images_scored(config: RunConfig) -> int:
     return config.num_train + card.num_validation + card.num_test
 
 
+class _Passes(NamedTuple):
+    """What is computed for one image.
+
+    Attributes:
+        macs: Multiply-adds in a training step.
+        forward: Multiply-adds of one image through all exits, as it is scored.
+        like: The weighting that stands for all that compute the same.
+    """
+
+    macs: int
+    forward: int
+    like: str
+
+
 @functools.cache
-def _passes(dataset: str, network: str, weighting: str) -> tuple[int, int]:
-    """MACs of one image through all exits, and the backward passes of a training step."""
+def _passes(dataset: str, network: str, weighting: str) -> _Passes:
     config = RunConfig(dataset=dataset, network=network, weighting=weighting, batch_size=1, warmup_epochs=0.0)
     with torch.device("meta"):  # shapes without numbers: nothing is initialised or computed
         net = config.build_network()
         weigh = config.build_weighting(net)
+    cumulative = exit_costs(net, DATASETS[dataset].image_shape).macs_cumulative
     takes_gradients = isinstance(weigh, AdaLoss) and weigh.order == 1
-    forward = exit_costs(net, DATASETS[dataset].image_shape).macs_cumulative[-1]
-    return forward, 1 + (weigh.num_exits if takes_gradients else 0)
+    backward_passes = 1 + (weigh.num_exits if takes_gradients else 0)
+    return _Passes(
+        macs=cumulative[weigh.last_exit - 1] * (1 + 2 * backward_passes),
+        forward=cumulative[-1],
+        like=weighting if takes_gradients or weigh.last_exit < weigh.num_exits else "const",
+    )
 
 
 # --- rates ---------------------------------------------------------------------------------------------------------
@@ -110,11 +128,11 @@ class Rates:
 
 def kind_of(config: RunConfig) -> RunConfig:
     """The run that is timed in the place of ``config``: the same for all runs that take the same time per image."""
-    _, backward_passes = _passes(config.dataset, config.network, config.weighting)
+    passes = _passes(config.dataset, config.network, config.weighting)
     alike = ("network", "batch_size", "precision", "compile", "threads", "device", "workers", "augment")
     return RunConfig(
         dataset=_stand_in(config.dataset),
-        weighting=config.weighting if backward_passes > 1 else "const",
+        weighting=passes.like,
         learning_rate=1e-4,  # so small that nothing diverges
         epochs=WARM_UP + STEPS,  # enough for all steps, however few an epoch has
         warmup_epochs=0.0,
@@ -141,7 +159,8 @@ def measure(kind: RunConfig) -> Rates:
             for _ in range(WARM_UP - 1):
                 next(steps)
             step = _seconds_per_call(lambda: next(steps), wait)
-            size = _batch(kind, forward_passes=1, largest=100 if DATASETS[kind.dataset].streamed else 1000)
+            macs = _passes(kind.dataset, kind.network, kind.weighting).forward
+            size = _batch(kind, macs, largest=100 if DATASETS[kind.dataset].streamed else 1000)
             batches = evaluation_batches(run.data, "train", batch_size=size, workers=config.workers)
             (first,) = islice(batches, 1)
             evaluate(run.net, [first])  # the warm-up
@@ -188,12 +207,11 @@ def _seconds_per_call(call: Callable[[], object], wait: Callable[[], None], most
     return (time.perf_counter() - start) / done
 
 
-def _batch(kind: RunConfig, forward_passes: int, largest: int) -> int:
-    """Images per step of a timing: as many as the run has, or on a CPU what about a second allows."""
+def _batch(kind: RunConfig, macs: int, largest: int) -> int:
+    """Images of ``macs`` each that are computed at once: as many as a run takes, or on a CPU what a second allows."""
     if kind.device != "cpu" and (kind.device == "cuda" or torch.cuda.is_available()):
         return largest
-    forward, _ = _passes(kind.dataset, kind.network, kind.weighting)
-    return max(1, min(largest, int(CPU_STEP_MACS / (forward * forward_passes))))
+    return max(1, min(largest, int(CPU_STEP_MACS / macs)))
 
 
 # --- data sets that are not here -----------------------------------------------------------------------------------
@@ -217,8 +235,8 @@ def _stand_in(dataset: str) -> str:
 @contextmanager
 def _runnable(kind: RunConfig) -> Generator[RunConfig]:
     """``kind`` with a batch that a timing can afford, and with random images if its own are not here."""
-    _, backward_passes = _passes(kind.dataset, kind.network, kind.weighting)
-    config = kind.model_copy(update={"batch_size": _batch(kind, 1 + 2 * backward_passes, kind.batch_size)})
+    macs = _passes(kind.dataset, kind.network, kind.weighting).macs
+    config = kind.model_copy(update={"batch_size": _batch(kind, macs, kind.batch_size)})
     card = DATASETS[kind.dataset]
     if on_this_machine(card):
         yield config
@@ -342,7 +360,7 @@ def estimate(runs: Sequence[tuple[RunConfig, bool]], *, say: Callable[[str], Non
     for config, made in runs:
         kind = kind_of(config)
         if kind not in rates:
-            say(f"timing {config.network} on {config.dataset}, batch {config.batch_size}, {config.precision}")
+            say(f"timing {config.network} on {config.dataset}, batch {config.batch_size}, {kind.weighting}")
             rates[kind] = measure(kind)
         seconds = rates[kind].seconds(config)
         total[kind] = total.get(kind, 0.0) + seconds

@@ -404,3 +404,29 @@ def test_without_a_table_a_deadline_is_kept_roughly_and_this_is_said(folder, tmp
     assert measured.note == ""
     assert len(load_model(folder).card.latency) == 1
     assert predict_file(path, folder, Limits(deadline="60s")).note == ""
+
+
+# --- the model that comes with the repository ----------------------------------------------------------------------
+
+
+SHIPPED = Path(__file__).parents[1] / "data" / "models" / "fashion-mnist-resann-adaloss"
+
+
+def test_the_shipped_model_is_small_and_whole():
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 2_000_000
+    net, read = load_model(SHIPPED)
+    assert (net.num_exits, read.network, read.dataset) == (9, "resann", "fashion-mnist")
+    assert read.record.startswith("fashion-mnist-resann-adaloss-seed0-")
+    assert read.class_names[9] == "Ankle boot"
+
+
+@pytest.mark.skipif(not Path("/usr/share/datasets/fashion-mnist").is_dir(), reason="needs Fashion-MNIST")
+def test_the_shipped_model_knows_garments():
+    net, read = load_model(SHIPPED)
+    data = load_dataset("fashion-mnist", train_size=128)
+    images = read.normalise(data.test_images[:500])
+    predictor = AnytimePredictor(net, read.image_shape)
+    errors = [(p.logits.argmax(1) != data.test_labels[:500]).double().mean().item() for p in predictor.refine(images)]
+    assert errors[0] < 0.4
+    assert errors[-1] < 0.2
+    assert errors[-1] < errors[0]

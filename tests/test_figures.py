@@ -31,7 +31,8 @@ def curves(figure):
     found = {}
     for container in axes.containers:
         line, _, bars = container.lines
-        halves = [(ends[1][1] - ends[0][1]) / 2 for bar in bars for ends in bar.get_segments()]
+        segments = [ends for bar in bars for ends in bar.get_segments()]
+        halves = [(ends[1][1] - ends[0][1]) / 2 if len(ends) else None for ends in segments]
         found[container.get_label()] = (line.get_xdata().tolist(), line.get_ydata().tolist(), halves)
     return found
 
@@ -85,6 +86,21 @@ def test_several_seeds_give_means_with_students_intervals(made_up_record):
     assert halves == pytest.approx([interval.high - interval.mean] * 3)
     points = error_against_cost(table).axes[0].collections[-1].get_offsets()
     assert sorted(points[:, 1].tolist()) == pytest.approx(sorted(table["test_error"]))  # every seed is shown
+
+
+def test_opt_at_several_exits_is_one_set_of_points(made_up_record):
+    def of(exit, seed):
+        weights = [float(k == exit) for k in (1, 2, 3)]
+        return made_up_record(weighting=f"opt(exit={exit})", seed=seed, scores={"weights": weights})
+
+    records = [of(3, 0), of(3, 1), of(2, 0), of(2, 1), of(1, 0)]
+    found = curves(error_against_cost(exits_table(records)))
+    (cost, error, halves) = found.pop("OPT, each exit alone")
+    assert found == {}
+    assert cost == [1e-4, 2e-4, 3e-4]
+    assert error == pytest.approx([0.1, 0.205, 0.305])
+    assert halves[0] is None  # one seed has no spread
+    assert halves[1:] == pytest.approx([12.706 * 0.005] * 2, rel=1e-3)  # t of one degree of freedom
 
 
 def test_opt_is_one_point_at_the_cost_of_its_exit_alone(made_up_record):

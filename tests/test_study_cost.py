@@ -63,12 +63,13 @@ def test_all_three_splits_are_scored(tiny_config):
 
 def test_runs_that_take_the_same_time_are_timed_once(tiny_config):
     first = kind_of(tiny_config())
-    assert kind_of(tiny_config(seed=3, weighting="opt", epochs=9, learning_rate=0.2, train_size=64)) == first
+    assert kind_of(tiny_config(seed=3, weighting="opt(exit=3)", epochs=9, learning_rate=0.2, train_size=64)) == first
     for other in (
         {"network": "resann(n=2, c=4)"},
         {"batch_size": 16},
         {"precision": "bf16"},
         {"weighting": "adaloss(order=1)"},
+        {"weighting": "opt(exit=1)"},
         {"threads": 2},
     ):
         assert kind_of(tiny_config(**other)) != first
