@@ -144,7 +144,7 @@ class RunConfig(BaseModel):
         return WEIGHTINGS.build(self.weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=self.seed)
 
 
-@functools.cache  # a study has hundreds of runs of a few kinds, and a deep network takes a tenth of a second
+@functools.cache  # a study has hundreds of runs of a few kinds
 def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
     """Build network and weighting without data: options that do not fit show now. Gives the number of exits, K.
 
@@ -155,12 +155,18 @@ def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
         ValueError: of network or weighting, or the network does not have an exit for each label.
     """
     card = DATASETS[dataset]
-    with torch.device("meta"):
-        net = NETWORKS.build(network, num_classes=card.num_classes, in_channels=card.image_shape[0])
-        WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
+    net = _without_data(network, card.num_classes, card.image_shape[0])
+    WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
     if card.num_tasks > 1 and (net.num_exits != card.num_tasks or isinstance(net, EANN)):
         raise ValueError(
             f"network: expected no EANN and {card.num_tasks} exits, one for each label of an image of {dataset}, such "
             f"as two_heads has, found {network} with {net.num_exits}"
         )
     return net.num_exits
+
+
+@functools.cache  # a deep network takes a tenth of a second
+def _without_data(network: str, num_classes: int, in_channels: int) -> AnytimeNetwork:
+    """A network of shapes alone, which nobody may change."""
+    with torch.device("meta"):
+        return NETWORKS.build(network, num_classes=num_classes, in_channels=in_channels)

@@ -76,7 +76,10 @@ def _dot(axes: Axes, values: pd.Series, place: int, key: str) -> None:
     if values.empty:
         return
     _, colour, marker, _ = look(str(key))
-    axes.scatter(values, np.full(len(values), place - 0.22), color=colour, marker=marker, s=14, alpha=0.5, linewidths=0)
+    outline = None if marker == "x" else 0  # a cross is nothing but its outline
+    axes.scatter(
+        values, np.full(len(values), place - 0.22), color=colour, marker=marker, s=14, alpha=0.5, linewidths=outline
+    )
     mean, half_widths = float(values.mean()), None
     if len(values) > 1:
         interval = mean_interval(values)
@@ -98,16 +101,17 @@ def exit_curves(
         hue: Column with a curve per value: weightings have their own looks, other things get one each.
     """
     names = [None] if panel is None else list(dict.fromkeys(table[panel]))
+    keys = list(dict.fromkeys(table[hue]))  # a thing has one look in all panels
     figure, grid = plt.subplots(1, len(names), sharey=True, squeeze=False, figsize=(max(7.5, 4.4 * len(names)), 4.2))
     for axes, name in zip(grid[0], names, strict=True):
         part = table if name is None else table[table[panel] == name]
-        for place, (key, rows) in enumerate(part.groupby(hue, sort=False)):
-            text, colour, marker, dashes = look(str(key), place)
+        for key, rows in part.groupby(hue, sort=False):
+            text, colour, marker, dashes = look(str(key), keys.index(key))
             _band(axes, rows, "exit", value, text, colour, marker, dashes)
         axes.set(xlabel="exit", ylabel=ylabel, title=name or "")
         if log:
             axes.set_yscale("log")
-    grid[0][-1].legend(title=None)
+    _legends(grid[0])
     return figure
 
 
@@ -135,19 +139,27 @@ def curves_over_cost(
         panel: Column that spreads the curves over panels, each with its own cost axis.
     """
     names = [None] if panel is None else list(dict.fromkeys(table[panel]))
+    keys = list(dict.fromkeys(table[hue]))  # a thing has one look in all panels
     figure, grid = plt.subplots(1, len(names), sharey=True, squeeze=False, figsize=(max(7.5, 4.0 * len(names)), 4.4))
     for axes, name in zip(grid[0], names, strict=True):
         part = table if name is None else table[table[panel] == name]
-        for place, (key, rows) in enumerate(part.groupby(hue, sort=False)):
-            text, colour, marker, dashes = look(str(key), place)
+        for key, rows in part.groupby(hue, sort=False):
+            text, colour, marker, dashes = look(str(key), keys.index(key))
             _band(axes, rows, "cost", "error", text, colour, "" if steps else marker, dashes, steps=steps)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=name or "")
         if log_x:
             axes.set_xscale("log")
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1))
-    grid[0][-1].legend(title=None)
+    _legends(grid[0])
     return figure
+
+
+def _legends(row: Sequence[Axes]) -> None:
+    """One legend in the last panel; in every panel if they show different things."""
+    shown = {tuple(axes.get_legend_handles_labels()[1]) for axes in row}
+    for axes in row if len(shown) > 1 else row[-1:]:
+        axes.legend(title=None, fontsize="small")
 
 
 def _band(
@@ -169,6 +181,8 @@ def _band(
     axes.plot(
         means.index, means, label=text, color=colour, marker=marker, dashes=dashes or (None, None), drawstyle=drawstyle
     )
+    if groups.size().max() > 1 and not steps:  # the seeds; marks on steps would look like exits
+        axes.scatter(rows[x], rows[y], color=colour, marker=marker, s=10, alpha=0.4, linewidths=0)
     if groups.size().min() > 1:
         intervals = groups.agg(mean_interval)
         low, high = ([getattr(interval, end) for interval in intervals] for end in ("low", "high"))
@@ -191,7 +205,7 @@ def verdict_plot(table: pd.DataFrame) -> Figure:
         "opposite": palette[3],
     }
     markers = {"one_rate": "o", "tuned_rate": "s"}
-    figure, axes = plt.subplots(figsize=(7.5, 1.2 + 0.3 * len(order)))
+    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.3 * len(order)))
     for record in table.to_dict("records"):
         place = order.index(record["claim"]) + (0.15 if record["protocol"] == "tuned_rate" else 0)
         colour = colours.get(record["verdict"], palette[7])
@@ -202,7 +216,30 @@ def verdict_plot(table: pd.DataFrame) -> Figure:
         yticks=range(len(order)),
         yticklabels=order,
         xscale="symlog",
-        xlabel="distance from the threshold, in half intervals",
+        xlabel="distance in half intervals",
     )
     axes.set_ylim(len(order) - 0.5, -0.5)
+    return figure
+
+
+def weights_over_steps(weights: Mapping[str, np.ndarray]) -> Figure:
+    """Weights of all exits in every step as shades, a panel per rule, on one scale.
+
+    Args:
+        weights: [steps, K] by the panel's title; 0 or more.
+    """
+    largest = max(float(of_rule.max()) for of_rule in weights.values())
+    figure, grid = plt.subplots(
+        1, len(weights), sharey=True, squeeze=False, figsize=(max(7.5, 4.6 * len(weights)), 3.2)
+    )
+    for axes, (title, of_rule) in zip(grid[0], weights.items(), strict=True):
+        steps, exits = of_rule.shape
+        # cells around whole numbers, so that step t and exit i stand at t and i
+        shades = axes.pcolormesh(
+            np.arange(steps + 1) + 0.5, np.arange(exits + 1) + 0.5, of_rule.T, vmin=0, vmax=largest, cmap="Greys"
+        )
+        axes.set(title=title, xlabel="step", yticks=range(1, exits + 1))
+        axes.grid(visible=False)
+    grid[0][0].set_ylabel("exit")
+    figure.colorbar(shades, ax=grid[0].tolist(), label="weight")
     return figure

@@ -15,7 +15,7 @@ from anytime_core.statistics import mean_interval
 from anytime_core.verdicts import Verdict
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
-    from anytime_core.claims import Protocol
+    from anytime_core.claims import Decision, Protocol
     from anytime_core.experiments import Experiment
 
 PAPER = Path(__file__).parents[1] / "data" / "paper"  # published numbers, a CSV file per table or figure
@@ -120,3 +120,28 @@ def counted(found: Sequence[Verdict]) -> str:
     """How many verdicts of each kind, as a phrase."""
     counts = Counter(verdict.verdict for verdict in found)
     return ", ".join(f"{count} {word}" for word, count in counts.most_common())
+
+
+def verdict_scores(found: Iterable[Verdict]) -> pd.DataFrame:
+    """How far the mean of each trial lies from its threshold, for :func:`anytime_core.result_figures.verdict_plot`.
+
+    Columns: claim, protocol, verdict, and score: the distance from the threshold, positive on the claimed side, over
+    half the width of the 95 % interval. For claims of no difference the threshold is the nearer end of the margin.
+    """
+    rows = []
+    for verdict in found:
+        for trial in verdict.trials:
+            half_width = (trial.interval.high - trial.interval.low) / 2
+            if half_width > 0:
+                score = distance(verdict.decision, trial.interval.mean) / half_width
+                rows.append(
+                    {"claim": verdict.claim, "protocol": trial.protocol, "verdict": verdict.verdict, "score": score}
+                )
+    return pd.DataFrame(rows, columns=["claim", "protocol", "verdict", "score"])
+
+
+def distance(decision: Decision, mean: float) -> float:
+    """From the threshold to a mean, positive on the claimed side."""
+    if decision.margin is not None:
+        return decision.margin - abs(mean)
+    return (mean - decision.threshold) * (1 if decision.kind == "above" else -1)

@@ -60,6 +60,7 @@ class Verdict:
         claim: Its id.
         says, where, published: As the claim has them.
         experiment: Whose runs it rests on.
+        decision: How values become a verdict.
         tier: Of the records.
         trials: One per protocol whose runs there are.
         verdict: In the study's words.
@@ -72,6 +73,7 @@ class Verdict:
     where: str
     published: float | None
     experiment: str
+    decision: Decision
     tier: str
     trials: tuple[Trial, ...]
     verdict: Word
@@ -179,6 +181,7 @@ def _verdict(claim: Claim, findings: _Findings, rule: str, tier: str) -> Verdict
         where=claim.where,
         published=claim.published,
         experiment=claim.experiment,
+        decision=claim.decision,
         tier=tier,
         trials=tuple(findings.trials),
         verdict=word,
