@@ -59,8 +59,9 @@ def finished(experiment: Experiment, **fields: Any) -> list[RunRecord]:
 
 def left_out(shown: Iterable[str], wanted: Iterable[str]) -> str:
     """A sentence on what has not enough runs to be shown; empty if all is there."""
-    missing = list(dict.fromkeys(name for name in wanted if name not in set(shown)))
-    return f"*Not shown, since not all of its runs have been made: {', '.join(missing)}.*" if missing else ""
+    there = set(shown)
+    missing = list(dict.fromkeys(name for name in wanted if name not in there))
+    return f"*Not shown, since not all of its runs have been made: {'; '.join(missing)}.*" if missing else ""
 
 
 def errors_at_costs(records: Iterable[RunRecord], fractions: Sequence[float]) -> pd.DataFrame:
@@ -101,8 +102,8 @@ def over_tuned(
 
     Returns:
         A row per name, place (see :data:`WHERE`) and seed: ``name``, ``where``, ``seed``, ``value`` in per cent; and
-        the rate of the reference. Rows whose runs have not been made are left out. Without the reference's runs the table
-        is empty and the rate None.
+        the rate of the reference. Rows whose runs have not been made are left out. Without the reference's runs the
+        table is empty and the rate None.
     """
     tuned = Selection(experiment, "tuned_rate").pick(weighting=reference)
     rows: list[dict[str, Any]] = []

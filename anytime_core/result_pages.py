@@ -145,3 +145,13 @@ def distance(decision: Decision, mean: float) -> float:
     if decision.margin is not None:
         return decision.margin - abs(mean)
     return (mean - decision.threshold) * (1 if decision.kind == "above" else -1)
+
+
+def signature(experiment: Experiment, tier: str) -> str:
+    """One line under a figure that travels alone: tier, seeds, hardware, commits."""
+    made = [outcome for outcome in experiment.outcomes.values() if outcome.outcome == "finished"]
+    return (
+        f"tier {tier} · seeds {_listed({record.config.seed for record in made})} · "
+        f"{_listed({record.provenance.device for record in made})} · "
+        f"commits {_listed({(record.provenance.commit or 'unknown')[:7] for record in made})}"
+    )

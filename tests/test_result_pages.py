@@ -10,6 +10,7 @@ from anytime_core.result_pages import (
     header,
     interval_text,
     published,
+    signature,
     verdict_scores,
     verdict_table,
 )
@@ -39,6 +40,13 @@ def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, mad
     assert "seeds 0, 2," in text
     assert "batch: 64, 128" in text
     assert "none, 1 thread(s)" in text
+
+
+def test_the_signature_names_tier_seeds_and_hardware(made_up_record, made_up_experiment):
+    records = [made_up_record(seed=seed) for seed in (1, 0)]
+    text = signature(made_up_experiment(records), "laptop")
+    commit = records[0].provenance.commit[:7]
+    assert text == f"tier laptop · seeds 0, 1 · none · commits {commit}"
 
 
 def test_the_header_of_nothing():
