@@ -45,13 +45,14 @@ def separate_runs(experiments: Iterable[Experiment], like: RunConfig) -> dict[in
     runs: dict[tuple[str, str], dict[int, str]] = {}
     for name, config in planned.items():
         runs.setdefault((config.network, config.weighting), {})[config.seed] = name
-    names = [by_seed for by_seed in runs.values() if by_seed.keys() == set(seeds)]
-    found = {seed: [outcomes.get(by_seed[seed]) for by_seed in names] for seed in seeds if names}
-    return {
-        seed: records
-        for seed, records in found.items()
-        if all(r is not None and r.outcome == "finished" for r in records)
-    }
+    for_all = [by_seed for by_seed in runs.values() if by_seed.keys() == set(seeds)]
+    found = {}
+    for seed in seeds if for_all else ():
+        records = [outcome for by_seed in for_all if (outcome := outcomes.get(by_seed[seed])) is not None]
+        finished = [record for record in records if record.outcome == "finished"]
+        if len(finished) == len(for_all):
+            found[seed] = finished
+    return found
 
 
 def frontier(separate: Sequence[RunRecord]) -> tuple[np.ndarray, np.ndarray]:
@@ -135,23 +136,20 @@ def excess_table(experiments: Sequence[Experiment], like: RunConfig, weightings:
         ``macs`` (cumulative), ``cost`` (as a fraction of the network's), ``excess`` (per cent). Networks by cost.
     """
     separate = separate_runs(experiments, like)
-    runs = {name: record for experiment in experiments for name, record in experiment.outcomes.items()}
-    rows = []
-    for record in runs.values():
+    rows: list[tuple[Any, ...]] = []  # with what they are sorted by in front
+    for record in {name: r for experiment in experiments for name, r in experiment.outcomes.items()}.values():
         config = record.config
         if record.outcome != "finished" or config.weighting not in weightings or config.seed not in separate:
             continue
         if _setting(config) != _setting(like):
             continue
         macs = record.costs.macs_cumulative
-        shared = (short_name(config.network), config.weighting, config.seed)
+        order = (macs[-1], weightings.index(config.weighting), config.seed)
+        names = (short_name(config.network), config.weighting, config.seed)
         values = excess(record, separate[config.seed])
-        rows += [(*shared, k + 1, macs[k], macs[k] / macs[-1], macs[-1], values[k]) for k in range(len(macs))]
-    columns = ["network", "weighting", "seed", "exit", "macs", "cost", "whole", "excess"]
-    table = pd.DataFrame(rows, columns=columns)
-    table["weighting"] = pd.Categorical(table["weighting"], weightings, ordered=True)
-    table = table.sort_values(["whole", "weighting", "seed", "exit"], ignore_index=True)
-    return table.astype({"weighting": object}).drop(columns="whole")
+        rows += [(*order, *names, k + 1, macs[k], macs[k] / macs[-1], values[k]) for k in range(len(macs))]
+    columns = ["network", "weighting", "seed", "exit", "macs", "cost", "excess"]
+    return pd.DataFrame([row[3:] for row in sorted(rows)], columns=columns)
 
 
 def competence_table(excesses: pd.DataFrame, tolerances: Iterable[float]) -> pd.DataFrame:

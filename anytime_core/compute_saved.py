@@ -6,6 +6,7 @@ Source: Hu et al. 2019, Fig. 4a-c, which shows the curves; the factor is this st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -133,14 +134,36 @@ def saved_table(
     return pd.DataFrame(rows, columns=["pair", "weighting", "fraction", "seed", "factor", "limit"])
 
 
-def factor_text(factors: Sequence[float] | pd.Series, limit: float) -> str:
-    """Factors of several seeds as text.
+@dataclass(frozen=True)
+class FactorSummary:
+    """Factors of several seeds taken together. Infinite numbers are only known to be above the limit.
 
-    Where all are known: their geometric mean with Student's t interval of the logarithms. Where some are only known to
-    be above the limit: the median with the interval of the sign test and its confidence.
+    Attributes:
+        centre: Geometric mean if all factors are known, else the median.
+        low, high: Ends of its interval; NaN for a single seed.
+        coverage: The interval's confidence.
+        unknown: Of how many seeds we know only that the factor is above the limit.
+        limit: The largest factor that could be seen.
+    """
+
+    centre: float
+    low: float
+    high: float
+    coverage: float
+    unknown: int
+    limit: float
+
+
+def factor_summary(factors: Sequence[float] | pd.Series, limit: float) -> FactorSummary:
+    """Centre and interval of the factors of several seeds.
+
+    Where all are known: their geometric mean with the 95 % interval of their logarithms (Student's t). Where some are
+    infinite a mean would need a guess at them, so it is the median with the interval of the sign test. Of an even
+    number of seeds the two middle ones may be one known and one unknown; the median is then at least the mean of the
+    known one and the limit, and it is given as infinite.
 
     Args:
-        factors: Of the seeds, infinite where not reached.
+        factors: One or more, infinite where not reached.
         limit: That all of them have.
 
     Raises:
@@ -150,20 +173,29 @@ def factor_text(factors: Sequence[float] | pd.Series, limit: float) -> str:
     known = numbers[np.isfinite(numbers)]
     if len(known) and known.max() > limit * (1 + 1e-9):
         raise ValueError(f"factors: expected none above the limit {limit:.4g}, found {known.max():.4g}")
-    if len(known) == len(numbers):
-        if len(numbers) == 1:
-            return f"{numbers[0]:.2f}"
-        interval = mean_interval(np.log(numbers).tolist())
-        return f"{np.exp(interval.mean):.2f} [{np.exp(interval.low):.2f}, {np.exp(interval.high):.2f}]"
-    found = median_interval(numbers.tolist())
-    low, median, high = (_above(value, limit) for value in (found.low, found.median, found.high))
-    if np.isinf(found.median) and len(known) * 2 == len(numbers):  # one of the two in the middle is known
-        median = f"> {(known.max() + limit) / 2:.2f}"
-    return f"median {median} [{low}, {high}], {found.coverage:.0%}"
+    unknown = len(numbers) - len(known)
+    if unknown:
+        found = median_interval(numbers.tolist())
+        return FactorSummary(found.median, found.low, found.high, found.coverage, unknown, limit)
+    if len(numbers) == 1:
+        return FactorSummary(float(numbers[0]), float("nan"), float("nan"), 0.95, 0, limit)
+    interval = mean_interval(np.log(numbers).tolist())
+    centre, low, high = np.exp([interval.mean, interval.low, interval.high]).tolist()
+    return FactorSummary(centre, low, high, 0.95, 0, limit)
 
 
-def _above(value: float, limit: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else f"> {limit:.2f}"
+def factor_text(factors: Sequence[float] | pd.Series, limit: float) -> str:
+    """:func:`factor_summary` as text: ``1.65 [1.42, 1.92]``, or ``median 1.80 [1.20, > 2.06], 94%``."""
+    found = factor_summary(factors, limit)
+    centre, low, high = (
+        f"{value:.2f}" if np.isfinite(value) else f"> {limit:.2f}" for value in (found.centre, found.low, found.high)
+    )
+    if len(factors) == 1:
+        return centre
+    if 2 * found.unknown == len(factors):  # the two in the middle are one known and one above the limit
+        known = np.sort(np.asarray(factors, dtype=float))[found.unknown - 1]
+        centre = f"> {(known + limit) / 2:.2f}"
+    return f"median {centre} [{low}, {high}], {found.coverage:.0%}" if found.unknown else f"{centre} [{low}, {high}]"
 
 
 def _others(options: dict[str, object]) -> dict[str, object]:

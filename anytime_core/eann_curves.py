@@ -13,7 +13,8 @@ import pandas as pd
 
 from anytime_core.competence import mean_growth, sequence_competence
 from anytime_core.curves import Steps, anytime_steps, best_separate, inflation, sequence_cost, sequence_steps
-from anytime_core.measures.sequences import BUDGETS, _by_depth, _eann, _linear_ensemble
+from anytime_core.measures.sequences import BUDGETS, by_depth, eann_members, linear_ensemble_members
+from anytime_core.network_names import short_name
 from anytime_core.selection import MissingRuns, Selection
 from anytime_core.theory.cost_inflation import log_mean, worst_case
 from anytime_core.theory.cost_simulation import run_sequence
@@ -41,7 +42,11 @@ def eann_curves(selection: Selection, weighting: str, *, points: int = 400) -> p
     Raises:
         MissingRuns: no seed has all runs.
     """
-    eann, separate, linear = _eann(selection, weighting), _by_depth(selection, "opt"), _linear_ensemble(selection)
+    eann, separate, linear = (
+        eann_members(selection, weighting),
+        by_depth(selection, "opt"),
+        linear_ensemble_members(selection),
+    )
     rows = []
     for seed in _common_seeds(selection, eann, separate, linear):
         members = _of(eann, seed)
@@ -98,7 +103,7 @@ def inflation_curves(selection: Selection, weighting: str, *, tolerance: float) 
 
 
 def inflation_table(
-    selection: Selection, weighting: str, competences: Mapping[int, Sequence[float]], *, tolerance: float
+    selection: Selection, weighting: str, competences: pd.DataFrame, *, tolerance: float
 ) -> pd.DataFrame:
     """Cost inflation of an EANN: what theory predicts from its measured competence and growth, and what is seen.
 
@@ -109,12 +114,12 @@ def inflation_table(
     Args:
         selection: Finds the records.
         weighting: Of the members.
-        competences: b of each member, 0 for none, in the order in which they run; by seed.
+        competences: From :func:`anytime_core.competence.competence_table`, of this weighting and one tolerance.
         tolerance: Per cent of test error that counts as the same.
 
     Returns:
-        A row per seed of ``competences`` that has all runs: ``seed``, the columns :data:`PREDICTED` and :data:`SEEN`.
-        Predictions are NaN where a member has no competence: theory says nothing then.
+        A row per seed that has all runs and the competence of all members: ``seed``, the columns :data:`PREDICTED` and
+        :data:`SEEN`. Predictions are NaN where a member has no competence: theory says nothing then.
 
     Raises:
         MissingRuns: no seed has all runs.
@@ -122,15 +127,42 @@ def inflation_table(
     eann, separate = _eann_and_separate(selection, weighting)
     rows = []
     for seed in _common_seeds(selection, eann, separate):
-        if seed not in competences:
-            continue
         members = _of(eann, seed)
-        costs = [float(record.costs.macs_cumulative[-1]) for record in members]
+        known = competences[competences["seed"] == seed].set_index("network")["b"]
+        names = [short_name(record.config.network) for record in members]
+        if not set(names) <= set(known.index):
+            continue
+        costs = _costs(members)
         budgets = np.geomspace(costs[0], sum(costs), BUDGETS)
         seen = _seen(sequence_steps(members), _of(separate, seed), budgets, tolerance)
-        predicted = prediction(costs, sequence_competence(competences[seed]))
+        predicted = prediction(costs, sequence_competence(known[names].tolist()))
         rows.append({"seed": seed, **predicted, "seen worst": seen.max(), "seen mean": seen.mean()})
     return pd.DataFrame(rows, columns=["seed", *PREDICTED, *SEEN])
+
+
+def member_costs(selection: Selection, weighting: str) -> list[float]:
+    """Cumulative MACs of each member of an EANN, in the order in which they run.
+
+    Raises:
+        MissingRuns: no seed has all members.
+    """
+    eann = eann_members(selection, weighting)
+    return _costs(_of(eann, _common_seeds(selection, eann)[0]))
+
+
+def predicted_curve(costs: Sequence[float], competence: float, *, points: int = 2000) -> pd.DataFrame:
+    """Cost inflation by theory's rules, from the end of the first network to that of the last.
+
+    Args:
+        costs: Of the networks, in the order in which they run.
+        competence: b, 1 or more.
+        points: Budgets, evenly spaced in logarithm.
+
+    Returns:
+        A row per budget: ``cost``, ``inflation``.
+    """
+    budgets = np.geomspace(costs[0], sum(costs), points)
+    return pd.DataFrame({"cost": budgets, "inflation": run_sequence(costs, competence).inflation(budgets)})
 
 
 def prediction(costs: Sequence[float], competence: float) -> dict[str, float]:
@@ -144,16 +176,19 @@ def prediction(costs: Sequence[float], competence: float) -> dict[str, float]:
     if not competence:
         return dict.fromkeys(PREDICTED, float("nan")) | {"b": 0.0, "g": growth}
     run = run_sequence(costs, competence)
-    budgets = np.geomspace(costs[0], sum(costs), 10 * BUDGETS)
     values = (
         competence,
         growth,
         worst_case(growth, competence),
         log_mean(growth, competence),
         run.highest(costs[0], sum(costs)),
-        run.inflation(budgets).mean(),
+        predicted_curve(costs, competence)["inflation"].mean(),
     )
     return dict(zip(PREDICTED, map(float, values), strict=True))
+
+
+def _costs(members: Sequence[RunRecord]) -> list[float]:
+    return [float(record.costs.macs_cumulative[-1]) for record in members]
 
 
 def _seen(steps: Steps, separate: Sequence[RunRecord], budgets: np.ndarray, tolerance: float) -> np.ndarray:
@@ -166,7 +201,7 @@ Runs = Mapping[int, Mapping[int, "RunRecord"]]
 
 def _eann_and_separate(selection: Selection, weighting: str) -> tuple[Runs, Runs]:
     """The members, and the separately trained networks of their depths."""
-    eann, separate = _eann(selection, weighting), _by_depth(selection, "opt")
+    eann, separate = eann_members(selection, weighting), by_depth(selection, "opt")
     if without := set(eann) - set(separate):
         raise MissingRuns([f"separately trained networks (opt), n = {', '.join(map(str, sorted(without)))}"])
     return eann, {depth: separate[depth] for depth in eann}

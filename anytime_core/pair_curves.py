@@ -48,7 +48,7 @@ def gap_parts(selection: Selection, fractions: list[float] | None = None) -> pd.
 
     Args:
         selection: Finds the records.
-        fractions: Costs over the small network's; those of its exits, and the large network's whole cost, if left out.
+        fractions: Costs over the small network's; if left out, of its exits and of the large one's that cost more.
 
     Returns:
         A row per pair, part, seed and cost: ``pair``, ``part`` (of :data:`PARTS`), ``seed``, ``cost``, ``value``.
@@ -56,11 +56,12 @@ def gap_parts(selection: Selection, fractions: list[float] | None = None) -> pd.
     rows = []
     for pair in pairs(selection):
         for seed, (small, control, large) in _by_seed(selection, pair).items():
-            exits = np.array(small.costs.macs_cumulative, dtype=float)
-            end = large.costs.macs_cumulative[-1] / exits[-1]
-            costs = np.append(exits / exits[-1], end) if fractions is None else np.array(fractions)
+            whole = small.costs.macs_cumulative[-1]
+            beyond = [cost for cost in large.costs.macs_cumulative if cost > whole]
+            exits = np.array([*small.costs.macs_cumulative, *beyond]) / whole
+            costs = exits if fractions is None else np.array(fractions)
             logs = [
-                100 * np.log(interpolated(record.costs.macs_cumulative, record.test.error, costs * exits[-1]))
+                100 * np.log(interpolated(record.costs.macs_cumulative, record.test.error, costs * whole))
                 for record in (small, control, large)
             ]
             parts = (logs[0] - logs[2], logs[0] - logs[1], logs[1] - logs[2])

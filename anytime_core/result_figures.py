@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from anytime_core.compute_saved import factor_summary
 from anytime_core.figures import label, look
@@ -110,6 +110,7 @@ def exit_curves(
             text, colour, marker, dashes = look(str(key), keys.index(key))
             _band(axes, rows, "exit", value, text, colour, marker, dashes)
         axes.set(xlabel="exit", ylabel=ylabel, title=name or "")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no exit 1.5
         if log:
             axes.set_yscale("log")
     _legends(grid[0])
@@ -332,8 +333,18 @@ def inflation_over_budget(
             axes.axhline(value, color="black", linewidth=1, linestyle=dashes, label=bound)
         for start in starts:
             axes.axvline(start / 1e6, color="0.8", linewidth=0.8, zorder=0)
-        axes.set(title=text, xscale="log", xlabel="budget (millions of MACs)", ylim=(0, None))
+        axes.set(title=text, xscale="log", xlabel="budget (millions of MACs)")
         axes.grid(visible=False, axis="x")
+    grid[0][0].set_ylim(bottom=0)  # after all panels, which share the axis
+    plain_logarithm(figure)
     grid[0][0].set_ylabel("cost inflation $C$")
     grid[0][0].legend(title=None, fontsize=9, loc="upper left")
     return figure
+
+
+def plain_logarithm(figure: Figure) -> None:
+    """Write the numbers of logarithmic cost axes as 5, 10, 20, 50, which do not overlap within a factor of ten."""
+    for axes in figure.axes:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())

@@ -48,9 +48,9 @@ def eann_difference(selection: Selection, *, first: str, second: str, at_end: bo
     """
     if first == BASELINE:
         raise InputError(f"bad settings of eann_difference: first: expected a weighting of an EANN, found {first}")
-    eann = _eann(selection, first)
+    eann = eann_members(selection, first)
     linear = second == BASELINE
-    other = _linear_ensemble(selection) if linear else _eann(selection, second)
+    other = linear_ensemble_members(selection) if linear else eann_members(selection, second)
 
     def difference(*records: RunRecord) -> float:
         members, others = records[: len(eann)], records[len(eann) :]
@@ -77,7 +77,7 @@ def eann_inflation(selection: Selection, *, weighting: str, tolerance: float) ->
     Raises:
         MissingRuns: fewer than three seeds have all runs.
     """
-    eann, separate = _eann(selection, weighting), _by_depth(selection, "opt")
+    eann, separate = eann_members(selection, weighting), by_depth(selection, "opt")
     if without := set(eann) - set(separate):
         raise MissingRuns([f"separately trained networks (opt), n = {', '.join(map(str, sorted(without)))}"])
     compared = [separate[depth] for depth in eann]
@@ -94,18 +94,18 @@ def eann_inflation(selection: Selection, *, weighting: str, tolerance: float) ->
     return selection.paired(excess, *eann.values(), *compared)
 
 
-def _eann(selection: Selection, weighting: str) -> dict[int, dict[int, RunRecord]]:
+def eann_members(selection: Selection, weighting: str) -> dict[int, dict[int, RunRecord]]:
     """Records of the members by depth and seed, from shallow to deep."""
-    members = _by_depth(selection, weighting)
+    members = by_depth(selection, weighting)
     if len(members) < 2:
         found = ", ".join(f"n = {depth}" for depth in members) or "none"
         raise MissingRuns([f"EANN of {weighting}: expected at least two members in the studies, found {found}"])
     return members
 
 
-def _linear_ensemble(selection: Selection) -> dict[int, dict[int, RunRecord]]:
+def linear_ensemble_members(selection: Selection) -> dict[int, dict[int, RunRecord]]:
     """Separately trained networks whose depths grow by equal steps, as small as there are, up to the deepest."""
-    separate = _by_depth(selection, "opt")
+    separate = by_depth(selection, "opt")
     depths = list(separate)
     for step in range(1, depths[-1] - depths[0]) if depths else ():
         chosen = range(depths[0], depths[-1] + 1, step)
@@ -117,7 +117,7 @@ def _linear_ensemble(selection: Selection) -> dict[int, dict[int, RunRecord]]:
     )
 
 
-def _by_depth(selection: Selection, weighting: str) -> dict[int, dict[int, RunRecord]]:
+def by_depth(selection: Selection, weighting: str) -> dict[int, dict[int, RunRecord]]:
     """Records of all networks trained with a weighting by depth and seed, from shallow to deep.
 
     Raises:
