@@ -58,10 +58,10 @@ def finished(experiment: Experiment, **fields: Any) -> list[RunRecord]:
 
 
 def left_out(shown: Iterable[str], wanted: Iterable[str]) -> str:
-    """A sentence on what has not enough runs to be shown; empty if all is there."""
+    """A sentence on what is not shown, since its runs have not been made or diverged; empty if all is there."""
     there = set(shown)
     missing = list(dict.fromkeys(name for name in wanted if name not in there))
-    return f"*Not shown, since not all of its runs have been made: {'; '.join(missing)}.*" if missing else ""
+    return f"*Not shown, for want of finished runs: {'; '.join(missing)}.*" if missing else ""
 
 
 def errors_at_costs(records: Iterable[RunRecord], fractions: Sequence[float]) -> pd.DataFrame:

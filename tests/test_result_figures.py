@@ -1,8 +1,9 @@
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
-from anytime_core.result_figures import curves_over_cost, dots, exit_curves, verdict_plot
+from anytime_core.result_figures import curves_over_cost, dots, exit_curves, verdict_plot, weights_over_steps
 from anytime_core.statistics import mean_interval
 
 
@@ -79,3 +80,36 @@ def test_the_verdict_plot_has_a_mark_per_trial():
     marks = [(line.get_xdata()[0], line.get_marker()) for line in axes.lines if line.get_linestyle() == "None"]
     assert marks == [(-2.0, "o"), (-3.0, "s"), (0.5, "o")]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_seeds_of_crosses_can_be_seen():
+    table = pd.concat([values(row="something else"), values(row="const")])
+    (axes,) = dots(table, value="value", row="row", xlabel="x").axes
+    crosses, discs = (seeds for seeds in axes.collections if len(seeds.get_offsets()) == 3)
+    assert crosses.get_linewidths()[0] > 0  # a cross without an outline is nothing
+    assert discs.get_linewidths()[0] == 0
+
+
+def test_curves_show_their_seeds_where_there_are_several():
+    table = pd.DataFrame({"cost": [1, 2, 1, 2], "error": [0.4, 0.2, 0.2, 0.1], "name": "const", "seed": [0, 0, 1, 1]})
+    (axes,) = curves_over_cost(table, xlabel="x", ylabel="y", hue="name").axes
+    assert sorted(map(tuple, axes.collections[0].get_offsets().tolist())) == [(1, 0.2), (1, 0.4), (2, 0.1), (2, 0.2)]
+    (axes,) = curves_over_cost(table[:2], xlabel="x", ylabel="y", hue="name").axes
+    assert len(axes.collections) == 0  # one seed is its own mean
+
+
+def test_exits_are_marked_by_whole_numbers():
+    table = pd.DataFrame({"exit": [1, 2, 3], "value": [1.0, 2.0, 3.0], "weighting": "const"})
+    (axes,) = exit_curves(table, value="value", ylabel="v").axes
+    axes.figure.canvas.draw()
+    assert all(tick == int(tick) for tick in axes.get_xticks())
+
+
+def test_weights_over_steps_are_shades_on_one_scale():
+    left, right = np.array([[0.0, 1.0], [0.5, 1.0], [0.0, 2.0]]), np.ones((3, 2))
+    figure = weights_over_steps({"a": left, "b": right})
+    shades = [axes.collections[0] for axes in figure.axes[:2]]
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["a", "b"]
+    assert np.array_equal(shades[0].get_array().reshape(2, 3), left.T)  # a row per exit, a column per step
+    assert {shade.get_clim() for shade in shades} == {(0, 2)}
+    assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((0.5, 3.5), (0.5, 2.5))  # step 1, exit 1
