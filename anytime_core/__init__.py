@@ -21,13 +21,24 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from anytime_core.artefacts import ModelCard, TrainedModel, load_model, save_model
     from anytime_core.augment import random_crop_flip
+    from anytime_core.calibration import calibration_table, expected_calibration_error, fit_temperatures
     from anytime_core.config import RunConfig
     from anytime_core.cost import ExitCosts, exit_costs
     from anytime_core.datasets import DATASETS, DatasetError, ImageData, ImageStream, fetch, load_dataset, load_folder
     from anytime_core.deadlines import deadline_trial
+    from anytime_core.early_exit import EarlyExit, EarlyExitPrediction, answer_costs
+    from anytime_core.exit_saving import early_exit_saving
+    from anytime_core.exit_thresholds import (
+        budgeted_curve,
+        fit_common_threshold,
+        fit_non_inferior_thresholds,
+        fit_thresholds,
+    )
     from anytime_core.inference import AnytimePredictor, Prediction
     from anytime_core.latency import LatencyTable, measure_latency
+    from anytime_core.logits import exit_logits
     from anytime_core.losses import cross_entropy_per_exit
+    from anytime_core.monotonicity import answer_changes
     from anytime_core.networks.backbone import with_exits
     from anytime_core.networks.base import AnytimeNetwork
     from anytime_core.networks.denseann import DenseANN
@@ -47,6 +58,8 @@ _HOME = {  # public name -> module that defines it
     "DatasetError": "datasets",
     "DenseANN": "networks.denseann",
     "EANN": "networks.ensemble",
+    "EarlyExit": "early_exit",
+    "EarlyExitPrediction": "early_exit",
     "ExitCosts": "cost",
     "ImageData": "datasets",
     "ImageStream": "datasets",
@@ -59,10 +72,21 @@ _HOME = {  # public name -> module that defines it
     "RunConfig": "config",
     "RunRecord": "records",
     "TrainedModel": "artefacts",
+    "answer_changes": "monotonicity",
+    "answer_costs": "early_exit",
+    "budgeted_curve": "exit_thresholds",
+    "calibration_table": "calibration",
     "cross_entropy_per_exit": "losses",
     "deadline_trial": "deadlines",
+    "early_exit_saving": "exit_saving",
     "exit_costs": "cost",
+    "exit_logits": "logits",
+    "expected_calibration_error": "calibration",
     "fetch": "datasets",
+    "fit_common_threshold": "exit_thresholds",
+    "fit_non_inferior_thresholds": "exit_thresholds",
+    "fit_temperatures": "calibration",
+    "fit_thresholds": "exit_thresholds",
     "load_dataset": "datasets",
     "load_folder": "datasets",
     "load_model": "artefacts",
@@ -81,6 +105,8 @@ __all__ = [
     "AnytimePredictor",
     "DatasetError",
     "DenseANN",
+    "EarlyExit",
+    "EarlyExitPrediction",
     "ExitCosts",
     "ImageData",
     "ImageStream",
@@ -94,10 +120,21 @@ __all__ = [
     "RunRecord",
     "TrainedModel",
     "__version__",
+    "answer_changes",
+    "answer_costs",
+    "budgeted_curve",
+    "calibration_table",
     "cross_entropy_per_exit",
     "deadline_trial",
+    "early_exit_saving",
     "exit_costs",
+    "exit_logits",
+    "expected_calibration_error",
     "fetch",
+    "fit_common_threshold",
+    "fit_non_inferior_thresholds",
+    "fit_temperatures",
+    "fit_thresholds",
     "load_dataset",
     "load_folder",
     "load_model",
