@@ -37,6 +37,7 @@ _LINE_END = re.compile(r"[\r\n]+")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _STYLER = re.compile(r'id="T_([0-9a-f]{5})"')  # pandas gives every styled table a random id
+_NOTHING_SAID = "<IPython.core.display.Markdown object>"
 _HEADING = re.compile(r"^#[ \t]+.*$", re.MULTILINE)
 
 
@@ -212,7 +213,7 @@ def _clean_outputs(outputs: list[Any], execution_count: int) -> list[Any]:
                 kept[-1].text += output.text
             else:
                 kept.append(output)
-        elif output.get("data"):
+        elif output.get("data") and not _is_empty_text(output.data):
             if output.output_type == "execute_result":
                 output.execution_count = execution_count
             kept.append(output)
@@ -228,6 +229,11 @@ def _clean_outputs(outputs: list[Any], execution_count: int) -> list[Any]:
                     content = content.replace(f"T_{random_id}", f"T_{execution_count}_{number}_{table}")
                 output.data[mime] = content
     return kept
+
+
+def _is_empty_text(data: Any) -> bool:
+    """Whether this is ``Markdown("")``: a computed sentence that has nothing to say would show as its Python name."""
+    return not data.get("text/markdown", "-").strip() or dict(data) == {"text/plain": _NOTHING_SAID}
 
 
 def _mark_parameters(notebook: Any) -> None:

@@ -104,6 +104,17 @@ def test_ids_of_styled_tables_are_numbered(tmp_path):
     assert page.cells[2].outputs[0].data["text/html"] == html.replace("T_1a2b3", "T_2_0_0")
 
 
+def test_a_computed_sentence_that_says_nothing_is_dropped(tmp_path):
+    name = "<IPython.core.display.Markdown object>"
+    outputs = [
+        new_output("execute_result", {"text/plain": name, **said}, execution_count=1)
+        for said in ({}, {"text/markdown": ""}, {"text/markdown": "Something."})
+    ]
+    page = page_of(tmp_path, *[code("a", output, count=number) for number, output in enumerate(outputs, start=1)])
+    kept = [output.data.get("text/markdown") for cell in page.cells for output in cell.get("outputs", [])]
+    assert kept == ["Something."]
+
+
 def test_empty_cells_and_outputs_are_dropped_and_counts_close_up(tmp_path):
     empty = code("  \n", count=None)
     page = page_of(tmp_path, code("a", new_output("display_data", {}), count=1), empty, code("b", count=5))
