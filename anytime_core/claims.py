@@ -8,11 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from anytime_core.study import ROOT
-from anytime_core.validation import InputError, validated
+from anytime_core.validation import read_yaml, validated
 
 CLAIMS = ROOT / "data" / "claims.yaml"
 
@@ -114,12 +113,5 @@ def load_claims(path: Path = CLAIMS) -> Claims:
     Raises:
         InputError: it cannot be read or is not such a file; names the field.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"bad claims {path}: {error.strerror}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"bad claims {path}: expected YAML, found: {error}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"bad claims {path}: expected measures and claims, found {content!r:.80}")
+    content = read_yaml(path, where=f"claims {path}", expected="measures and claims")
     return validated(Claims, content, where=f"claims {path.name}")

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from anytime_core.config import RunConfig
 from anytime_core.records import RunRecord
-from anytime_core.validation import InputError, validated
+from anytime_core.validation import InputError, read_yaml, validated
 
 ROOT = Path(__file__).parents[1]  # the checkout; studies and records have their place in it
 RECORDS = ROOT / "data" / "records"
@@ -59,14 +58,7 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
         InputError: the file cannot be read, is not YAML, or a run is not valid; names file, run and field.
     """
     file = ROOT / path
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"bad study {path}: {error.strerror}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"bad study {path}: expected YAML, found: {error}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"bad study {path}: expected names with values (title, tier, …), found {content!r:.80}")
+    content = read_yaml(file, where=f"study {path}", expected="names with values (title, tier, …)")
     study = validated(Study, content, where=f"study {path}")
     runs: dict[str, RunConfig] = {}
     for number, grid in enumerate(study.grids, start=1):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from anytime_core.registry import did_you_mean
@@ -35,6 +37,28 @@ def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "pa
         return model.model_validate(dict(values))
     except ValidationError as error:
         raise InputError(explain(error, model, where=where)) from None
+
+
+def read_yaml(file: Path, *, where: str, expected: str) -> dict[str, Any]:
+    """The names and values in a YAML file, by the safe loader.
+
+    Args:
+        file: To read.
+        where: What the message should call it ("study quick.yaml").
+        expected: What the file should hold ("names with values (title, …)").
+
+    Raises:
+        InputError: it cannot be read, is not YAML, or holds something else.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"bad {where}: {error.strerror}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"bad {where}: expected YAML, found: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"bad {where}: expected {expected}, found {content!r:.80}")
+    return content
 
 
 def explain(error: ValidationError, model: type[BaseModel], *, where: str) -> str:

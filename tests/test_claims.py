@@ -119,17 +119,18 @@ def test_settings_fit_their_measures():
 
     for claim in load_claims().claims:
         settings = {name: value for name, value in claim.measure.items() if name != "name"}
-        inspect.signature(MEASURES[claim.measure["name"]]).bind(None, **settings)
+        bound = inspect.signature(MEASURES[claim.measure["name"]]).bind(None, **settings)  # TypeError if not
+        assert set(settings) <= set(bound.arguments), claim.id
 
 
 def test_networks_weightings_and_fields_exist():
     for claim in load_claims().claims:
         for value in claim.measure.values():
             if isinstance(value, dict):
-                RunConfig(**value)
+                assert value.keys() <= RunConfig(**value).model_fields_set
         for key in ("weighting", "minus"):
             if isinstance(text := claim.measure.get(key), str):
-                RunConfig(weighting=text)
+                assert RunConfig(weighting=text).weighting == text
 
 
 def test_only_increases_over_opt_are_judged_with_tuned_rates():

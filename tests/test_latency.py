@@ -68,7 +68,7 @@ def test_too_few_rounds_are_refused():
 
 
 def test_new_weights_keep_the_table(table):
-    AnytimePredictor(network(), SHAPE, table)
+    assert AnytimePredictor(network(), SHAPE, table).latency is table
 
 
 @pytest.mark.parametrize("other", [network(head="bn"), network(s=3), ResANN(n=2, c=4, in_channels=1)])
