@@ -74,6 +74,9 @@ class RunConfig(BaseModel):
         False, description="let torch.compile fuse the network: costs half a minute or more, pays for long runs only"
     )
     threads: int = Field(1, ge=1, le=1024, description="CPU threads; same seed and threads, same bytes")
+    early_exit: bool = Field(
+        False, description="after training, measure early exit too: thresholds from validation, score on test images"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device if there is one")
 
     workers: int = Field(0, ge=0, le=256, description="processes that decode images which are streamed from files")
@@ -112,6 +115,11 @@ class RunConfig(BaseModel):
         if self.loss_scales is not None and len(self.loss_scales) != exits:
             raise ValueError(
                 f"loss_scales: expected {exits} factors, one per exit of {self.network}, found {len(self.loss_scales)}"
+            )
+        if self.early_exit and (exits == 1 or DATASETS[self.dataset].num_tasks > 1):
+            raise ValueError(
+                "early_exit: expected a network with several exits and images with one label each, found "
+                f"{self.network} on {self.dataset}"
             )
         return self
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from anytime_core.config import PROTOCOL, RunConfig
 from anytime_core.files import write_whole
@@ -37,6 +38,31 @@ class Costs(BaseModel):
     macs_fixed: list[int]
     parameters_cumulative: list[int]
     parameters_fixed: list[int]
+
+
+class EarlyExitScores(BaseModel):
+    """What early exit saves on the test images, and what it costs.
+
+    Thresholds are the cheapest that err no more than the last exit on the validation images; see
+    :func:`anytime_core.exit_saving.early_exit_saving`.
+
+    Attributes:
+        thresholds: Confidence from which an image leaves, of the exits but the last, [K - 1]; None: none leaves there.
+        exit_shares: Share of test images that each exit answers, [K].
+        error: Test error with early exit, from 0 to 1.
+        last_error: Test error of the last exit, on the same images in the same precision.
+        macs: Mean multiply-adds per test image, heads passed included.
+        last_macs: Multiply-adds of the last exit alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    thresholds: list[FiniteFloat | None]
+    exit_shares: list[FiniteFloat]
+    error: FiniteFloat
+    last_error: FiniteFloat
+    macs: FiniteFloat
+    last_macs: int
 
 
 class Timing(BaseModel):
@@ -71,15 +97,33 @@ class _Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # the file's name: it may not lead to another folder
     protocol: int
     config: RunConfig
-    num_exits: int
+    num_exits: Annotated[int, Field(ge=1)]
     epoch_losses: list[list[FiniteFloat]]
     epoch_weights: list[list[FiniteFloat]]
     rules: dict[str, str] = {}
     timing: Timing
     provenance: Provenance
+
+    @model_validator(mode="after")
+    def _one_number_per_exit(self) -> Self:
+        for name, row in self._rows():
+            if len(row) != self.num_exits:
+                raise ValueError(f"{name}: expected {self.num_exits} numbers, one per exit, found {len(row)}")
+        if len(self.epoch_weights) != len(self.epoch_losses):
+            raise ValueError(
+                f"epoch_weights: expected as many epochs as epoch_losses has, {len(self.epoch_losses)}, "
+                f"found {len(self.epoch_weights)}"
+            )
+        return self
+
+    def _rows(self) -> Iterator[tuple[str, Sequence[float]]]:
+        """All lists that have a number for each exit, with their names."""
+        for name in ("epoch_losses", "epoch_weights"):
+            for epoch, row in enumerate(getattr(self, name)):
+                yield f"{name}.{epoch}", row
 
     @property
     def stale(self) -> bool:
@@ -107,6 +151,7 @@ class RunRecord(_Record):
         outcome: That it came to its end.
         train, validation, test: Final scores.
         costs: MACs and parameters.
+        early_exit: Where the config asks for it.
         name, protocol, config, num_exits, epoch_losses, epoch_weights, rules, timing, provenance: As in every record.
     """
 
@@ -115,6 +160,13 @@ class RunRecord(_Record):
     validation: Scores
     test: Scores
     costs: Costs
+    early_exit: EarlyExitScores | None = None
+
+    def _rows(self) -> Iterator[tuple[str, Sequence[float]]]:
+        yield from super()._rows()
+        for part in ("train", "validation", "test", "costs"):
+            for name, row in getattr(self, part):
+                yield f"{part}.{name}", row
 
     @property
     def summary(self) -> str:
@@ -177,7 +229,7 @@ def load_outcome(path: Path) -> RunRecord | DivergedRecord:
 def _outcome(content: bytes) -> Any:
     try:
         fields = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # whoever validates it says what is wrong with it
     return fields.get("outcome") if isinstance(fields, dict) else None
 

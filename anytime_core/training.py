@@ -25,11 +25,12 @@ from anytime_core.cost import exit_costs
 from anytime_core.datasets import load_dataset
 from anytime_core.decay import decay_groups
 from anytime_core.evaluation import evaluate
+from anytime_core.exit_saving import early_exit_saving
 from anytime_core.interruption import Interrupted, StopRequest, stop_requests
 from anytime_core.losses import cross_entropy_per_exit
 from anytime_core.networks.ensemble import EANN
 from anytime_core.provenance import provenance
-from anytime_core.records import Costs, DivergedRecord, RunRecord, Scores, Timing
+from anytime_core.records import Costs, DivergedRecord, EarlyExitScores, RunRecord, Scores, Timing
 from anytime_core.schedule import learning_rate_factor
 from anytime_core.torch_state import compute_settings, own_random_state, random_state, set_random_state
 from anytime_core.weighting.base import BadLoss
@@ -305,6 +306,7 @@ class TrainingRun:
                 **self._described(),
                 **scores,
                 costs=Costs(**{key: list(value) for key, value in vars(self.costs).items()}),
+                early_exit=self._early_exit() if self.config.early_exit else None,
             )
 
     def _described(self) -> dict[str, Any]:
@@ -331,6 +333,20 @@ class TrainingRun:
             if not math.isfinite(loss):
                 raise self._diverged(exit_number, f"the {split} loss of the trained network is {loss}")
         return Scores(**vars(scores))
+
+    def _early_exit(self) -> EarlyExitScores:
+        validation, test = (
+            evaluation_batches(self.data, split, workers=self.config.workers) for split in ("validation", "test")
+        )
+        found = early_exit_saving(self.network, validation, test)
+        return EarlyExitScores(
+            thresholds=[value if math.isfinite(value) else None for value in found["thresholds"]],
+            exit_shares=found["exit_shares"],
+            error=found["error"],
+            last_error=found["last_error"],
+            macs=found["macs"],
+            last_macs=found["last_macs"],
+        )
 
     def _settings(self) -> AbstractContextManager[None]:
         return compute_settings(self.config.threads, deterministic=self.fabric.device.type == "cpu")

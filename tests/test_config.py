@@ -69,6 +69,7 @@ OTHER = {
     "precision": "bf16",
     "compile": True,
     "threads": 2,
+    "early_exit": True,
     "device": "cpu",
     "workers": 2,
 }
@@ -103,6 +104,7 @@ def test_defaults_never_change():
         "precision": "fp32",
         "compile": False,
         "threads": 1,
+        "early_exit": False,
         "device": "auto",
         "workers": 0,
     }
@@ -268,6 +270,16 @@ def test_two_labels_need_an_exit_each(network, found):
         "bad parameters: together: network: expected no EANN and 2 exits, one for each label of an image of "
         f"multi-fashion, such as two_heads has, found {network} with {found}"
     )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"network": "resann(n=1, c=2, s=3)"}, {"network": "two_heads(n=1)", "dataset": "multi-fashion"}],
+    ids=["one exit", "two labels"],
+)
+def test_early_exit_needs_exits_that_answer_the_same_question(fields):
+    with pytest.raises(InputError, match=r"early_exit: expected a network with several exits .*, found .*"):
+        validated(RunConfig, {**fields, "early_exit": True})
 
 
 def test_two_heads_may_share_one_label():

@@ -7,6 +7,7 @@ import pytest
 from anytime_core.claims import load_claims
 from anytime_core.measures import MEASURES, measured
 from anytime_core.measures.against_opt import nearest_exit
+from anytime_core.records import EarlyExitScores
 from anytime_core.selection import MissingRuns, Selection
 from anytime_core.validation import InputError
 
@@ -336,3 +337,26 @@ def test_only_networks_with_a_depth_make_a_sequence(measure, eann, made_up_recor
     odd = [*eann, made_up_record(network="msdnet", weighting="adaloss")]
     with pytest.raises(InputError, match="bad network msdnet: expected one whose option n tells its depth"):
         measure(odd, name="eann_difference", first="adaloss", second="const")
+
+
+# --- early exit ----------------------------------------------------------------------------------------------------
+
+
+def test_early_exit_is_read_from_the_runs_that_measured_it(made_up_record, made_up_experiment):
+    def run(seed, **fields):
+        return made_up_record(network=NET, seed=seed, **fields)
+
+    scores = EarlyExitScores(
+        thresholds=[0.9, None], exit_shares=[0.5, 0, 0.5], error=0.112, last_error=0.11, macs=60.0, last_macs=100
+    )
+    measured_runs = [
+        run(seed, early_exit=True).model_copy(update={"early_exit": scores.model_copy(update={"macs": 60.0 + seed})})
+        for seed in range(3)
+    ]
+    selection = Selection(made_up_experiment([*measured_runs, run(3)], main={"network": NET}))
+    excess = measured(selection, {"name": "early_exit_excess", "weighting": "adaloss"})
+    saving = measured(selection, {"name": "early_exit_saving", "weighting": "adaloss"})
+    assert excess.to_dict() == pytest.approx({0: 0.2, 1: 0.2, 2: 0.2})  # percentage points
+    assert saving.to_dict() == pytest.approx({0: 40, 1: 39, 2: 38})  # per cent
+    with pytest.raises(MissingRuns):
+        measured(selection, {"name": "early_exit_saving", "weighting": "const"})

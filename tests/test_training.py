@@ -1,3 +1,4 @@
+import math
 from itertools import pairwise
 
 import pytest
@@ -7,6 +8,7 @@ from torch import nn
 from anytime_core import exit_costs, train
 from anytime_core.config import PROTOCOL
 from anytime_core.cost import ExitCosts
+from anytime_core.early_exit import EarlyExit
 from anytime_core.training import TrainingDiverged, TrainingRun
 
 ADAPTIVE = "adaloss(refresh_period=1)"
@@ -374,3 +376,20 @@ def test_an_eann_adopts_exits_by_their_validation_error(tiny_config):
     assert all(falls)  # an exit that is no better repeats the best answer so far
     costs = record.costs
     assert costs.macs_cumulative[3] - costs.macs_cumulative[2] == costs.macs_fixed[3]  # the second member starts anew
+
+
+def test_early_exit_is_measured_on_the_trained_network_and_changes_no_other_result(tiny_config, tiny_record):
+    run = trained(tiny_config(early_exit=True))
+    record = run.record()
+    labels = run.data.test_labels
+    found = record.early_exit
+    early = EarlyExit(run.network, [math.inf if value is None else value for value in found.thresholds])
+    prediction = early.predict(run.data.normalise(run.data.test_images))
+    assert found.error == pytest.approx((prediction.logits.argmax(1) != labels).double().mean().item())
+    assert found.macs == pytest.approx(prediction.mean_macs)
+    assert found.last_macs == record.costs.macs_fixed[-1]
+    assert found.last_error == pytest.approx(record.test.error[-1])
+    assert sum(found.exit_shares) == pytest.approx(1)
+    plain = {key: value for key, value in tiny_record.results().items() if key not in ("name", "config", "early_exit")}
+    assert {key: record.results()[key] for key in plain} == plain
+    assert tiny_record.early_exit is None

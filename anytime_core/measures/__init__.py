@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from anytime_core.measures.against_opt import increase_over_opt, train_loss_over_opt
+from anytime_core.measures.early_exit import early_exit_excess, early_exit_saving
 from anytime_core.measures.pairs import (
     concentration_difference,
     curve_difference,
@@ -39,6 +40,8 @@ MEASURES: dict[str, Callable[..., pd.Series]] = {
         error_ratio,
         exit_error_ratio,
         spread_difference,
+        early_exit_excess,
+        early_exit_saving,
     )
 }
 """By the names that data/claims.yaml gives them."""
