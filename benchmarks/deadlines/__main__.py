@@ -85,7 +85,7 @@ def _exits(model: TrainedModel, data: ImageData, quick: bool, finished: Finished
 
 
 def _trials(model: TrainedModel, data: ImageData, quick: bool, finished: Finished) -> BaseModel:
-    rounds, count = (100, 100) if quick else (2000, 10_000)
+    rounds, count = (100, 100) if quick else (1000, 10_000)
     images, labels = data.normalise(data.test_images), data.test_labels
     single = make_subject(model.card.network, model.net, images, labels, rounds)
     short = (0.2 * single.first_s, single.first_s)
