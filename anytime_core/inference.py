@@ -24,6 +24,9 @@ from anytime_core.latency import LatencyTable
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.validation import InputError
 
+SLOWEST = 2.0
+"""Most that a call may stretch the times of its latency table: a pause of a thousand steps says nothing of the next."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -93,11 +96,13 @@ class AnytimePredictor:
         self._counter = itertools.count(1)  # next() is atomic, += is not
         self._interrupts = 0
         self._needed = [0.0] * len(self._steps)  # without a table: a step may start as long as there is any time
+        self._usual = [math.inf] * len(self._steps)
         if image_shape is not None:
             self._count(*image_shape)
         if latency is not None:
             latency.check_network(net, self.device)
             self._needed = latency.needed()
+            self._usual = latency.usual([step.member_start for step in self._steps])
 
     @property
     def device(self) -> torch.device:
@@ -176,7 +181,10 @@ class AnytimePredictor:
                     break
                 if deadline is not None:
                     self._synchronise()
-                    if self._clock() - start + self._needed[position + 1] > deadline:
+                    elapsed = self._clock() - start
+                    # a call that has been slow up to here goes on to be slow: other work, a lower clock rate
+                    slower = min(max(elapsed / self._usual[position], 1.0), SLOWEST)
+                    if elapsed + slower * self._needed[position + 1] > deadline:
                         break
                 position += 1
             return self._prediction(step.exit, step.head(state), spent[position], start, deadline)

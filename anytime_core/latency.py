@@ -85,6 +85,20 @@ class LatencyTable(BaseModel):
         """
         return [row.step.p99 for row in self.exits]
 
+    def usual(self, member_starts: Sequence[int]) -> list[float]:
+        """Median seconds from the call to the end of each step when no head on the way is evaluated, [steps].
+
+        Args:
+            member_starts: For each step the position of the first step of its member, [steps]; 0 but in an EANN.
+        """
+        fixed = [row.fixed.p50 for row in self.exits]
+        before, found = 0.0, []
+        for position, start in enumerate(member_starts):
+            if position and start == position:  # all of the member before has been run
+                before += fixed[position - 1]
+            found.append(before + fixed[position])
+        return found
+
     def check_network(self, net: AnytimeNetwork, device: torch.device) -> None:
         """Refuse to plan with the times of another network or device. Raises InputError."""
         if self.network != fingerprint(net) or len(self.exits) != len(find_steps(net)):

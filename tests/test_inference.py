@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from anytime_core import EANN, AnytimeNetwork, AnytimePredictor, MSDNet, ResANN, exit_costs
+from anytime_core.inference_steps import find_steps
 from anytime_core.latency import ExitLatency, LatencyTable, Quantiles, fingerprint
 from anytime_core.networks.ensemble import eann
 from anytime_core.provenance import device_name
@@ -90,9 +91,13 @@ def ticking(clock, segments=(1.0, 1.0, 1.0), head=0.0):
 
 
 def table_of(net, steps, shape=(1, 1, 2, 2)):
+    starts = [step.member_start for step in find_steps(net)]
+
     def row(exit_number, step):
-        quantiles = Quantiles(p50=step / 2, p90=step / 2, p99=step)
-        return ExitLatency(exit=exit_number, step=quantiles, fixed=quantiles, streamed=quantiles)
+        place = exit_number - 1
+        alone = sum(steps[starts[place] : exit_number])  # what runs for this exit: its own member
+        step_times, fixed = (Quantiles(p50=t / half, p90=t / half, p99=t) for t, half in ((step, 2), (alone, 1)))
+        return ExitLatency(exit=exit_number, step=step_times, fixed=fixed, streamed=fixed)
 
     return LatencyTable(
         network=fingerprint(net),
@@ -313,13 +318,30 @@ def test_with_a_table_that_holds_only_the_first_exit_can_be_late(times, slack, d
         assert ends[prediction.exit - 1] + slack * times[prediction.exit] > deadline * (1 - 1e-9)
 
 
-def test_a_slow_step_is_made_up_for():
+@pytest.mark.parametrize(
+    ("seconds", "deadline", "exit_number"),
+    [
+        (1.5, 3.0, 2),  # half as slow again, so the next step is allowed 1.5
+        (1.5, 2.99, 1),
+        (0.5, 1.5, 2),  # faster than usual: the table holds
+        (0.5, 1.49, 1),
+        (10.0, 12.0, 2),  # a pause: no step is allowed more than twice its time
+        (10.0, 11.99, 1),
+    ],
+)
+def test_a_call_that_is_slow_so_far_expects_to_be_slow_on(seconds, deadline, exit_number):
     clock = Clock()
     net = ticking(clock)
     predictor = AnytimePredictor(net, PIXELS, table_of(net, [1.0, 1.0, 1.0]), clock=clock)
-    net.segments[0].seconds = 1.8
-    prediction = predictor.predict(ONE, deadline=3.0)
-    assert (prediction.exit, prediction.late) == (2, False)
+    net.segments[0].seconds = seconds
+    prediction = predictor.predict(ONE, deadline=deadline)
+    assert (prediction.exit, prediction.late) == (exit_number, False)
+
+
+def test_in_an_eann_usual_is_the_time_of_all_members_so_far():
+    clock = Clock()
+    net = EANN([ticking(clock, (1.0, 1.0)), ticking(clock, (2.0, 2.0))])
+    assert table_of(net, [1.0, 1.0, 2.0, 2.0]).usual([0, 0, 2, 2]) == [1.0, 2.0, 4.0, 6.0]
 
 
 def test_a_deadline_counts_through_the_members_of_an_eann():
