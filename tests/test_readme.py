@@ -1,6 +1,8 @@
 """What the README tells people to type works."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -57,3 +59,15 @@ def test_every_papermill_parameter_is_a_field():
     assert commands
     names = [name for command in commands for name in re.findall(r"-p (\w+)", command)]
     assert set(names) <= set(RunConfig.model_fields)
+
+
+def test_the_command_that_stops_a_network_knows_the_picture():
+    (command,) = [line for block in code_blocks("bash") for line in block.splitlines() if "predict" in line]
+    name, *arguments = command.split()
+    assert name == "anytime"
+    done = subprocess.run(
+        [sys.executable, "-m", "anytime_core.cli", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^class +Ankle boot$", done.stdout, flags=re.MULTILINE)
+    assert re.search(r"^exit +\d of 9$", done.stdout, flags=re.MULTILINE)
