@@ -1,0 +1,223 @@
+"""The book as teaching material: exercises, sheets, words and the parts that belong to a course."""
+
+import ast
+import re
+import shlex
+
+import nbformat
+import pytest
+import yaml
+
+import anytime_core
+from anytime_core.exercises import ROOT, Chapter, chapters, exercises_in, markdown_of, sheets
+
+CHAPTERS = chapters()
+# Pages to look things up in, reports, or about the course itself: they teach nothing that could be practised.
+WITHOUT_EXERCISES = {
+    *("limits", "paths", "exercise_sheets", "instructors", "notation", "glossary", "api", "contributing"),
+    *("how_to_cite", "changelog", "results/status", "results/torture", "references"),
+}
+TAUGHT = [chapter for chapter in CHAPTERS if chapter.page.removeprefix("book/") not in WITHOUT_EXERCISES]
+THEORY = {
+    *("anytime_prediction", "losses_of_different_size", "geometric_mean", "likelihood_and_barrier"),
+    *("descent_and_failure", "sequence_of_networks", "fairness_axioms"),
+}
+PAGES = [*(chapter.source for chapter in CHAPTERS), ROOT / "book" / "intro.md"]
+TERM = re.compile(r"\{term\}`(?:[^`<]*<)?([^`>]+)>?`")
+FIRST = re.compile("predict|before you run|guess|estimate|write down", re.IGNORECASE)
+COMMAND = re.compile(r"`(papermill [^`]+)`")
+
+
+def page_id(chapter):
+    return chapter.page
+
+
+def name_of(source):
+    return str(source.relative_to(ROOT))
+
+
+# ------------------------------------------------------------------------------------------------------- exercises
+
+
+@pytest.mark.parametrize("chapter", TAUGHT, ids=page_id)
+def test_every_chapter_has_an_exercise_and_every_exercise_a_folded_solution(chapter):
+    assert chapter.exercises, "no exercise"
+    assert {exercise.label for exercise in chapter.exercises if not exercise.solution or not exercise.folded} == set()
+
+
+@pytest.mark.parametrize("chapter", TAUGHT, ids=page_id)
+def test_every_chapter_has_an_outcome_to_predict_before_a_run(chapter):
+    """Or several: a parameter is changed through papermill, and the text asks for a prediction first."""
+    asked = [
+        exercise for exercise in chapter.exercises if COMMAND.search(exercise.text) and FIRST.search(exercise.text)
+    ]
+    if not chapter.page.endswith("lab"):  # there the predictions are questions of the lab itself
+        assert asked
+
+
+def test_labels_are_unique_in_the_book():
+    labels = [exercise.label for chapter in CHAPTERS for exercise in chapter.exercises]
+    assert len(set(labels)) == len(labels)
+
+
+COMMANDS = sorted(
+    {
+        (chapter.page, command)
+        for chapter in CHAPTERS
+        for exercise in chapter.exercises
+        for command in COMMAND.findall(f"{exercise.text}\n{exercise.solution}")
+    }
+)
+REFUSED_ON_PURPOSE = {("book/rerun", "epoch"), ("book/rerun", "epochs"), ("book/rerun", "weighting")}
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=[f"{page}-{i}" for i, (page, _) in enumerate(COMMANDS)])
+def test_the_commands_of_exercises_name_parameters_that_there_are(page, command):
+    program, notebook, out, *options = shlex.split(command)
+    assert (program, out) == ("papermill", "out.ipynb")
+    cells = nbformat.read(ROOT / notebook, as_version=4).cells
+    (defaults,) = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    known = {line.target.id for line in ast.parse(defaults).body if isinstance(line, ast.AnnAssign)}
+    assert options[::3] == ["-p"] * (len(options) // 3)
+    unknown = {name for name in options[1::3] if name not in known and (page, name) not in REFUSED_ON_PURPOSE}
+    assert unknown == set()
+    if notebook.endswith("train.ipynb") and page != "book/rerun":
+        values = dict(zip(options[1::3], map(yaml.safe_load, options[2::3]), strict=True))
+        values.pop("records_dir", None)
+        anytime_core.RunConfig(**values)  # refuses what the notebook would refuse
+
+
+@pytest.mark.parametrize("name", sorted(THEORY))
+def test_theory_has_questions_to_check_oneself(name):
+    (chapter,) = [chapter for chapter in CHAPTERS if chapter.page.endswith(f"/{name}")]
+    found = re.findall(r"^```\{admonition\} .+\?\n:class: dropdown self-check\n\n\S", chapter.text, re.MULTILINE)
+    assert 2 <= len(found) <= 4
+
+
+def test_exercises_are_read_with_their_solutions():
+    text = """
+```{exercise} One
+:label: ex-one
+
+What? `x`
+```
+
+````{exercise} With code
+:label: ex-two
+```bash
+ls
+```
+````
+
+```{solution} ex-one
+:class: dropdown
+
+This.
+```
+
+```{solution} ex-two
+Unfolded.
+```
+"""
+    one, two = exercises_in(text)
+    assert (one.label, one.title, one.text, one.solution, one.folded) == ("ex-one", "One", "What? `x`", "This.", True)
+    assert (two.text, two.solution, two.folded) == ("```bash\nls\n```", "Unfolded.", False)
+    assert exercises_in("no exercise here") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("```{exercise} One\n\nWhat?\n```\n", "exercise 'One': expected a :label:, found no option"),
+        ("```{solution} ex-lost\n\nThis.\n```\n", "expected those of no exercise, found ex-lost"),
+    ],
+)
+def test_exercises_that_a_sheet_would_lose_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        exercises_in(text)
+
+
+# ---------------------------------------------------------------------------------------------------------- sheets
+
+
+def test_sheets_have_every_exercise_and_no_solution():
+    text = sheets(CHAPTERS)
+    for chapter in CHAPTERS:
+        for exercise in chapter.exercises:
+            assert text.count(f"**{{ref}}`{exercise.label}`: {exercise.title}**") == 1
+            assert exercise.text in text
+            assert exercise.solution not in text
+    assert "{solution}" not in text
+
+
+def test_sheets_lead_back_to_their_chapters(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n\n```{exercise} One\n:label: ex-one\n\nWhat?\n```\n")
+    empty = tmp_path / "empty.md"
+    empty.write_text("# Nothing to do\n")
+    text = sheets([Chapter("book/results/x", "X", page), Chapter("book/y", "Y", page), Chapter("book/z", "Z", empty)])
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["X", "Y"]
+    assert re.findall(r"\(<(.+)>\)", text) == ["results/x.ipynb", "y.md"]
+
+
+def test_the_page_of_sheets_includes_what_the_workflow_makes():
+    page = (ROOT / "book" / "exercise_sheets.md").read_text(encoding="utf-8")
+    assert "```{include} ../build/exercise_sheets.md" in page
+    assert '"python -m anytime_core.exercises --out {output}"' in (ROOT / "workflow/Snakefile").read_text()
+
+
+# ------------------------------------------------------------------------------------------- words, symbols, parts
+
+
+def glossary():
+    text = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
+    body = re.search(r"^```\{glossary\}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
+    return [line for line in body.splitlines() if line and not line.startswith(" ")]
+
+
+def test_the_glossary_is_sorted_and_has_each_word_once():
+    words = glossary()
+    assert len({word.lower() for word in words}) == len(words)
+    assert words == sorted(words, key=str.lower)
+
+
+@pytest.mark.parametrize("source", PAGES, ids=name_of)
+def test_every_term_is_in_the_glossary(source):
+    used = {" ".join(word.split()) for word in TERM.findall(markdown_of(source))}
+    assert used - set(glossary()) == set()
+
+
+def test_main_words_are_linked_where_they_are_met():
+    linked = {word for source in PAGES if source.stem != "glossary" for word in TERM.findall(markdown_of(source))}
+    assert {"exit", "head", "segment", "MACs", "weighting", "OPT", "floor", "EANN", "competence", "offset"} <= linked
+
+
+@pytest.mark.parametrize("macro", ["loss", "meanloss", "error"])
+def test_symbols_with_a_name_of_their_own_are_in_the_notation(macro):
+    assert f"\\{macro}" in (ROOT / "book" / "notation.md").read_text(encoding="utf-8")
+
+
+def test_every_public_name_is_in_the_reference():
+    text = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\.\. auto\w+:: anytime_core\.[\w.]*?(\w+)$", text, re.MULTILINE))
+    assert set(anytime_core.__all__) - {"__version__"} - documented == set()
+
+
+def test_all_parts_of_the_course_are_in_the_book():
+    listed = {chapter.page.removeprefix("book/") for chapter in CHAPTERS}
+    assert listed >= WITHOUT_EXERCISES | {"results/lab"}
+
+
+def test_the_course_has_six_sessions_with_all_that_they_need():
+    text = (ROOT / "book" / "paths.md").read_text(encoding="utf-8")
+    sessions = re.split(r"^### (\d) .+$", text.partition("\n## A page at a time")[0], flags=re.MULTILINE)
+    assert sessions[1::2] == list("123456")
+    for session in sessions[2::2]:
+        assert re.findall(r"^([A-Z][\w ]+)\n: ", session, re.MULTILINE) == [
+            *("Aims", "Prerequisites", "Chapter", "Exercise", "Hand in")
+        ]
+
+
+def test_the_status_page_is_made_after_all_others():
+    pages = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text(encoding="utf-8"))
+    assert [name for name, page in pages.items() if page.get("last")] == ["status"]
