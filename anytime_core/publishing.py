@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from anytime_core.files import write_whole
+from anytime_core.rerunning import again
 
 VALUES_COMMENT = "# Values used for this page"
 """First line of the cell with a run's parameters, instead of papermill's ``# Parameters``."""
@@ -60,7 +61,8 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
     - the random ids of tables styled by pandas are numbered;
     - the cell tagged ``parameters`` (the notebook's defaults) is folded (tag ``hide-input``) if papermill injected
       values after it; that injected cell stays open, keeps its tag ``injected-parameters``, and begins with
-      :data:`VALUES_COMMENT`. Without injected values the defaults *are* the values used, and stay open.
+      :data:`VALUES_COMMENT`. Without injected values the defaults *are* the values used, and stay open;
+    - a last cell gives the command that makes the page again, if its notebook was named by a relative path.
 
     The page is written whole or not at all (temporary file beside it, then a rename). Missing parent folders are made.
 
@@ -98,6 +100,8 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
             cell.execution_count = count
             cell.outputs = _clean_outputs(cell.outputs, count)
     _mark_parameters(notebook)
+    if text := again(notebook):
+        notebook.cells.append(nbformat.v4.new_markdown_cell(text))
     if title is not None:
         _set_title(notebook, title, executed)
     for number, cell in enumerate(notebook.cells):

@@ -24,12 +24,14 @@ def stream(text, name="stdout"):
     return new_output("stream", name=name, text=text)
 
 
-def executed(path: Path, *cells, papermill=True, exception=False, end_time="2026-01-01T00:00:01"):
+def executed(
+    path: Path, *cells, papermill=True, exception=False, end_time="2026-01-01T00:00:01", input_path="/somewhere/a.ipynb"
+):
     notebook = new_notebook(cells=[new_markdown_cell("Intro\n\n# A run\n\ntext"), *cells])
     notebook.metadata["kernelspec"] = {"display_name": "my env", "language": "python", "name": "my-env"}
     notebook.metadata["language_info"] = {"name": "python", "version": "3.11.7"}
     if papermill:
-        notebook.metadata["papermill"] = {"exception": exception, "end_time": end_time, "input_path": "a.ipynb"}
+        notebook.metadata["papermill"] = {"exception": exception, "end_time": end_time, "input_path": input_path}
     nbformat.write(notebook, path)
     return path
 
@@ -135,6 +137,13 @@ def test_defaults_are_folded_and_injected_values_shown(tmp_path):
 
 def test_without_injected_values_the_defaults_stay_open(tmp_path):
     assert page_of(tmp_path, code("seed = 0", tags=["parameters"])).cells[1].metadata.tags == ["parameters"]
+
+
+def test_the_page_ends_with_the_command_that_makes_it_again(tmp_path):
+    page = page_of(tmp_path, code("1"), input_path="notebooks/a.ipynb")
+    assert page.cells[-1].cell_type == "markdown"
+    assert "papermill notebooks/a.ipynb out.ipynb\n" in page.cells[-1].source
+    assert len(page_of(tmp_path, code("1")).cells) == len(page.cells) - 1
 
 
 def test_title_replaces_the_first_heading_only(tmp_path):

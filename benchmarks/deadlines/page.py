@@ -30,7 +30,7 @@ def trial_table(trials: Mapping[str, Trial]) -> pd.DataFrame:
         late = trial.lateness_s
         rows.append(
             {
-                "other work": trial.load,
+                "other work": trial.load + (", the predictor goes first" if trial.first else ""),
                 "latency table": "yes" if trial.table else "no",
                 "deadlines (ms)": f"{1000 * trial.bins[0].low_s:.2f} to {1000 * trial.bins[-1].high_s:.2f}",
                 "calls": trial.count,
@@ -125,7 +125,7 @@ def exits_sentences(exits: Exits) -> str:
 def late_sentences(trials: Mapping[str, Trial]) -> str:
     """The two rules about late answers, judged."""
     idle, busy = trials["table, idle"], trials["table, one core busy"]
-    return (
+    text = (
         f"- **Idle, with a latency table, late at all below {100 * LATE_LIMIT:g} %:** "
         f"{percent(idle.late, idle.count)} % of {idle.count} answers were late: "
         f"{kept(idle.late, idle.count, LATE_LIMIT)}.\n"
@@ -134,6 +134,12 @@ def late_sentences(trials: Mapping[str, Trial]) -> str:
         f"{kept(busy.late_by_step, busy.count, STEP_LIMIT)}. A step is {1000 * busy.step_s:.2f} ms here: the longest "
         "segment with its head."
     )
+    if first := trials.get("table, one core busy, first"):
+        text += (
+            f"\n- **The same, with a priority above all other work:** {percent(first.late_by_step, first.count)} % of "
+            f"{first.count}: {kept(first.late_by_step, first.count, STEP_LIMIT)}."
+        )
+    return text
 
 
 def calibration_rows(confidence: Confidence) -> pd.DataFrame:

@@ -52,6 +52,7 @@ class Trial(_Part):
     Attributes:
         network: Text that builds the network, or "EANN of …".
         load: What else ran.
+        first: Whether the predictor's process went before all others, by its priority.
         table: Whether the predictor planned with a latency table that was made on the idle machine.
         first_s: 99th percentile of the first exit's time, idle.
         full_s: Median time to the last exit, idle.
@@ -64,6 +65,7 @@ class Trial(_Part):
     network: str
     load: Load
     table: bool
+    first: bool = False
     first_s: Seconds
     full_s: Seconds
     step_s: Seconds

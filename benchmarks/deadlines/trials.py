@@ -14,7 +14,7 @@ from anytime_core.deadlines import deadline_trial, random_deadlines
 from anytime_core.inference import AnytimePredictor
 from anytime_core.latency import LatencyTable, measure_latency
 from anytime_core.networks.base import AnytimeNetwork
-from benchmarks.deadlines.load import busy_processes
+from benchmarks.deadlines.load import before_others, busy_processes
 from benchmarks.deadlines.report import Bin, Load, Trial
 
 BINS = 24
@@ -71,6 +71,7 @@ def run_trial(
     busy: int = 0,
     table: bool = True,
     ends: tuple[float, float] | None = None,
+    first: bool = False,
 ) -> Trial:
     """Draw deadlines, call the predictor with each, and count.
 
@@ -82,18 +83,20 @@ def run_trial(
         table: Whether the predictor plans with the subject's table.
         ends: Shortest and longest deadline, seconds; by default the first exit's 99th percentile and twice the full
             latency.
+        first: Whether this process goes before all others, see :func:`before_others`.
     """
     shape = subject.images.shape[1], subject.images.shape[2], subject.images.shape[3]
     predictor = AnytimePredictor(subject.net, shape, subject.table if table else None)
     low, high = ends or (None, None)
     deadlines = random_deadlines(subject.table, count, shortest=low, longest=high)
-    with busy_processes(busy) if busy else nullcontext():
+    with busy_processes(busy) if busy else nullcontext(), before_others() if first else nullcontext():
         calls = deadline_trial(predictor, subject.images, deadlines.tolist())
     late = calls.loc[calls["late"], "late_s"]
     return Trial(
         network=subject.text,
         load=load,
         table=table,
+        first=first,
         first_s=subject.first_s,
         full_s=subject.full_s,
         step_s=subject.step_s,

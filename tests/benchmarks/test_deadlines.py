@@ -1,6 +1,7 @@
 """Deadlines on real hardware: what is counted, kept and told. Times themselves are not tested."""
 
 import json
+import os
 
 import numpy as np
 import psutil
@@ -12,7 +13,7 @@ from anytime_core.curves import Steps
 from anytime_core.validation import InputError
 from benchmarks.deadlines import page, page_figures
 from benchmarks.deadlines.exits import PREDICT, REFINE, compare_exits
-from benchmarks.deadlines.load import busy_processes
+from benchmarks.deadlines.load import before_others, busy_processes
 from benchmarks.deadlines.report import Bin, DeadlineReport, Exits, Trial, Trials, load_deadline_report
 from benchmarks.deadlines.trials import make_subject, run_trial
 from benchmarks.results import Device, Made
@@ -93,6 +94,15 @@ def test_load_is_there_inside_and_gone_outside():
         child.cpu_percent()
         assert child.cpu_percent(interval=1.0) > 10  # of one core, on a machine with other work too
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may raise a priority")
+def test_the_priority_comes_back():
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with pytest.raises(KeyError), before_others():
+        assert os.getpriority(os.PRIO_PROCESS, 0) == -20
+        raise KeyError
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 def is_worker(process):
@@ -195,6 +205,10 @@ def test_sentences_judge_what_was_measured(subject):
     text = page.late_sentences(trials)
     assert "late: neither" in text  # none of 100 says little about one in a hundred
     assert "were: not kept" in text
+    trials["table, one core busy, first"] = trial(first=True, late=(0, 0), by_step=0)
+    assert page.late_sentences(trials).startswith(text)
+    assert "a priority above all other work" in page.late_sentences(trials)
+    assert page.trial_table(trials)["other work"].iloc[-1] == "idle, the predictor goes first"
     exits = Exits(made=MADE, comparisons=compare_exits(subject.net, subject.images[:1], rounds=3, number=2))
     assert page.exits_sentences(exits).count("times as long") == 2
     assert len(page.exits_table(exits)) == subject.net.num_exits
