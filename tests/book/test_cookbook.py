@@ -12,7 +12,7 @@ from anytime_core import cross_entropy_per_exit
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 PAGE = (BOOK / "cookbook.md").read_text(encoding="utf-8")
-RECIPES = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
+RECIPES = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:-1]  # the last part is the exercise
 
 
 def blocks(text):
@@ -43,7 +43,7 @@ def names(tmp_path_factory):
 
 def test_every_recipe_has_code_of_under_30_lines():
     titles = [recipe.splitlines()[0] for recipe in RECIPES]
-    assert len(titles) == 5
+    assert len(titles) == 6
     for title, recipe in zip(titles, RECIPES, strict=True):
         assert blocks(recipe), title
         for block in blocks(recipe):
@@ -101,10 +101,16 @@ def test_ones_own_images_are_learned(names):
 
 
 def test_a_resumed_run_goes_on_bit_for_bit(names):
-    assert names["printed"][-1] == (True, True)
+    assert names["printed"][-3] == (True, True)
     assert names["weigh"].step == names["weigh2"].step == 21
     assert names["saved"]["weigh"]["step"] == 20  # a forgotten weighting would begin at 0
     assert torch.equal(names["generator"].get_state(), names["generator2"].get_state())
+
+
+def test_a_network_is_stopped_with_pytorch_and_without(names):
+    last = names["net"].num_exits
+    assert names["printed"][-2:] == [("by a deadline", last), ("without PyTorch", last)]
+    assert (names["prediction"].probabilities.max() > 0.9) or names["prediction"].exit == last
 
 
 @pytest.mark.parametrize("page", ["cookbook.md", "which_weighting.md"])
