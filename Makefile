@@ -1,6 +1,7 @@
 # make book   train what has no record yet, run the notebooks, render the book
 # make test   run every test
-# make torture  kill runs at random moments and see that they end as if nothing had happened
+# make torture  kill runs and studies, fill the disk, damage every kind of file (half an hour); results in data/torture
+# make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, the slider
 # make bench  measure speed against a plain loop (20 minutes; leave the machine alone)
 # make study  make the records of one study that are missing: make study STUDY=workflow/studies/… JOBS=2
 # make study-cost  runs, multiply-adds and hours of a study on this machine, before anyone starts it: … STUDY=…
@@ -18,7 +19,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book test torture bench study study-cost lint check install lock clean format
+.PHONY: book test browser-test torture bench study study-cost lint check install lock clean format
 
 book: install
 	@snakemake
@@ -27,8 +28,12 @@ book: install
 test: install
 	@pytest -n auto
 
+# One browser, one tab: no parallel workers. Without Chromium or the built book all of it is skipped, and says why.
+browser-test: install
+	@pytest -m browser -n 0 -rs tests/browser
+
 torture: install
-	@pytest -m torture -s
+	@TORTURE_RESULTS=data/torture/results.json pytest -m "" tests/faults
 
 bench: install
 	@python -m benchmarks $(ARGS)
@@ -53,7 +58,7 @@ format: install
 	nbstripout notebooks/*.ipynb
 
 # The book comes before the tests, because some of them check the built pages.
-check: lint book test
+check: lint book test browser-test
 
 install: $(INSTALLED)
 

@@ -45,7 +45,7 @@ class Checkpoints:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
-        if self.path.exists():
+        with suppress(FileNotFoundError):  # the first state, or another process at the same run was faster
             os.replace(self.path, self._previous)
         write_whole(self.path, _MAGIC + hashlib.sha256(content).digest() + content)
 
@@ -85,6 +85,11 @@ def _read(path: Path) -> dict[str, Any]:
     if hashlib.sha256(content[start:]).digest() != content[len(_MAGIC) : start]:
         raise ValueError("the checkpoint is damaged: its checksum is wrong")
     try:
-        return torch.load(io.BytesIO(content[start:]), weights_only=True, map_location="cpu")
+        state = torch.load(io.BytesIO(content[start:]), weights_only=True, map_location="cpu")
     except pickle.UnpicklingError:
         raise ValueError("the checkpoint holds more than tensors and plain values") from None
+    except Exception as error:  # the reader of a file that somebody else has made raises whatever it stumbles over
+        raise ValueError(f"the checkpoint cannot be unpacked ({type(error).__name__}: {error})") from None
+    if not isinstance(state, dict):
+        raise ValueError(f"expected the checkpoint to hold names and values, found {type(state).__name__}")
+    return state

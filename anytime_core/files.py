@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+_ATTEMPTS = 5
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write ``content`` (text as UTF-8), so that no reader and no kill at any moment ever meets half of it.
@@ -14,14 +16,32 @@ def write_whole(path: Path, content: str | bytes) -> None:
     It goes to a temporary neighbour, is flushed to the disk, and takes the place of ``path`` by a rename. Missing
     parent folders are made.
 
+    Another process may write the same file: then one of the two is there in the end, whole.
+
     Raises:
-        OSError: the folder cannot be written; what was at ``path`` before is still there.
+        OSError: the folder cannot be written or the disk is full; names ``path``. What was there before still is.
     """
+    data = content.encode() if isinstance(content, str) else content
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            return _write_whole(path, data)
+        except (FileNotFoundError, FileExistsError):  # the second is what mkdir says of a folder that just went
+            if not left:
+                raise
+            # Another process that is done with the same run has removed the folder, or what looked unfinished.
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, str(path)) from None  # a full disk does not say which file
+    return None
+
+
+def _write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes private files; records and pages are for everyone

@@ -27,11 +27,14 @@ class Registry:
         kind: What is registered, as a reader would call it ("network").
         entries: Name -> where its constructor lives, as ``"package.module:object"``. It is imported on first use.
         supplied: Constructor arguments that the trainer fills in, where a constructor has them; a text cannot set them.
+        largest: Whole numbers in options are at most this, and so is the sum of several in a tuple; None for no limit.
+            Where they are sizes, a slip of the keyboard would otherwise be built for hours before anything is said.
     """
 
     kind: str
     entries: Mapping[str, str]
     supplied: frozenset[str]
+    largest: int | None = None
 
     def constructor(self, name: str) -> Callable[..., Any]:
         """The constructor behind ``name``; ValueError, with the names there are, if there is none."""
@@ -74,6 +77,8 @@ class Registry:
             except ValidationError as error:
                 expected = error.errors()[0]["msg"].replace("Input should be", "expected")
                 raise ValueError(f"option {key} of {name}: {expected}, found {given[key]!r}") from None
+            if self.largest is not None and _total(value) > self.largest:
+                raise ValueError(f"option {key} of {name}: expected at most {self.largest}, found {given[key]!r}")
             if value != parameter.default:
                 kept.append(f"{key}={value!r}")
         return f"{name}({', '.join(kept)})" if kept else name
@@ -118,6 +123,13 @@ def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
     """`` (did you mean …?)`` if a known name is close to ``word``, else an empty text."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _total(value: object) -> int:
+    """A whole number as it is, the sum of those in a tuple; 0 for anything else."""
+    if isinstance(value, tuple):
+        return sum(map(_total, value))
+    return abs(value) if isinstance(value, int) else 0
 
 
 def _annotated(constructor: Callable[..., Any]) -> Callable[..., Any]:

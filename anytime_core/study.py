@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -69,12 +70,17 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     return study, list(runs.values())
 
 
+_MOST_RUNS = 1_000_000  # of one grid
+
+
 def _product(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
     """All combinations of the values of those fields that have lists."""
     for name, value in fields.items():
         if value == []:
             raise InputError(f"bad {where}: {name}: expected at least one value, found an empty list")
     choices = [value if isinstance(value, list) else [value] for value in fields.values()]
+    if (runs := math.prod(map(len, choices))) > _MOST_RUNS:
+        raise InputError(f"bad {where}: together: expected at most {_MOST_RUNS} runs, found {runs}")
     return [dict(zip(fields, values, strict=True)) for values in itertools.product(*choices)]
 
 

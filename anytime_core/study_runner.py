@@ -9,8 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -144,6 +146,7 @@ def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None) -> No
     """What a worker process does: run after run, until the link is closed."""
     from anytime_core.runs import run_to_record  # seconds of imports, once per process
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent passes it on as SIGTERM
     while True:
         try:
@@ -157,6 +160,14 @@ def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None) -> No
             answer = "interrupted", str(error)
         except Exception as error:  # whatever it is, the other runs go on, and the message tells
             answer = "failed", f"{type(error).__name__}: {error}"
-        link.send(answer)
+        with suppress(OSError):  # nobody is there any more who could be told
+            link.send(answer)
         if answer[0] == "interrupted":
             raise SystemExit(AGAIN)
+
+
+def _end_with_parent() -> None:
+    """If the study's process is killed, stop its run too: the state is kept, and no second study meets it at work."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

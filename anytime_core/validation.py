@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,10 +55,10 @@ def read_yaml(file: Path, *, where: str, expected: str) -> dict[str, Any]:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"bad {where}: {error.strerror}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:  # not all of them are YAML's own
         raise InputError(f"bad {where}: expected YAML, found: {error}") from None
     if not isinstance(content, dict):
-        raise InputError(f"bad {where}: expected {expected}, found {content!r:.80}")
+        raise InputError(f"bad {where}: expected {expected}, found {_short(content)}")
     return content
 
 
@@ -81,6 +82,15 @@ def explain(error: ValidationError, model: type[BaseModel], *, where: str) -> st
     return f"bad {where}: " + "\n  ".join(["", *lines] if len(lines) > 1 else lines)
 
 
+_BRIEF = reprlib.Repr()  # a few lines of YAML can stand for a billion values, which repr would all write down
+_BRIEF.maxlevel = 3
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = 20
+_BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 1000
+
+
 def _short(value: object, limit: int = 80) -> str:
-    text = repr(value)
+    try:
+        text = _BRIEF.repr(value)
+    except ValueError:
+        text = f"a {type(value).__name__} that is too long to write down"
     return text if len(text) <= limit else f"{text[:limit]}…"

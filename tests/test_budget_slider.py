@@ -290,7 +290,12 @@ def test_code_asks_for_nothing_that_the_payload_lacks(shown):
     code = (ASSETS / "budget-slider.js").read_text()
     asked = set(re.findall(r"\bdata\.(\w+)", code)) | set(re.search(r"const \{ (.*?) \} = data;", code)[1].split(", "))
     assert asked == payload.keys()
-    assert set(re.findall(r"\bnetwork\.(\w+)", code)) == payload["networks"][0].keys() - {"machine", "network", "record", *CHANGES}
+    assert set(re.findall(r"\bnetwork\.(\w+)", code)) == payload["networks"][0].keys() - {
+        "machine",
+        "network",
+        "record",
+        *CHANGES,
+    }
     assert set(re.findall(r"\bimage\.(\w+)", code)) == payload["images"][0].keys()
 
 

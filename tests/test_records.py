@@ -177,3 +177,29 @@ def test_results_leave_out_only_what_a_rerun_need_not_repeat(made_up_record):
     assert elsewhere.results() == record.results()
     changed = record.model_copy(update={"test": record.test.model_copy(update={"error": [0.5, 0.5, 0.5]})})
     assert changed.results() != record.results()
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/elsewhere", "a/b", ""])
+def test_a_name_that_leads_to_another_folder_is_refused(made_up_record, tmp_path, name):
+    path = edited(made_up_record().save(tmp_path), name=name)
+    with pytest.raises(InputError, match=r"^bad record .*: name: "):
+        RunRecord.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"epoch_losses": [[1.0, 2.0, 3.0], [1.0]]}, "epoch_losses.1: expected 3 numbers, one per exit, found 1"),
+        (
+            {"epoch_weights": [[1.0, 2.0, 3.0]]},
+            "epoch_weights: expected as many epochs as epoch_losses has, 2, found 1",
+        ),
+        ({"test": {"loss": [1.0, 2.0, 3.0], "error": []}}, "test.error: expected 3 numbers, one per exit, found 0"),
+        ({"num_exits": 0}, "num_exits: expected greater than or equal to 1, found 0"),
+    ],
+    ids=str,
+)
+def test_lists_of_another_length_than_there_are_exits_are_refused(made_up_record, tmp_path, changes, fault):
+    path = edited(made_up_record().save(tmp_path), **changes)
+    with pytest.raises(InputError, match=fault):
+        RunRecord.load(path)

@@ -230,3 +230,12 @@ def test_the_table_for_people_describes_every_name_with_every_option(registry):
 def test_a_torchvision_model_that_cannot_be_is_refused(text, channels, message):
     with torch.device("meta"), pytest.raises(ValueError, match=message):
         NETWORKS.build(text, num_classes=10, in_channels=channels)
+
+
+def test_sizes_that_nobody_could_build_are_refused_at_once():
+    from anytime_core.networks import NETWORKS
+
+    assert NETWORKS.canonical("eann(n=(400, 600))") == "eann(n=(400, 600))"
+    for text in ("resann(n=1001)", "resann(c=10000000000000)", "eann(n=(400, 601))", "msdnet(blocks=(10000000, 2))"):
+        with pytest.raises(ValueError, match="expected at most 1000, found"):
+            NETWORKS.canonical(text)

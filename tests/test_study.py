@@ -222,3 +222,15 @@ def test_a_record_under_the_name_of_another_run_is_refused(made_up_record, tmp_p
 def test_records_have_their_place_in_the_checkout():
     assert (ROOT / "anytime_core" / "study.py").samefile(study.__file__)
     assert study.RECORDS.relative_to(ROOT) == Path("data", "records")
+
+
+def test_a_grid_of_more_runs_than_anybody_makes_is_refused_at_once(write):
+    grid = {name: list(range(200)) for name in ("seed", "epochs", "learning_rate")}
+    assert refusal(write({"grids": [grid]})).endswith(
+        ", grid 1: together: expected at most 1000000 runs, found 8000000"
+    )
+
+
+@pytest.mark.parametrize("text", ["title: 2024-99-99", "title: 0x_", "grids: " + "[" * 5000])
+def test_errors_that_are_not_yamls_own_are_told_as_the_others(write, text):
+    assert ": expected YAML, found: " in refusal(write(text))

@@ -61,3 +61,12 @@ def test_a_shown_table_has_no_index_and_rounded_numbers():
     assert "<td>20776</td>" in page
     assert "77" not in page.replace("20776", "")
     assert "<td>0.12</td>" in show(pd.DataFrame({"error": [0.12345]}), digits=2).data
+
+
+def test_a_name_of_all_columns_is_not_shown_as_an_empty_header():
+    wide = pd.DataFrame({"a": [1, 2], "key": ["x", "y"], "b": [1.0, 2.0]}).pivot_table(
+        index="a", columns="key", values="b"
+    )
+    html = show(wide.reset_index()).data
+    assert html.count("<th>") == html.count("<th></th>") + 3
+    assert "<th></th>" not in html

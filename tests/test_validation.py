@@ -100,3 +100,11 @@ def test_the_given_values_are_left_alone():
 def test_the_real_config():
     with pytest.raises(InputError, match=r"^bad parameters: together: opt exit: expected 1 to 9, found 99$"):
         validated(RunConfig, {"weighting": "opt(exit=99)"})
+
+
+def test_a_value_that_would_be_endless_to_write_down_is_cut_before_it_is_written():
+    bomb = ["x"] * 10
+    for _ in range(12):
+        bomb = [bomb] * 10  # 10^13 values in a few lists
+    assert message({"count": bomb}).startswith("bad parameters: count: expected a valid integer, found [[[[...], [...]")
+    assert message({"count": 1, "kind": 10**5000}).endswith("found a int that is too long to write down")

@@ -29,7 +29,7 @@ def checkout(tmp_path):
     """A copy of the tracked files, as a clone has them, with a study whose records are all there but older."""
     for folder in ("anytime_core", "notebooks", "workflow", "book"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "results"))
-    for file in ("README.md", "_config.yml", "_toc.yml"):
+    for file in ("README.md", "CHANGELOG.md", "CITATION.cff", "_config.yml", "_toc.yml"):
         shutil.copy(ROOT / file, tmp_path)
     (tmp_path / "workflow/studies/committed.yaml").write_text(yaml.safe_dump(STUDY))
     pages = {

@@ -32,6 +32,8 @@ FASHION_MNIST_SHA256 = {
 }
 """SHA-256 of the decompressed content of each file."""
 
+_LARGEST_IDX = 16 + 60_000 * 28 * 28  # bytes of content of the largest of them: a header, then pixels
+
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the files."""
 
@@ -148,7 +150,8 @@ class IdxReader:
 
     def _content(self, path: Path) -> bytes:
         try:
-            content = gzip.decompress(path.read_bytes())
+            with gzip.open(path) as file:
+                content = file.read(_LARGEST_IDX + 1)  # a few bytes of gzip can stand for more than the memory holds
         except FileNotFoundError:
             raise BadFileError(path, "missing") from None
         except EOFError:
@@ -157,6 +160,8 @@ class IdxReader:
             raise BadFileError(path, f"not a sound gzip file ({error})") from None
         except OSError as error:
             raise BadFileError(path, f"not readable ({error})") from error
+        if len(content) > _LARGEST_IDX:
+            raise BadFileError(path, f"expected at most {_LARGEST_IDX} bytes of content, found more")
         found = hashlib.sha256(content).hexdigest()
         if found != FASHION_MNIST_SHA256[path.name]:
             raise BadFileError(

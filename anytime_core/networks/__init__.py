@@ -16,4 +16,5 @@ NETWORKS = Registry(
         "msdnet_imagenet": "anytime_core.networks.msdnet:MSDNet.imagenet",
     },
     supplied=frozenset({"num_classes", "in_channels"}),
+    largest=1000,
 )

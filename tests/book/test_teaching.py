@@ -15,7 +15,7 @@ CHAPTERS = chapters()
 # Pages to look things up in, reports, or about the course itself: they teach nothing that could be practised.
 WITHOUT_EXERCISES = {
     *("limits", "paths", "exercise_sheets", "instructors", "notation", "glossary", "api", "contributing"),
-    *("how_to_cite", "changelog", "results/status", "results/torture", "references"),
+    *("how_to_cite", "changelog", "results/status", "references"),
 }
 TAUGHT = [chapter for chapter in CHAPTERS if chapter.page.removeprefix("book/") not in WITHOUT_EXERCISES]
 THEORY = {

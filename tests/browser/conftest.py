@@ -1,0 +1,190 @@
+"""The built book in a real browser, with the network cut: what the tests of this folder look at.
+
+Debian's Chromium is driven by Playwright over the files in `_build/html`. Every page is opened once, and all that the
+tests ask about is noted on that visit. One browser and one tab serve them all.
+"""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HTML = ROOT / "_build" / "html"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",  # root, as in a container, has no other way
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESK = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+
+MATHEMATICS_SET = "() => window.MathJax?.startup?.promise?.then(() => true) ?? true"
+
+# Lazy pictures are loaded too. Text counts as raw mathematics where neither code nor the typeset equation has it.
+READ_PAGE = r"""async () => {
+  const pictures = [...document.images];
+  await Promise.all(pictures.map((picture) => {
+    picture.loading = "eager";
+    return picture.complete || new Promise((done) => { picture.onload = picture.onerror = done; });
+  }));
+  const raw = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode;
+    if (/\\[()[\]]/.test(text.data) && !text.parentElement.closest("pre, code, script, style, textarea, mjx-container"))
+      raw.push(text.data.trim().slice(0, 80));
+  }
+  const formulas = [...document.querySelectorAll(".math")];
+  return {
+    ids: [...document.querySelectorAll("[id], a[name]")].map((element) => element.id || element.name),
+    links: [...new Set([...document.querySelectorAll("a[href]")].map((link) => link.href))],
+    empty_pictures: pictures.filter((picture) => !picture.naturalWidth).map((picture) => picture.src.slice(0, 120)),
+    formulas: formulas.length,
+    not_set: formulas.filter((formula) => !formula.querySelector("mjx-container svg"))
+      .map((formula) => formula.textContent.slice(0, 80)),
+    mathematical_errors: [...document.querySelectorAll("[data-mml-node=merror]")].map((e) => e.textContent),
+    raw_mathematics: raw,
+  };
+}"""
+
+COLOURS = """() => {
+  const style = getComputedStyle(document.body);
+  return { text: style.color, ground: style.backgroundColor };
+}"""
+
+# Taken out before axe looks, for it would take minutes: equations, which MathJax describes itself, and what is made
+# alike: all but the first entries of the reference and rows of a table.
+PRUNE = """(selectors) => document.querySelectorAll(selectors.join(", ")).forEach((element) => element.remove())"""
+PRUNED = ["mjx-container > *", "dl.py ~ dl.py", "tbody tr:nth-child(n + 4)"]
+
+# With preload axe would fetch the style sheets, which a browser refuses for files.
+AXE = """(rules) => axe.run(document, {
+  resultTypes: ["violations"], preload: false, ...(rules ? { runOnly: rules } : {}),
+}).then((result) => result.violations.flatMap((rule) => rule.nodes.map((node) =>
+  [rule.id, node.target.join(" "), node.html.slice(0, 160), node.failureSummary])))"""
+
+# In the dark only the colours are other ones. These pages have between them every kind of content: prose, code, tables,
+# exercises, figures, equations, the slider. The others have no other colours of code, so it is taken out there.
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+EVERY_KIND = {
+    "intro",
+    "anytime_prediction",
+    "cookbook",
+    "rerun",
+    "ledger",
+    "quick",
+    "budget_slider",
+    "notation",
+    "search",
+}
+
+# What sticks out of a phone's screen: not what scrolls within itself, nor the parts of what is already named.
+WIDE = """(width) => {
+  if (document.documentElement.scrollWidth <= width) return [];
+  const cut = (element) => element && (getComputedStyle(element).overflowX !== "visible" || cut(element.parentElement));
+  const wide = [...document.querySelectorAll("body *")].filter((element) =>
+    element.getBoundingClientRect().right > width + 0.5 && !cut(element.parentElement));
+  return [`${document.documentElement.scrollWidth} pixels`, ...wide.filter((e) => !wide.includes(e.parentElement))
+    .slice(0, 8).map((e) => `${e.tagName.toLowerCase()}.${e.className}`)];
+}"""
+
+# Colours that fade from one theme to the other would be measured half-way.
+NO_FADING = "*, *::before, *::after { transition: none !important; animation: none !important; }"
+
+
+@dataclass
+class Visit:
+    """What one page showed."""
+
+    page: str  # path below _build/html
+    complaints: list[str] = field(default_factory=list)  # of the console, of scripts, of loading
+    read: dict = field(default_factory=dict)  # by READ_PAGE
+    colours: dict[str, dict[str, str]] = field(default_factory=dict)  # by theme
+    violations: dict[str, list[list[str]]] = field(default_factory=dict)  # by theme; see AXE
+    wide: list[str] = field(default_factory=list)  # on a phone
+
+
+class Tab:
+    """The one tab. It keeps what the console says and what a page asks of the network."""
+
+    def __init__(self, browser):
+        self.complaints: list[str] = []
+        context = browser.new_context(viewport=DESK, color_scheme="light")
+        context.set_offline(True)
+        context.route(re.compile(r"^(?!(file|data|blob):)"), self._refuse)
+        self.page = context.new_page()
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"not loaded: {request.url}"))
+
+    def _refuse(self, route):
+        self.complaints.append(f"asked the network for {route.request.url}")
+        route.abort()
+
+    def open(self, page: str, query: str = "") -> None:
+        """Open one page of the book on a desk in the light; its equations are set when this returns."""
+        self.complaints.clear()
+        self.page.set_viewport_size(DESK)
+        self.page.emulate_media(color_scheme="light")
+        self.page.goto((HTML / page).as_uri() + query, wait_until="load")
+        self.page.wait_for_function(MATHEMATICS_SET)
+
+
+def visit(tab: Tab, page: str, axe: str) -> Visit:
+    """Look at one page: on a desk, on a phone, and then with axe on the desk in the light and in the dark."""
+    tab.open(page)
+    seen = Visit(page, read=tab.page.evaluate(READ_PAGE))
+    tab.page.add_style_tag(content=NO_FADING)
+    tab.page.set_viewport_size(PHONE)
+    seen.wide = tab.page.evaluate(WIDE, PHONE["width"])
+    tab.page.set_viewport_size(DESK)
+    whole = Path(page).stem in EVERY_KIND
+    tab.page.evaluate(PRUNE, PRUNED if whole else [*PRUNED, "pre span"])
+    tab.page.evaluate(axe)
+    for theme, rules in (("light", None), ("dark", COLOUR_RULES)):
+        tab.page.emulate_media(color_scheme=theme)
+        tab.page.wait_for_function("(theme) => document.documentElement.dataset.theme === theme", arg=theme)
+        seen.colours[theme] = tab.page.evaluate(COLOURS)
+        if theme == "light" or whole:
+            seen.violations[theme] = tab.page.evaluate(AXE, rules)
+    seen.complaints = list(tab.complaints)
+    return seen
+
+
+@pytest.fixture(scope="session")
+def pages() -> list[str]:
+    """All pages of the built book but the first, which only leads to the landing page."""
+    if not (HTML / "index.html").is_file():
+        pytest.skip("no built book in _build/html (make book)")
+    found = [path.relative_to(HTML) for path in sorted(HTML.rglob("*.html"))]
+    return [page.as_posix() for page in found if page.parts[0] != "_static" and page.as_posix() != "index.html"]
+
+
+@pytest.fixture(scope="session")
+def tab(pages):
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (make install)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield Tab(browser)
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def visits(tab, pages) -> list[Visit]:
+    """Every page, seen once. BROWSER_PAGES=intro,api looks at those alone, while one mends a page."""
+    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-core is not installed (make install)")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    chosen = os.environ.get("BROWSER_PAGES", "").split(",")
+    return [visit(tab, page, script) for page in pages if chosen == [""] or Path(page).stem in chosen]
