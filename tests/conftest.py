@@ -45,9 +45,21 @@ def made_up_record():
     Exit k of seed s has test error 0.1 k + 0.01 s, cost 100 k (fixed) and 110 k (cumulative), and in epoch e the
     training loss k / e. Weights are 1, or 1 at the last exit alone under ``opt``.
 
+    Early exit, where the config asks for it, errs as the last exit does and saves half of its cost.
+
     Or it has what ``scores`` says: lists of K numbers by the names test, validation (errors), train (losses),
     cumulative, alone (MACs) and weights (the last epoch's); and ``rules`` by claim.
     """
+
+    def early_exit(error, macs, exits):
+        return {
+            "thresholds": [0.9] * (exits - 1),
+            "exit_shares": [1 / exits] * exits,
+            "error": error,
+            "last_error": error,
+            "macs": macs / 2,
+            "last_macs": macs,
+        }
 
     def make(exits=3, epochs=2, scores=None, rules=None, **fields):
         said = scores or {}
@@ -73,6 +85,9 @@ def made_up_record():
                 "parameters_cumulative": [11 * k for k in numbers],
                 "parameters_fixed": [10 * k for k in numbers],
             },
+            early_exit=early_exit(said.get("test", errors)[-1], said.get("alone", [100 * exits])[-1], exits)
+            if config.early_exit
+            else None,
             timing={"seconds": 1.5, "images_per_second": 100.0},
             provenance={
                 "package": "0.0.0",
