@@ -428,6 +428,15 @@ def test_idx_files(fuzz, written, tmp_path, monkeypatch, traps):
     fuzz("gzipped IDX files of a data set", sources, case)
 
 
+def test_a_small_file_that_stands_for_a_large_one_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "_LARGEST_IDX", 1000)
+    path = tmp_path / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(gzipped_zeros(10**7))
+    with pytest.raises(readers.BadFileError) as caught:
+        readers.IdxReader()._content(path)
+    assert caught.value.problem == "expected at most 1000 bytes of content, found more"
+
+
 def test_a_data_set_with_a_bad_file_says_how_to_get_a_sound_one(tmp_path, traps):
     folder = tmp_path / "fashion-mnist"
     folder.mkdir()
