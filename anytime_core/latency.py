@@ -80,8 +80,9 @@ class LatencyTable(BaseModel):
     def needed(self) -> list[float]:
         """Seconds that are allowed for each step when a deadline is kept, [steps].
 
-        The 99th percentile. A step is begun only if as much time is left, and most have more, since the time left is
-        anything between this and this plus one step: much fewer than one answer in a hundred is late.
+        The 99th percentile; a call that is slower than :meth:`usual` stretches it. A step is begun only if as much
+        time is left, and most have more, since the time left is anything between this and this plus one step: much
+        fewer than one answer in a hundred is late.
         """
         return [row.step.p99 for row in self.exits]
 
