@@ -3,6 +3,7 @@ import os
 os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports pyplot
 
 import hashlib
+import multiprocessing
 
 import pytest
 import torch
@@ -22,6 +23,18 @@ TINY = {"dataset": "digits", "train_size": 128, "batch_size": 32, "epochs": 2, "
 def _one_thread():
     """Workers of pytest-xdist share the cores: each one computes on a single thread."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def fresh_process():
+    """Make a process, not yet started, that calls a test module's function and shares nothing with this one.
+
+    Not a fork of this process: where an earlier test has let PyTorch start its autograd threads, a fork cannot train.
+    Not a fresh Python either, which takes ten seconds to load PyTorch: a server loads it once and forks.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["anytime_core.cli", "anytime_core.runs", "pytest", "sklearn.datasets"])
+    return context.Process
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A run that was interrupted ends as if it had not been: same weights, same record, bit for bit."""
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -134,19 +133,27 @@ def uninterrupted():
     return train(RunConfig(**LONG), progress=False)
 
 
-def started(folder, monkeypatch):
-    """`anytime train` in a process of its own that keeps a state after every step.
-
-    A fork, because a fresh Python takes ten seconds to load PyTorch; safe here, where all computes on one thread.
-    """
+def anytime_train(folder):
+    """`anytime train`, keeping a state after every step; what it tells goes to a file."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "told.txt").open("w") as told:
+        os.dup2(told.fileno(), sys.stderr.fileno())
     fit = TrainingRun.fit
+    TrainingRun.fit = lambda run, **given: fit(run, **given, checkpoint_seconds=0.0)
     options = [f"--{key.replace('_', '-')}={value}" for key, value in LONG.items()]
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingRun, "fit", lambda run, **given: fit(run, **given, checkpoint_seconds=0.0))
-        patch.setattr(sys, "argv", ["anytime", "train", *options, f"--records-dir={folder}"])
-        process = multiprocessing.get_context("fork").Process(target=main)
+    sys.argv = ["anytime", "train", *options, f"--records-dir={folder}"]
+    torch.set_num_threads(1)
+    main()
+
+
+@pytest.fixture
+def started(fresh_process, tmp_path):
+    def start():
+        process = fresh_process(target=anytime_train, args=(tmp_path,))
         process.start()
-    return process
+        return process
+
+    return start
 
 
 def wait_for_a_new_state(path, process):
@@ -156,41 +163,39 @@ def wait_for_a_new_state(path, process):
         time.sleep(0.001)
 
 
-def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(tmp_path, monkeypatch, uninterrupted):
+def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(tmp_path, started, uninterrupted):
     """Six kills here, states being written all the time; `make torture` makes many more."""
     record = tmp_path / f"{uninterrupted.name}.json"
     checkpoint = tmp_path / ".checkpoints" / f"{uninterrupted.name}.pt"
     for milliseconds in (0, 1, 3, 7, 12, 20):
-        process = started(tmp_path, monkeypatch)
+        process = started()
         wait_for_a_new_state(checkpoint, process)
         time.sleep(milliseconds / 1000)
         process.kill()
         process.join()
         assert process.exitcode == -9
         assert not record.exists()
-    process = started(tmp_path, monkeypatch)
+    process = started()
     process.join()
     assert process.exitcode == 0
     assert load_outcome(record).results() == rounded(uninterrupted, tmp_path)
     assert not checkpoint.parent.exists()
 
 
-def test_asked_to_stop_it_keeps_its_state_and_ends_with_the_status_for_again(
-    tmp_path, monkeypatch, uninterrupted, capfd
-):
+def test_asked_to_stop_it_keeps_its_state_and_ends_with_the_status_for_again(tmp_path, started, uninterrupted):
     record = tmp_path / f"{uninterrupted.name}.json"
     checkpoint = tmp_path / ".checkpoints" / f"{uninterrupted.name}.pt"
-    process = started(tmp_path, monkeypatch)
+    process = started()
     wait_for_a_new_state(checkpoint, process)
     process.terminate()
     process.join()
     assert process.exitcode == AGAIN == 75
-    told = capfd.readouterr().err
+    told = (tmp_path / "told.txt").read_text()
     assert "asked to stop in epoch" in told
     assert "Traceback" not in told
     assert checkpoint.exists()
     assert not record.exists()
-    process = started(tmp_path, monkeypatch)
+    process = started()
     process.join()
     assert process.exitcode == 0
     assert load_outcome(record).results() == rounded(uninterrupted, tmp_path)

@@ -1,6 +1,5 @@
 """Kills at random moments, of runs and of whole studies: `make torture` runs these, `make test` does not."""
 
-import multiprocessing
 import os
 import random
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 import yaml
 
 from anytime_core import RunConfig, train
@@ -34,21 +34,29 @@ CONFIG = RunConfig(
 )
 
 
-def started(folder, monkeypatch):
-    """A run in a process of its own that keeps a state after every step, so that kills fall into writes too."""
+def run(folder):
+    """The run, keeping a state after every step, so that kills fall into writes too."""
     fit = TrainingRun.fit
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingRun, "fit", lambda run, **given: fit(run, **given, checkpoint_seconds=0.0))
-        process = multiprocessing.get_context("fork").Process(target=run_to_record, args=(CONFIG, folder))
+    TrainingRun.fit = lambda run, **given: fit(run, **given, checkpoint_seconds=0.0)
+    torch.set_num_threads(1)
+    run_to_record(CONFIG, folder)
+
+
+@pytest.fixture
+def started(fresh_process):
+    def start(folder):
+        process = fresh_process(target=run, args=(folder,))
         process.start()
-    return process
+        return process
+
+    return start
 
 
-def test_kills_at_random_moments_change_nothing(tmp_path, monkeypatch, tally):
+def test_kills_at_random_moments_change_nothing(tmp_path, started, tally):
     """Each trial is killed up to three times, at moments spread over the run, and goes on to its end."""
     whole = load_outcome(train(CONFIG, progress=False).save(tmp_path / "whole")).results()
     begin = time.perf_counter()
-    process = started(tmp_path / "timed", monkeypatch)
+    process = started(tmp_path / "timed")
     process.join()
     duration = time.perf_counter() - begin
     moments = random.Random(0)
@@ -57,14 +65,14 @@ def test_kills_at_random_moments_change_nothing(tmp_path, monkeypatch, tally):
     for trial in range(TRIALS):
         folder = tmp_path / f"trial{trial}"
         for _ in range(3):
-            process = started(folder, monkeypatch)
+            process = started(folder)
             process.join(moments.uniform(0, duration / 2))
             if process.is_alive():
                 process.kill()
                 kills += 1
             process.join()
             writes_cut += len(list(folder.glob(".checkpoints/*.tmp")))
-        process = started(folder, monkeypatch)
+        process = started(folder)
         process.join()
         assert process.exitcode == 0
         assert load_outcome(folder / f"{CONFIG.name}.json").results() == whole, f"trial {trial}"
