@@ -22,6 +22,7 @@ from anytime_core.torch_state import compute_settings
 from anytime_core.validation import InputError
 from benchmarks.deadlines.confidence import measure_confidence
 from benchmarks.deadlines.exits import compare_exits
+from benchmarks.deadlines.load import may_go_first
 from benchmarks.deadlines.report import DeadlineReport, Exits, Trial, Trials, load_deadline_report
 from benchmarks.deadlines.trials import make_subject, run_trial
 from benchmarks.header import describe_device, load_average, made
@@ -97,6 +98,8 @@ def _trials(model: TrainedModel, data: ImageData, quick: bool, finished: Finishe
         "no table, one core busy": run_trial(single, count, table=False, load="one core busy", busy=1),
         "table, idle, short": run_trial(single, count // 5, ends=short),
     }
+    if may_go_first():
+        found["table, one core busy, first"] = run_trial(single, count, load="one core busy", busy=1, first=True)
     torch.manual_seed(0)
     sequence = make_subject(
         f"EANN of {', '.join(MEMBERS)}", EANN([_built(text, data) for text in MEMBERS]), images, None, rounds
@@ -108,7 +111,7 @@ def _trials(model: TrainedModel, data: ImageData, quick: bool, finished: Finishe
 
 
 def _confidence(model: TrainedModel, data: ImageData, quick: bool, finished: Finished) -> BaseModel:
-    rounds, images = (2, 500) if quick else (8, 5000)
+    rounds, images = (2, 500) if quick else (40, 1000)
     found = measure_confidence(model.net, data, finished(""), rounds=rounds, images=images)
     return found.model_copy(update={"made": finished(f"{model.card.network}, fp32")})
 

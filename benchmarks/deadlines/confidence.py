@@ -7,6 +7,7 @@ import torch
 from anytime_core.batches import evaluation_batches
 from anytime_core.calibration import calibration_table
 from anytime_core.datasets.images import ImageData
+from anytime_core.cost import exit_costs
 from anytime_core.early_exit import EarlyExit, answer_costs
 from anytime_core.exit_thresholds import budgeted_curve, fit_non_inferior_thresholds
 from anytime_core.logits import exit_logits
@@ -39,6 +40,9 @@ def measure_confidence(net: AnytimeNetwork, data: ImageData, made: Made, *, roun
     early = EarlyExit(net, fit_non_inferior_thresholds(validation, validation_labels, costs))
     batches = data.normalise(data.test_images[:images]).split(BATCH)
 
+    to_last = exit_costs(net, data.card.image_shape).macs_fixed[-1]
+    macs_ratio = early.predict(torch.cat(batches)).mean_macs / to_last
+
     def with_early_exit() -> None:
         for batch in batches:
             early.predict(batch)
@@ -70,5 +74,11 @@ def measure_confidence(net: AnytimeNetwork, data: ImageData, made: Made, *, roun
             ever_right_to_wrong=changes.ever_right_to_wrong,
             never_right=changes.never_right,
         ),
-        speed=comparison(f"{len(batches)} batches of {BATCH} test images", "s", LAST, take_turns(blocks, rounds)),
+        speed=comparison(
+            f"{len(batches)} batches of {BATCH} test images",
+            "s",
+            LAST,
+            take_turns(blocks, rounds),
+            facts={EARLY: {"macs_ratio": macs_ratio}},
+        ),
     )

@@ -48,6 +48,15 @@ def before_others() -> Generator[None]:
         os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
+def may_go_first() -> bool:
+    """Whether :func:`before_others` is allowed here."""
+    try:
+        with before_others():
+            return True
+    except PermissionError:
+        return False
+
+
 def _multiply(started: Event) -> None:
     import torch  # in the child
 

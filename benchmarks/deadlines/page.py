@@ -175,7 +175,8 @@ def speed_sentence(confidence: Confidence) -> str:
     ratio = bracketed(early.ratio) if early.ratio else "unknown"
     return (
         f"On the clock, over {confidence.speed.name}: {early.value.median:.2f} s with early exit against "
-        f"{last.value.median:.2f} s to the last exit for all, a ratio of {ratio}."
+        f"{last.value.median:.2f} s to the last exit for all, a ratio of {ratio}. "
+        f"These images need {early.facts['macs_ratio']:.2f} of the multiply-adds."
     )
 
 
