@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from anytime_core.image_checks import refuse_bad_pixels, refuse_bad_shape
 from anytime_core.inference_steps import find_steps, step_costs
 from anytime_core.logits import checked_temperatures, softmax_at
 from anytime_core.networks.base import AnytimeNetwork
@@ -135,18 +136,8 @@ class EarlyExit:
 
     def _checked(self, images: Tensor) -> tuple[int, ...]:
         """Refuse images that would give an error from the depth of PyTorch, or a wrong answer; costs by step."""
-        if not isinstance(images, Tensor) or images.ndim != 4:
-            found = f"shape {list(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-            raise InputError(f"images: expected a tensor [N, C, H, W], found {found}")
-        if images.dtype != self._like.dtype or images.device != self._like.device:
-            raise InputError(
-                f"images: expected {self._like.dtype} on {self._like.device}, as the network is, "
-                f"found {images.dtype} on {images.device}"
-            )
-        if len(images) == 0:
-            raise InputError("images: expected at least one, found an empty batch")
-        if not bool(images.isfinite().all()):
-            raise InputError("images: expected finite numbers, found NaN or infinity")
+        refuse_bad_shape(images, self._like)
+        refuse_bad_pixels(images)
         if self.net.training:  # somebody has trained on: batch norm would answer by batch
             self.net.eval()
         _, channels, height, width = images.shape

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from anytime_core.image_checks import refuse_bad_pixels, refuse_bad_shape
 from anytime_core.inference_steps import StepCosts, find_steps, step_costs
 from anytime_core.latency import LatencyTable
 from anytime_core.networks.base import AnytimeNetwork
@@ -260,29 +261,16 @@ class AnytimePredictor:
             costs = self._first_of_a_kind(images)
         if self.net.training:  # somebody has trained on: batch norm would answer by batch
             self.net.eval()
-        # a sum is the fastest look at all pixels; it may overflow where every pixel is finite
-        if not math.isfinite(images.sum().item()) and not bool(images.isfinite().all()):
-            raise InputError("images: expected finite numbers, found NaN or infinity")
+        refuse_bad_pixels(images)
         return costs
 
     def _first_of_a_kind(self, images: Tensor) -> StepCosts:
         """The checks that depend on type, shape, dtype and device alone."""
-        like = self.like
-        if not isinstance(images, Tensor):
-            raise InputError(f"images: expected a tensor [N, C, H, W], found {type(images).__name__}")
-        if images.ndim != 4:
-            raise InputError(f"images: expected four dimensions [N, C, H, W], found shape {list(images.shape)}")
-        if images.dtype != like.dtype or images.device != like.device:
-            raise InputError(
-                f"images: expected {like.dtype} on {like.device}, as the network is, "
-                f"found {images.dtype} on {images.device}"
-            )
-        number, *shape = images.shape
+        refuse_bad_shape(images, self.like)
+        _, *shape = images.shape
         if self.image_shape is not None and tuple(shape) != tuple(self.image_shape):
             expected = ", ".join(map(str, self.image_shape))
             raise InputError(f"images: expected shape [N, {expected}], found {list(images.shape)}")
-        if number == 0:
-            raise InputError("images: expected at least one, found an empty batch")
         costs = self._seen[images.shape, images.dtype, images.device] = self._count(*shape)
         return costs
 
