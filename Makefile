@@ -33,7 +33,7 @@ browser-test: install
 	@pytest -m browser -n 0 -rs tests/browser
 
 torture: install
-	@TORTURE_RESULTS=data/torture/results.json pytest -m "" tests/faults
+	@TORTURE_RESULTS=data/torture/results.json pytest -m "" tests/faults tests/test_processes.py
 
 bench: install
 	@python -m benchmarks $(ARGS)

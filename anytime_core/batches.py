@@ -24,6 +24,7 @@ def train_batches(
     augment: bool,
     workers: int = 0,
     skip: int = 0,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """One pass over the training images in a new order; the last incomplete batch is left out.
 
@@ -35,22 +36,36 @@ def train_batches(
         augment: Whether to crop, and to flip where the data set allows it.
         workers: Processes that decode the images of a stream.
         skip: Batches to leave out at the start, of a pass that goes on: they are neither read nor augmented.
+        share: (r, n) gives the r-th of n equal parts of each batch, counted from 0: of the batches that one process
+            would see, with the same crops. ``batch_size`` is that of all parts together.
+
+    Raises:
+        ValueError: the batches cannot be cut into n equal parts.
     """
+    if batch_size % share[1]:
+        raise ValueError(f"batch_size: expected a multiple of {share[1]} processes, found {batch_size}")
     if isinstance(data, ImageStream):
-        return data.train_batches(batch_size, generator=order, augment=augment, workers=workers, skip=skip)
-    return _resident_batches(data, batch_size, order, crops if augment else None, skip)
+        return data.train_batches(batch_size, generator=order, augment=augment, workers=workers, skip=skip, share=share)
+    return _resident_batches(data, batch_size, order, crops if augment else None, skip, share)
 
 
 def _resident_batches(
-    data: ImageData, batch_size: int, order: torch.Generator, crops: torch.Generator | None, skip: int
+    data: ImageData,
+    batch_size: int,
+    order: torch.Generator,
+    crops: torch.Generator | None,
+    skip: int,
+    share: tuple[int, int],
 ) -> Iterator[Batch]:
+    size = batch_size // share[1]
+    own = slice(share[0] * size, (share[0] + 1) * size)
     shuffled = torch.randperm(len(data.train_labels), generator=order).to(data.train_labels.device)
     for start in range(skip * batch_size, len(shuffled) - batch_size + 1, batch_size):
         chosen = shuffled[start : start + batch_size]
         images = data.train_images[chosen]
-        if crops is not None:
+        if crops is not None:  # all images of the batch, so that every process draws what one alone would draw
             images = random_crop_flip(images, pad=data.card.pad, flip=data.card.flip, generator=crops)
-        yield data.normalise(images), data.train_labels[chosen]
+        yield data.normalise(images[own]), data.train_labels[chosen[own]]
 
 
 def evaluation_batches(

@@ -15,6 +15,7 @@ from tyro.extras import SubcommandApp
 from anytime_core.claims import load_claims
 from anytime_core.config import RunConfig
 from anytime_core.datasets import DatasetError, fetch
+from anytime_core.files import write_whole
 from anytime_core.interruption import AGAIN, Interrupted
 from anytime_core.publishing import PublishError, publish
 from anytime_core.records import load_outcome
@@ -205,6 +206,46 @@ def _compare(first: tyro.conf.Positional[Path], second: tyro.conf.Positional[Pat
     print(f"{len(names) - different} of {len(names)} records are the same")
     if different:
         raise SystemExit(1)
+
+
+@app.command(name="record")
+def _record(
+    action: tyro.conf.Positional[Literal["check", "merge", "table"]],
+    folders: tyro.conf.Positional[tuple[Path, ...]],
+    out: Path | None = None,
+) -> None:
+    """Look after folders of records, of one machine or of many.
+
+    `check` verifies every record, where it comes from, and that no run is there twice with different results; exit
+    status 1 if something is wrong. `merge` copies into the folder `out` what that lacks. `table` writes all records to
+    the Parquet file `out`, a row per run and exit.
+
+    Args:
+        action: What to do.
+        folders: Folders of records; those in them count too.
+        out: For merge and table.
+    """
+    from anytime_core.record_folders import check_records, merge_records, records_table
+
+    if not folders:
+        raise InputError("bad arguments: folders: expected at least one, found none")
+    if (action == "check") != (out is None):
+        expected = "nothing, for check writes nothing" if action == "check" else "where to write"
+        raise InputError(f"bad arguments: out: expected {expected}, found {out}")
+    if action == "check":
+        found = check_records(folders)
+        print("\n".join(found.lines()))
+        if found.problems:
+            raise SystemExit(1)
+    elif out is not None and action == "merge":
+        copied, others = merge_records(folders, out)
+        print(f"{copied} records copied to {out}")
+        if others:
+            _stop(f"{out} holds these runs with other results, and keeps them: {', '.join(map(str, others))}")
+    elif out is not None:
+        table = records_table(folders)
+        write_whole(out, table.to_parquet(index=False))
+        print(f"{out}: {len(table)} rows of {table['run'].nunique()} runs")
 
 
 @app.command(name="publish")

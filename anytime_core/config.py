@@ -48,7 +48,7 @@ class RunConfig(BaseModel):
         "adaloss",
         description="of the exits' losses, such as const or opt(exit=2); one of " + ", ".join(WEIGHTINGS.entries),
     )
-    seed: int = Field(0, ge=0, description="seed of initialisation, data order and augmentation")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of initialisation, data order and augmentation")
     epochs: int = Field(15, ge=1, description="passes over the training images")
     batch_size: int = Field(128, ge=1, description="images per step; the last incomplete batch is left out")
     learning_rate: Finite = Field(0.1, gt=0, description="largest learning rate of the schedule")
@@ -74,11 +74,13 @@ class RunConfig(BaseModel):
         False, description="let torch.compile fuse the network: costs half a minute or more, pays for long runs only"
     )
     threads: int = Field(1, ge=1, le=1024, description="CPU threads; same seed and threads, same bytes")
+    devices: int = Field(
+        1, ge=1, le=1024, description="processes that share each batch, each on its own GPU, or on threads of the CPU"
+    )
     early_exit: bool = Field(
         False, description="after training, measure early exit too: thresholds from validation, score on test images"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device if there is one")
-
     workers: int = Field(0, ge=0, le=256, description="processes that decode images which are streamed from files")
 
     @field_validator("dataset")
@@ -107,6 +109,11 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"batch_size: expected at most the {self.num_train} training images used, found {self.batch_size}"
             )
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"batch_size: expected a multiple of the {self.devices} devices that share a batch, found "
+                f"{self.batch_size}"
+            )
         if self.warmup_epochs > self.epochs:
             raise ValueError(
                 f"warmup_epochs: expected at most the {self.epochs} epochs of the run, found {self.warmup_epochs}"
@@ -127,6 +134,11 @@ class RunConfig(BaseModel):
     def num_train(self) -> int:
         """Training images used."""
         return self.train_size or DATASETS[self.dataset].num_train
+
+    @property
+    def on_cuda(self) -> bool:
+        """Whether the run computes on a GPU, on this machine."""
+        return self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
 
     @property
     def steps_per_epoch(self) -> int:

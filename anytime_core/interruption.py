@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Generator
@@ -46,3 +48,14 @@ def stop_requests() -> Generator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_with_parent() -> None:
+    """If the process that started this one is killed, SIGTERM comes here too: a run keeps its state and stops."""
+    if parent := multiprocessing.parent_process():
+
+        def wait_and_stop() -> None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=wait_and_stop, daemon=True).start()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from anytime_core.config import RunConfig
-from anytime_core.interruption import AGAIN, Interrupted, stop_requests
+from anytime_core.interruption import AGAIN, Interrupted, end_with_parent, stop_requests
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,8 @@ class _Worker:
         threads_before = os.environ.get("OMP_NUM_THREADS")
         os.environ["OMP_NUM_THREADS"] = str(config.threads)
         try:
-            self.process: SpawnProcess = context.Process(target=_work, args=(theirs, folder, rules), daemon=True)
+            # no daemon, which could not start processes: a run may have several
+            self.process: SpawnProcess = context.Process(target=_work, args=(theirs, folder, rules))
             self.process.start()
         finally:
             if threads_before is None:
@@ -146,7 +146,7 @@ def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None) -> No
     """What a worker process does: run after run, until the link is closed."""
     from anytime_core.runs import run_to_record  # seconds of imports, once per process
 
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # else a second study could meet this one's runs at work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent passes it on as SIGTERM
     while True:
         try:
@@ -164,10 +164,3 @@ def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None) -> No
             link.send(answer)
         if answer[0] == "interrupted":
             raise SystemExit(AGAIN)
-
-
-def _end_with_parent() -> None:
-    """If the study's process is killed, stop its run too: the state is kept, and no second study meets it at work."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)

@@ -12,8 +12,10 @@ from typing import Any, get_args
 import torch
 import torch.nn.functional as F
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment
 from numpy.random import SeedSequence
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from anytime_core import __version__
@@ -29,11 +31,14 @@ from anytime_core.exit_saving import early_exit_saving
 from anytime_core.interruption import Interrupted, StopRequest, stop_requests
 from anytime_core.losses import cross_entropy_per_exit
 from anytime_core.networks.ensemble import EANN
+from anytime_core.processes import from_all, from_first, largest, num_processes, process_rank
 from anytime_core.provenance import provenance
 from anytime_core.records import Costs, DivergedRecord, EarlyExitScores, RunRecord, Scores, Timing
 from anytime_core.schedule import learning_rate_factor
 from anytime_core.torch_state import compute_settings, own_random_state, random_state, set_random_state
+from anytime_core.validation import InputError
 from anytime_core.weighting.base import BadLoss
+from anytime_core.weighting.ranks import mean_over_ranks
 
 
 def train(config: RunConfig, *, progress: bool = True, checkpoints: Checkpoints | None = None) -> RunRecord:
@@ -55,6 +60,10 @@ def train(config: RunConfig, *, progress: bool = True, checkpoints: Checkpoints 
     run = TrainingRun(config)
     run.fit(progress=progress, checkpoints=checkpoints)
     return run.record()
+
+
+_GO_ON, _KEEP, _STOP = 0, 1, 2
+_STEPS_TO_AGREE = 10  # steps after which several processes agree on what to do, so the longest wait of one who asks
 
 
 class TrainingDiverged(RuntimeError):
@@ -84,10 +93,16 @@ class TrainingRun:
         self.config = config
         for owner in ("lightning.fabric", "lightning.pytorch"):  # else it tells its precision on every start
             logging.getLogger(owner).setLevel(logging.WARNING)
-        cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-        self.fabric = Fabric(
+        if num_processes() != config.devices:
+            raise InputError(
+                f"devices: expected {num_processes()}, the number of processes of this run, found {config.devices}; "
+                "run_to_record starts as many processes as there are devices"
+            )
+        cuda = config.on_cuda
+        self.fabric = Fabric(  # of this process alone; what several processes share is done below
             accelerator="cuda" if cuda else "cpu",
-            devices=1,
+            devices=[torch.cuda.current_device()] if cuda and num_processes() > 1 else 1,
+            plugins=[LightningEnvironment()],  # else Fabric looks for a Slurm job around this process
             precision="bf16-mixed" if config.precision == "bf16" else "32-true",
         )
         device = self.fabric.device
@@ -99,7 +114,7 @@ class TrainingRun:
         self._order = torch.Generator().manual_seed(order_seed)
         self._crops = torch.Generator(device).manual_seed(crops_seed)
         with own_random_state(device):
-            torch.manual_seed(noise_seed)
+            torch.manual_seed(noise_seed + process_rank())  # dropout differs between the shares of a batch
             self._noise = random_state(device)  # of what draws inside a network, such as dropout
             torch.manual_seed(init_seed)
             network = config.build_network()  # on the CPU, so that every device starts from the same weights
@@ -118,6 +133,11 @@ class TrainingRun:
             # On a GPU a small network's kernels are shorter than their launch: reduce-overhead replays a CUDA graph.
             network.compile(mode="reduce-overhead" if cuda else None)
         self.net, self.optimiser = self.fabric.setup(self.network, optimiser)
+        # Not self.net: Fabric refuses gradients that a weighting takes of its outputs.
+        self._trained: nn.Module = self.network
+        if num_processes() > 1:
+            exits_left_out = self.weighting.last_exit < self.weighting.num_exits
+            self._trained = DistributedDataParallel(self.network, find_unused_parameters=exits_left_out)
         total_steps = config.epochs * config.steps_per_epoch
         self._rate = torch.optim.lr_scheduler.LambdaLR(
             optimiser,
@@ -152,13 +172,14 @@ class TrainingRun:
             TrainingDiverged: a loss became infinite or NaN.
             Interrupted: with ``checkpoints``: the process was asked to stop (SIGTERM or Ctrl-C), and the state is kept.
         """
-        if checkpoints and (state := checkpoints.load(self._made_by())):
+        if checkpoints and (state := from_first(checkpoints.load(self._made_by()) if process_rank() == 0 else None)):
             self.load_state_dict(state)
+        shown = progress and process_rank() == 0
         with (
             self._settings(),
             stop_requests() if checkpoints else nullcontext(StopRequest()) as request,
             own_random_state(self.fabric.device),
-            tqdm(total=self.config.epochs, desc=self.config.name, unit="epoch", disable=not progress) as bar,
+            tqdm(total=self.config.epochs, desc=self.config.name, unit="epoch", disable=not shown) as bar,
         ):
             set_random_state(self.fabric.device, self._noise)
             bar.update(len(self._epoch_losses))
@@ -167,14 +188,24 @@ class TrainingRun:
                 if epoch_is_over:
                     bar.set_postfix(last_exit_loss=f"{self._epoch_losses[-1][-1]:.4f}", refresh=False)
                     bar.update()
-                if checkpoints and (request.made or time.perf_counter() - kept > checkpoint_seconds):
-                    checkpoints.save(self.state_dict())
+                if not checkpoints or not self._may_stop():
+                    continue
+                overdue = time.perf_counter() - kept > checkpoint_seconds
+                wish = largest(_STOP if request.made else _KEEP if overdue else _GO_ON, self.fabric.device)
+                if wish != _GO_ON:
+                    state = self.state_dict()
+                    if process_rank() == 0:
+                        checkpoints.save(state)
                     kept = time.perf_counter()
-                if request.made:
+                if wish == _STOP:
                     raise Interrupted(
                         f"{self.config.name}: asked to stop in epoch {len(self._epoch_losses) + 1}, after step "
                         f"{self._step} of it; the state is kept, and the same call goes on from there"
                     )
+
+    def _may_stop(self) -> bool:
+        """Whether to look if the state is to be kept: now and then where processes must agree, which takes a wait."""
+        return num_processes() == 1 or self._step % _STEPS_TO_AGREE == 0
 
     def _steps(self) -> Iterator[bool]:
         """Train, a step at a time; tells after each step whether an epoch is over with it."""
@@ -191,12 +222,12 @@ class TrainingRun:
                 start = time.perf_counter()
 
     def _train_step(self, images: Tensor, labels: Tensor) -> None:
-        count = self.weighting.last_exit  # nothing is learned from the exits after it
-        with self.fabric.autocast():  # not self.net: Fabric refuses gradients that a weighting takes of its outputs
-            logits = self.network(images, None if count == self.weighting.num_exits else count)
-        labels = labels if labels.ndim == 1 else labels[:, :count]  # of several tasks: one column for each exit
+        last = self.weighting.last_exit  # nothing is learned from the exits after it
+        with self.fabric.autocast():
+            logits = self._trained(images, None if last == self.weighting.num_exits else last)
+        labels = labels if labels.ndim == 1 else labels[:, :last]  # of several tasks: one column for each exit
         losses = cross_entropy_per_exit(logits.float(), labels, label_smoothing=self.config.label_smoothing)
-        losses = F.pad(losses, (0, self.weighting.num_exits - count))  # [K]
+        losses = F.pad(losses, (0, self.weighting.num_exits - last))  # [K]
         try:
             objective = self.weighting(losses if self._scales is None else self._scales * losses)
         except BadLoss as error:
@@ -213,6 +244,7 @@ class TrainingRun:
         except BadLoss as error:
             raise self._diverged(error.exit, str(error)) from None
         self.weighting.end_epoch()
+        self._losses = mean_over_ranks(self._losses)
         self._epoch_losses.append((self._losses / self.config.steps_per_epoch).tolist())
         self._epoch_weights.append(self.weighting.weights.tolist())
         self._losses.zero_()
@@ -230,6 +262,7 @@ class TrainingRun:
             augment=self.config.augment,
             workers=self.config.workers,
             skip=self._step,
+            share=(process_rank(), num_processes()),
         )
 
     def _diverged(self, exit_number: int, what: str) -> TrainingDiverged:
@@ -247,7 +280,10 @@ class TrainingRun:
     # --- state -------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on, as tensors and plain values. Valid between two steps of :meth:`fit`."""
+        """All that the next step depends on, as tensors and plain values. Valid between two steps of :meth:`fit`.
+
+        All processes of the run make this call; each gets the state of all.
+        """
         return {
             "made_by": self._made_by(),
             "network": self.network.state_dict(),
@@ -256,7 +292,7 @@ class TrainingRun:
             "rate": self._rate.state_dict(),
             "order": self._order_of_epoch if self._step else self._order.get_state(),
             "crops": self._crops.get_state(),
-            "noise": random_state(self.fabric.device),
+            "noise": from_all(random_state(self.fabric.device)),
             "epoch_losses": self._epoch_losses,
             "epoch_weights": self._epoch_weights,
             "step": self._step,
@@ -273,7 +309,7 @@ class TrainingRun:
         self._order.set_state(state["order"])
         self._order_of_epoch = state["order"]
         self._crops.set_state(state["crops"])
-        self._noise = state["noise"]
+        self._noise = state["noise"][process_rank()]
         self._epoch_losses = state["epoch_losses"]
         self._epoch_weights = state["epoch_weights"]
         self._step = state["step"]
@@ -286,6 +322,7 @@ class TrainingRun:
             "run": self.config.name,
             "protocol": PROTOCOL,
             "package": __version__,
+            "format": 2,  # of the state
             "torch": str(torch.__version__),
             "device": self.fabric.device.type,
         }

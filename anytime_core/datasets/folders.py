@@ -74,7 +74,14 @@ class ImageStream:
         return len(self.train.labels)
 
     def train_batches(
-        self, batch_size: int, *, generator: torch.Generator, augment: bool, workers: int, skip: int = 0
+        self,
+        batch_size: int,
+        *,
+        generator: torch.Generator,
+        augment: bool,
+        workers: int,
+        skip: int = 0,
+        share: tuple[int, int] = (0, 1),
     ) -> Batches:
         """One pass over the training images in a new order; the last incomplete batch is left out.
 
@@ -88,6 +95,7 @@ class ImageStream:
             augment: Whether to cut random windows; if not, the images are cut as for evaluation.
             workers: Processes that decode; with 0 this process does it.
             skip: Batches to leave out at the start; they are not read.
+            share: (r, n) reads the r-th of n equal parts of each batch alone, counted from 0.
 
         Returns:
             Iterator of images, float32 [N, 3, H, W], normalised and channels_last, and labels, int64 [N].
@@ -102,8 +110,10 @@ class ImageStream:
             raise ValueError(f"batch_size: expected 1 to the {self.num_train} training images, found {batch_size}")
         order = torch.randperm(self.num_train, generator=generator)
         pass_seed = int(torch.randint(2**62, (), generator=generator))
-        whole = order[skip * batch_size : len(order) // batch_size * batch_size].tolist()
-        return self._batches(_Samples(self, self.train, pass_seed if augment else None), whole, batch_size, workers)
+        whole = order[skip * batch_size : len(order) // batch_size * batch_size]
+        own = whole.view(-1, share[1], batch_size // share[1])[:, share[0]].flatten().tolist()
+        samples = _Samples(self, self.train, pass_seed if augment else None)
+        return self._batches(samples, own, batch_size // share[1], workers)
 
     def evaluation_batches(
         self, split: Literal["train", "validation", "test"], batch_size: int, workers: int
