@@ -1,4 +1,5 @@
 # make book   train what has no record yet, run the notebooks, render the book
+# make pdf    print the book to one file with Chromium (a few minutes): contents, page numbers, solutions at the end
 # make test   run every test
 # make torture  kill runs and studies, fill the disk, damage every kind of file (half an hour); results in data/torture
 # make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, the slider
@@ -19,11 +20,15 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book test browser-test torture bench study study-cost lint check install lock clean format
+.PHONY: book pdf test browser-test torture bench study study-cost lint check install lock clean format
 
 book: install
 	@snakemake
 	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+pdf: book
+	@python -m anytime_core.printing
+	@echo "The book on paper: $(CURDIR)/_build/book.pdf"
 
 test: install
 	@pytest -n auto

@@ -6,25 +6,15 @@ tests ask about is noted on that visit. One browser and one tab serve them all.
 
 import os
 import re
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from anytime_core.printing import CHROMIUM_ARGUMENTS, PrintingError, find_chromium
+
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",  # root, as in a container, has no other way
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 
@@ -172,11 +162,13 @@ def pages() -> list[str]:
 
 @pytest.fixture(scope="session")
 def tab(pages):
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    try:
+        chromium = find_chromium()
+    except PrintingError as error:
+        pytest.skip(str(error))
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (make install)")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         yield Tab(browser)
         browser.close()
 
