@@ -6,8 +6,8 @@ import torch
 
 from anytime_core.batches import evaluation_batches
 from anytime_core.calibration import calibration_table
-from anytime_core.datasets.images import ImageData
 from anytime_core.cost import exit_costs
+from anytime_core.datasets.images import ImageData
 from anytime_core.early_exit import EarlyExit, answer_costs
 from anytime_core.exit_thresholds import budgeted_curve, fit_non_inferior_thresholds
 from anytime_core.logits import exit_logits
