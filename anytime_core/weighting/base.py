@@ -65,9 +65,15 @@ class LossWeighting(nn.Module):
         """Weighted sum of the exits' losses, [K] -> scalar; in training mode the weights are updated afterwards.
 
         Raises:
+            TypeError: the losses are no tensor, for instance a list of tensors.
             ValueError: the losses are not a vector of length K.
             BadLoss: on a CPU, outside a compiled graph: a loss is negative, NaN or infinite.
         """
+        if not isinstance(losses, Tensor):
+            found = type(losses).__name__
+            raise TypeError(
+                f"losses: expected a tensor [{self.num_exits}], found {found}; torch.stack makes one of several"
+            )
         if losses.shape != self.weights.shape:
             raise ValueError(f"losses: expected shape [{self.num_exits}], one per exit, found {list(losses.shape)}")
         if self.training:

@@ -219,3 +219,9 @@ def test_the_end_of_an_epoch_changes_no_weighting_that_does_not_ask_for_it(weigh
 def test_shapes_without_data(name):
     with torch.device("meta"):
         assert WEIGHTINGS.build(name, num_exits=5).weights.shape == (5,)
+
+
+def test_a_list_of_losses_is_refused_with_the_way_to_a_tensor():
+    weigh = LossWeighting(torch.ones(2))
+    with pytest.raises(TypeError, match=r"losses: expected a tensor \[2\], found list; torch.stack makes one"):
+        weigh([torch.tensor(1.0), torch.tensor(2.0)])
