@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -15,6 +16,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 from anytime_core.compute_saved import factor_summary
 from anytime_core.figures import label, look
 from anytime_core.statistics import mean_interval
+
+_PANELS_ABREAST = 3  # more of them would be set too small to read on a page
 
 
 def dots(
@@ -48,15 +51,19 @@ def dots(
     if panel is not None:
         order = list(panels) if panels is not None else list(dict.fromkeys(table[panel]))
         parts = [(str(name), table[table[panel] == name]) for name in order]
+    columns = len(parts) if len(parts) <= _PANELS_ABREAST else 2
+    lines = math.ceil(len(parts) / columns)
     figure, grid = plt.subplots(
-        1,
-        len(parts),
+        lines,
+        columns,
         sharey=True,
         sharex=share_x,
         squeeze=False,
-        figsize=(max(7.5, 3.3 * len(parts)), 1.1 + 0.42 * len(rows)),
+        figsize=(max(7.5, 3.3 * columns), (1.1 + (0.42 if lines == 1 else 0.36) * len(rows)) * lines),
     )
-    for axes, (name, part) in zip(grid[0], parts, strict=True):
+    for unused in grid.flat[len(parts) :]:
+        unused.set_axis_off()
+    for axes, (name, part) in zip(grid.flat, parts, strict=False):
         for place, key in enumerate(rows):
             values = part.loc[part[row] == key, value].dropna()
             _dot(axes, values, place, key)

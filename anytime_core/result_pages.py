@@ -82,13 +82,20 @@ def collect(
 
 
 def interval_text(values: Sequence[float] | pd.Series, *, digits: int = 1) -> str:
-    """Mean and 95 % interval as text, such as ``2.7 [0.4, 5.0]``; a mean alone where there is one value."""
+    """Mean and 95 % interval as text, such as ``2.7 [0.4, 5.0]``; a mean alone where there is one value.
+
+    The space inside the brackets does not break, so that a narrow column keeps the interval on one line.
+    """
     if not len(values):
         return ""
     if len(values) == 1:
         return f"{float(next(iter(values))):.{digits}f}".replace("-", "−")
     interval = mean_interval(values)
-    return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]".replace("-", "−")
+    return (
+        f"{interval.mean:.{digits}f} [{interval.low:.{digits}f},\N{NO-BREAK SPACE}{interval.high:.{digits}f}]".replace(
+            "-", "−"
+        )
+    )
 
 
 def verdict_table(found: Sequence[Verdict]) -> pd.DataFrame:
