@@ -67,8 +67,8 @@ def test_the_environment_names_python_and_the_packages_the_study_is_built_on():
 def test_the_environment_takes_its_versions_from_the_lock():
     lines = pip_lines()
     assert lines[0] == "--constraint requirements.lock"
-    assert lines[-1] == "--editable .[book,dev,onnx]"
-    assert {"book", "dev", "onnx"} == set(PROJECT["optional-dependencies"])
+    assert lines[-1] == "--editable .[book,cluster,dev,onnx]"
+    assert {"book", "cluster", "dev", "onnx"} == set(PROJECT["optional-dependencies"])
 
 
 def test_the_supported_pythons_agree():
