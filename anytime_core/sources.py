@@ -6,6 +6,7 @@ The workflow makes a page or a run anew when one of these changes, and not when 
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -34,11 +35,18 @@ def sources_of(path: Path | str) -> list[str]:
     found: set[Path] = set()
     waiting = [_ROOT / path]
     while waiting:
-        for name in _imported(ast.parse(_code(waiting.pop()))):
+        file = waiting.pop()
+        for name in _names(file, file.stat().st_mtime_ns):
             new = set(_files(name)) - found
             found |= new
             waiting += new
     return sorted(str(module.relative_to(_ROOT)) for module in found)
+
+
+@functools.cache
+def _names(path: Path, _changed: int) -> frozenset[str]:
+    """What a file imports, read once for as long as it does not change: every page asks for much the same files."""
+    return frozenset(_imported(ast.parse(_code(path))))
 
 
 def _code(path: Path) -> str:
