@@ -114,3 +114,35 @@ def test_every_page_is_in_the_table_of_contents_and_back():
     listed = {chapter["file"] for part in toc["parts"] for chapter in part["chapters"]}
     pages = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text())
     assert {name for name in listed if name.startswith("book/results/")} == {f"book/results/{name}" for name in pages}
+
+
+PROFILES = sorted(path.name for path in (ROOT / "workflow/profiles").iterdir())
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_leaves_locking_to_the_snakefile(name):
+    """A profile takes the place of the default one, so it repeats what every call needs."""
+    profile = yaml.safe_load((ROOT / "workflow/profiles" / name / "config.yaml").read_text())
+    assert {key: profile.get(key) for key in ("nolock", "keep-going", "rerun-incomplete")} == {
+        "nolock": True,
+        "keep-going": True,
+        "rerun-incomplete": True,
+    }
+    assert profile.get("executor", "local") == {"default": "local"}.get(name, name)
+
+
+@pytest.mark.parametrize("name", [name for name in PROFILES if name != "default"])
+def test_a_study_is_planned_under_every_profile(checkout, name):
+    """Snakemake refuses keys that it or an executor does not know; the second call shows that it does."""
+    for path in (checkout / "data/records/laptop").iterdir():
+        path.unlink()
+    folder = checkout / "workflow/profiles" / name
+    chosen = ("study", "--config", "study=workflow/studies/committed.yaml", "--workflow-profile", str(folder))
+    if name == "kubernetes":
+        chosen += ("--default-storage-prefix", str(checkout))  # the volume
+    jobs, _ = planned(checkout, *chosen)
+    assert jobs == {"train": 4, "study": 1}
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text + f"{name}-no-such-key: 1\n")
+    with pytest.raises(AssertionError, match="no-such-key"):
+        planned(checkout, *chosen)
