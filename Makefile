@@ -3,6 +3,7 @@
 # make test   run every test
 # make torture  kill runs and studies, fill the disk, damage every kind of file (half an hour); results in data/torture
 # make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, the slider
+# make slurm-test  as root on Debian: start a Slurm of one node here, and compare a small study through it with a local one
 # make bench  measure speed against a plain loop (20 minutes; leave the machine alone)
 # make study  make the records of one study that are missing: make study STUDY=workflow/studies/… JOBS=2
 # make study-cost  runs, multiply-adds and hours of a study on this machine, before anyone starts it: … STUDY=…
@@ -20,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book pdf test browser-test torture bench study study-cost lint check install lock clean format
+.PHONY: book pdf test browser-test torture slurm-test bench study study-cost lint check install lock clean format
 
 book: install
 	@snakemake
@@ -39,6 +40,12 @@ browser-test: install
 
 torture: install
 	@TORTURE_RESULTS=data/torture/results.json pytest -m "" tests/faults tests/test_processes.py
+
+slurm-test: install
+	@test -x /usr/sbin/slurmctld -a -x /usr/sbin/munged || \
+	  { echo "Installing slurm-wlm and munge with apt-get"; apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null; }
+	@CLUSTER_RESULTS=benchmarks/results/cluster pytest -m slurm -n 0 -rs tests/slurm
 
 bench: install
 	@python -m benchmarks $(ARGS)

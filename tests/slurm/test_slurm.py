@@ -1,0 +1,238 @@
+"""The Slurm profile on a real Slurm: a cluster of one node, this machine. `make slurm-test` runs it; it needs root."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from anytime_core import train
+from anytime_core.checkpoints import Checkpoints
+from anytime_core.one_workflow import MARK
+from anytime_core.records import load_outcome
+from anytime_core.study import load_study
+from benchmarks.cluster.commands import environment, run
+from benchmarks.cluster.report import Execution, SlurmTrial, keep
+from benchmarks.header import describe_device, load_average, made
+from benchmarks.settings import cores
+from tests.slurm.node import slurm_node, why_not
+
+pytestmark = [pytest.mark.slurm, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+
+ROOT = Path(__file__).parents[2]
+RESULTS = os.environ.get("CLUSTER_RESULTS")
+PROFILE = "workflow/profiles/slurm"
+FIRST_CHECK_S = 5
+LIMIT_S = 1800  # of one call of Snakemake, on a machine that has other work
+SIX = {
+    "title": "Six small runs",
+    "tier": "quick",
+    "committed": False,
+    "common": {"dataset": "digits", "train_size": 256, "network": "resann(n=1, c=4)", "epochs": 3, "batch_size": 32},
+    "grids": [{"weighting": ["const", "adaloss"], "seed": [0, 1, 2]}],
+}
+LONG = {**SIX, "common": {**SIX["common"], "epochs": 1500}, "grids": [{}]}
+GROUPED = (
+    *("--groups", "train=train", "--group-components", "train=6"),
+    *("--set-resource-scopes", "slot=local", "--resources", "slot=2"),
+)
+
+
+@pytest.fixture(scope="module")
+def node():
+    with slurm_node() as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory):
+    """The same environment for all: modules are compiled before anything is timed."""
+    folder = tmp_path_factory.mktemp("tools")
+    env = environment(folder / "pycache")
+    for command in (["snakemake", "book", "--dry-run"], ["papermill", "notebooks/train.ipynb", folder / "x.ipynb"]):
+        extra = [] if command[0] == "snakemake" else ["-p", "epochs", "1", "-p", "records_dir", str(folder)]
+        done = subprocess.run(
+            [*command, *extra], cwd=ROOT, env={**env, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return env
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Make a clone of this checkout, with what is changed in it."""
+
+    def make(name):
+        clone = tmp_path / name
+        subprocess.run(["git", "clone", "--quiet", "--no-checkout", ROOT, clone], check=True)
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        for file in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
+            if file and (ROOT / file).is_file():
+                (clone / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / file, clone / file)
+        subprocess.run(["git", "reset", "--quiet"], cwd=clone, check=True)
+        return clone
+
+    return make
+
+
+def study_file(folder, content):
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path, load_study(path)[1]
+
+
+def make_records(clone, study, env, *arguments):
+    """Call Snakemake in a clone, and give how it ended."""
+    command = ["snakemake", "study", "--config", f"study={study}", *arguments]
+    ended = run(
+        command, folder=clone, env={**env, "PYTHONPATH": str(clone)}, log=clone / "snakemake.log", limit_s=LIMIT_S
+    )
+    assert ended is not None, f"{command} took longer than {LIMIT_S} s"
+    assert ended.status == 0, ended.output[-5000:]
+    return ended
+
+
+def through_slurm(clone, study, env, node, *arguments):
+    slurm = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", str(FIRST_CHECK_S))
+    both = {**env, **{key: value for key, value in node.env.items() if key in ("SLURM_CONF", "PATH")}}
+    both["PATH"] = f"{node.folder}/bin{os.pathsep}{env['PATH']}{os.pathsep}{node.env['PATH']}"
+    return make_records(clone, study, both, "--workflow-profile", PROFILE, *slurm, *arguments)
+
+
+def notebook_seconds(clone, runs):
+    logs = [clone / "build/logs/quick" / f"{config.name}.ipynb" for config in runs]
+    return [json.loads(log.read_text())["metadata"]["papermill"]["duration"] for log in logs]
+
+
+def execution(clone, runs, ended, side_by_side, jobs=()):
+    """What one execution took."""
+    records = [load_outcome(clone / "data/records/quick" / f"{config.name}.json") for config in runs]
+    submitted, started, stopped = (
+        [datetime.fromisoformat(job[time]) for job in jobs] for time in ("SubmitTime", "StartTime", "EndTime")
+    )
+    return Execution(
+        side_by_side=side_by_side,
+        seconds=ended.seconds,
+        training_s=[record.timing.seconds for record in records],
+        notebook_s=notebook_seconds(clone, runs),
+        job_s=[(end - start).total_seconds() for start, end in zip(started, stopped, strict=True)],
+        wait_s=[(start - submit).total_seconds() for submit, start in zip(submitted, started, strict=True)],
+        cpus_per_job=int(jobs[0]["NumCPUs"]) if jobs else None,
+    )
+
+
+def test_six_runs_have_the_same_records_locally_and_through_slurm(checkout, node, tools, tmp_path):
+    """Bit for bit; so too with all six in one job. The figures of the chapter Beyond one machine are measured here."""
+    load, start = load_average(), time.perf_counter()
+    study, runs = study_file(tmp_path, SIX)
+    assert len(runs) == 6
+    ways = {"local": None, "slurm": (), "slurm, all in one job": GROUPED}
+    found, clones = {}, {}
+    for name, arguments in ways.items():
+        clones[name] = clone = checkout(name.replace(" ", "-").replace(",", ""))
+        before = {job["JobId"] for job in node.jobs()}
+        if arguments is None:
+            ended = make_records(clone, study, tools, "--cores", str(node.cpus))
+        else:
+            ended = through_slurm(clone, study, tools, node, *arguments)
+        jobs = [job for job in node.jobs() if job["JobId"] not in before]
+        assert {job["JobState"] for job in jobs} <= {"COMPLETED"}
+        assert len(jobs) == {"local": 0, "slurm": 6}.get(name, 1)
+        found[name] = execution(clone, runs, ended, node.cpus, jobs)
+    for config in runs:
+        local, *others = (
+            load_outcome(clone / "data/records/quick" / f"{config.name}.json") for clone in clones.values()
+        )
+        for other in others:
+            assert other.results() == local.results()
+            assert other.provenance == local.provenance  # commit, versions, device, threads
+        assert local.config == config
+        assert local.provenance.commit is not None
+    assert len({record.stem for record in (clones["slurm"] / "data/records/quick").glob("*.json")}) == 6
+    if RESULTS:
+        versions = f"snakemake {version('snakemake')}, executor {version('snakemake-executor-plugin-slurm')}"
+        trial = SlurmTrial(
+            made=made(
+                threads=1,
+                load=load,
+                seconds=time.perf_counter() - start,
+                setting=f"digits, 256 images, 3 epochs; {versions}",
+            ),
+            slurm=node.ask("sinfo", "--version").removeprefix("slurm-wlm").removeprefix("slurm").strip(),
+            first_check_s=FIRST_CHECK_S,
+            same_records=len(runs),
+            executions=found,
+        )
+        keep(Path(RESULTS), describe_device("cpu", cores()), {"slurm": trial})
+
+
+def kernel_seconds(clone):
+    """Processor seconds of the notebook's kernel that is at work in a clone; 0 if there is none."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == str(clone) and "ipykernel_launcher" in " ".join(process.cmdline()):
+                return process.cpu_times().user
+    return 0.0
+
+
+def test_a_cancelled_job_goes_on_from_its_state(checkout, node, tools, tmp_path):
+    """As after pre-emption or the time limit: Slurm stops the job, Snakemake tries again, the record is the same."""
+    study, (config,) = study_file(tmp_path, LONG)
+    clone = checkout("cancelled")
+    kept = {}
+
+    def cancel():
+        end = time.monotonic() + LIMIT_S
+        while time.monotonic() < end and kernel_seconds(clone) < 15:  # loading PyTorch takes 5: it trains
+            time.sleep(0.2)
+        (job,) = node.ask("squeue", "--noheader", "--states=RUNNING", "--format=%A").split()
+        node.ask("scancel", job)
+        while time.monotonic() < end and node.ask("squeue", "--noheader", f"--jobs={job}", "--format=%T") != "":
+            time.sleep(0.1)
+        state = Checkpoints(clone / "data/records/quick/.checkpoints" / f"{config.name}.pt").path
+        kept.update(job=job, size=state.stat().st_size if state.exists() else 0)
+
+    canceller = threading.Thread(target=cancel, daemon=True)
+    canceller.start()
+    before = {job["JobId"] for job in node.jobs()}
+    through_slurm(clone, study, tools, node)
+    canceller.join(timeout=60)
+    jobs = {job["JobId"]: job["JobState"] for job in node.jobs() if job["JobId"] not in before}
+    assert len(jobs) == 2
+    assert jobs.pop(kept["job"]) == "CANCELLED"
+    assert list(jobs.values()) == ["COMPLETED"]
+    assert kept["size"] > 0  # the state was there when the job was gone, and is not after the record
+    assert not (clone / "data/records/quick/.checkpoints").exists()
+    alone = load_outcome(train(config, progress=False).save(tmp_path / "alone"))
+    assert load_outcome(clone / "data/records/quick" / f"{config.name}.json").results() == alone.results()
+
+
+def test_a_cluster_ends_what_it_started_even_after_an_error():
+    """Its daemons, a job that sleeps, its folder; nothing that was there before."""
+    before = {process.pid for process in psutil.process_iter()}
+    seen = {}
+
+    def fail_inside():
+        with slurm_node(cpus=1) as node:
+            seen["folder"] = node.folder
+            node.ask("sbatch", "--wrap", "sleep 600", "--output=/dev/null")
+            names = {process.name() for process in psutil.process_iter() if process.pid not in before}
+            assert {"munged", "slurmctld", "slurmd"} <= names
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_inside()
+    assert not seen["folder"].exists()
+    left = [process for process in psutil.process_iter() if process.pid not in before]
+    mine = [process for process in left if process.status() != psutil.STATUS_ZOMBIE]
+    assert not [p for p in mine if p.name() in ("munged", "slurmctld", "slurmd", "slurmstepd", "sleep")]
