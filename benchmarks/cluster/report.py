@@ -29,7 +29,7 @@ class Execution(_Part):
         side_by_side: Runs at the same time.
         seconds: Of the whole command, from its start to its end.
         training_s: Of each run: training steps alone, as its record says.
-        notebook_s: Of each run: its notebook, with the start of the kernel and the imports.
+        notebook_s: Of each run: its notebook, with the start of the kernel and the imports; empty without notebooks.
         job_s: Of each job of Slurm, from its start to its end, to the second; empty without Slurm.
         wait_s: Of each job of Slurm, from its submission to its start.
         cpus_per_job: That a job of Slurm asked for; None without Slurm.
@@ -38,7 +38,7 @@ class Execution(_Part):
     side_by_side: Count
     seconds: Seconds
     training_s: Annotated[list[Seconds], Field(min_length=1)]
-    notebook_s: Annotated[list[Seconds], Field(min_length=1)]
+    notebook_s: list[Seconds] = []
     job_s: list[NotBelow0] = []
     wait_s: list[NotBelow0] = []
     cpus_per_job: Count | None = None

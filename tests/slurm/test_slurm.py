@@ -109,9 +109,20 @@ def through_slurm(clone, study, env, node, *arguments):
     return make_records(clone, study, both, "--workflow-profile", PROFILE, *slurm, *arguments)
 
 
+def in_one_job(clone, study, env, node):
+    """The runner of studies in a job of its own: its processes stay for many runs, and no notebook is executed."""
+    call = f"anytime study {study} --jobs {node.cpus}"
+    sizes = ["--ntasks=1", f"--cpus-per-task={node.cpus}", "--mem=8000", f"--output={clone}/job.log"]
+    env = {**env, "SLURM_CONF": node.env["SLURM_CONF"], "PYTHONPATH": str(clone)}
+    ended = run(["sbatch", "--wait", *sizes, "--wrap", call], folder=clone, env=env, log=clone / "log", limit_s=LIMIT_S)
+    assert ended is not None
+    assert ended.status == 0, (clone / "job.log").read_text()
+    return ended
+
+
 def notebook_seconds(clone, runs):
     logs = [clone / "build/logs/quick" / f"{config.name}.ipynb" for config in runs]
-    return [json.loads(log.read_text())["metadata"]["papermill"]["duration"] for log in logs]
+    return [json.loads(log.read_text())["metadata"]["papermill"]["duration"] for log in logs if log.exists()]
 
 
 def execution(clone, runs, ended, side_by_side, jobs=()):
@@ -136,13 +147,15 @@ def test_six_runs_have_the_same_records_locally_and_through_slurm(checkout, node
     load, start = load_average(), time.perf_counter()
     study, runs = study_file(tmp_path, SIX)
     assert len(runs) == 6
-    ways = {"local": None, "slurm": (), "slurm, all in one job": GROUPED}
+    ways = {"local": None, "slurm": (), "slurm, all in one job": GROUPED, "slurm, one job without Snakemake": None}
     found, clones = {}, {}
     for name, arguments in ways.items():
         clones[name] = clone = checkout(name.replace(" ", "-").replace(",", ""))
         before = {job["JobId"] for job in node.jobs()}
-        if arguments is None:
+        if name == "local":
             ended = make_records(clone, study, tools, "--cores", str(node.cpus))
+        elif arguments is None:
+            ended = in_one_job(clone, study, tools, node)
         else:
             ended = through_slurm(clone, study, tools, node, *arguments)
         jobs = [job for job in node.jobs() if job["JobId"] not in before]
