@@ -42,6 +42,7 @@ torture: install
 	@TORTURE_RESULTS=data/torture/results.json pytest -m "" tests/faults tests/test_processes.py
 
 slurm-test: install
+	@test "$$(id -u)" = 0 || { echo "make slurm-test needs root: it starts Slurm's daemons" >&2; exit 1; }
 	@test -x /usr/sbin/slurmctld -a -x /usr/sbin/munged || \
 	  { echo "Installing slurm-wlm and munge with apt-get"; apt-get update -qq && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null; }
