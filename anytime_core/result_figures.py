@@ -61,6 +61,8 @@ def dots(
         squeeze=False,
         figsize=(max(7.5, 3.3 * columns), (1.1 + (0.42 if lines == 1 else 0.36) * len(rows)) * lines),
     )
+    if lines > 1:
+        figure.set_layout_engine("constrained", hspace=0.06)  # titles stand clear of the ticks above them
     for unused in grid.flat[len(parts) :]:
         unused.set_axis_off()
     for axes, (name, part) in zip(grid.flat, parts, strict=False):
