@@ -24,6 +24,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
 ]
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_PACKAGES = ("bs4", "playwright", "pypdf")
 _MINUTES = 10  # for some thousand equations on a slow machine
 _FOOTER = '<div style="width: 100%; font-size: 8pt; text-align: center"><span class="pageNumber"></span></div>'
 _MATHEMATICS_SET = "() => !window.MathJax || (window.MathJax.startup?.promise?.then(() => true) ?? false)"
@@ -273,10 +275,7 @@ def find_chromium() -> str:
 @contextmanager
 def _opened(document: Path) -> Generator[Any]:
     """A tab of Chromium with a document, set and loaded, and with no way to the network."""
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError as error:
-        raise PrintingError("Playwright is not installed; `make install` installs everything") from error
+    from playwright.sync_api import Error, sync_playwright
 
     chromium = find_chromium()
     try:
@@ -377,6 +376,8 @@ def print_book(root: Path = ROOT, *, out: Path | None = None, only: tuple[str, .
         PrintingError: the book is not built, or Chromium or a package is not there, or Chromium fails.
         OSError: the file cannot be written.
     """
+    if missing := [name for name in _PACKAGES if find_spec(name) is None]:
+        raise PrintingError(f"not installed: {', '.join(missing)}; `make install` installs everything")
     build = root / "_build"
     parts = parts_of(root / "_toc.yml")
     if unknown := set(only) - {page for part in parts for page in part.pages}:

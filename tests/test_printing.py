@@ -130,18 +130,33 @@ def test_a_self_check_keeps_its_question_in_the_chapter(document):
     assert "It is." in document.find(id=SOLUTIONS).get_text()
 
 
+@pytest.fixture
+def installed(monkeypatch):
+    """As if all packages were there: what is tested comes before they are used."""
+    monkeypatch.setattr("anytime_core.printing._PACKAGES", ())
+
+
+def test_a_missing_package_is_told(book, monkeypatch):
+    monkeypatch.setattr("anytime_core.printing._PACKAGES", ("bs4", "no_such_package"))
+    with pytest.raises(PrintingError, match="not installed: no_such_package; `make install` installs everything"):
+        print_book(book)
+
+
+@pytest.mark.usefixtures("installed")
 def test_a_book_that_is_not_built_is_told(book):
     (book / "_build/html/book/results/first.html").unlink()
     with pytest.raises(PrintingError, match=r"first\.html is not there; `make book` builds it"):
         print_book(book)
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_page_without_content_is_told(book):
     (book / "_build/html/book/intro.html").write_text("<html></html>")
     with pytest.raises(PrintingError, match="expected an article with a heading, found none"):
         print_book(book)
 
 
+@pytest.mark.usefixtures("installed")
 def test_without_chromium_nothing_is_written(book, monkeypatch):
     monkeypatch.setenv("PATH", str(book))
     with pytest.raises(PrintingError, match=r"no Chromium found .* apt-get install chromium"):
