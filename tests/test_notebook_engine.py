@@ -1,10 +1,13 @@
 """Notebooks side by side: their kernels have no port in common, because they have none."""
 
 import subprocess
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
 
+PAPERMILL = str(Path(sys.executable).with_name("papermill"))
 ASK = """
 from ipykernel.connect import get_connection_info
 info = get_connection_info(unpack=True)
@@ -22,7 +25,7 @@ def notebook(tmp_path):
 
 def test_kernels_have_sockets_of_their_own(notebook):
     commands = [
-        ["papermill", "--engine", "side_by_side", "--no-progress-bar", "ask.ipynb", f"{number}.ipynb"]
+        [PAPERMILL, "--engine", "side_by_side", "--no-progress-bar", "ask.ipynb", f"{number}.ipynb"]
         for number in range(2)
     ]
     processes = [subprocess.Popen(command, cwd=notebook, stderr=subprocess.DEVNULL) for command in commands]

@@ -108,9 +108,7 @@ def slurm_sentence(trial: SlurmTrial) -> str:
 def _points(studies: Sequence[StudySize], what: str) -> list[tuple[int, float, float]]:
     """Runs, seconds (the median) and megabytes of the sizes that were measured."""
     commands: list[tuple[int, Command | None]] = [(study.runs, getattr(study, what)) for study in studies]
-    return [
-        (runs, float(pd.Series(command.seconds).median()), command.peak_mb) for runs, command in commands if command
-    ]
+    return [(runs, median(command.seconds), command.peak_mb) for runs, command in commands if command]
 
 
 def _power(points: list[tuple[int, float, float]], place: int) -> float:

@@ -70,7 +70,8 @@ def test_hours_follow_from_the_rate_of_records(made_up_record, tmp_path):
     assert rates.iloc[0].tolist() == [record.provenance.device, 2, pytest.approx(rate)]
     study = tmp_path / "two.yaml"
     study.write_text(
-        "title: Two\ntier: quick\ncommitted: false\ncommon: {network: 'resann(n=3, c=4, s=3)', epochs: 2}\ngrids: [{seed: [0, 1]}]\n"
+        "title: Two\ntier: quick\ncommitted: false\n"
+        "common: {network: 'resann(n=3, c=4, s=3)', epochs: 2}\ngrids: [{seed: [0, 1]}]\n"
     )
     table = page.tier_table([study, study], rates)
     hours = table.iloc[:, -1].tolist()
