@@ -175,7 +175,7 @@ def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
         ValueError: of network or weighting, or the network does not have an exit for each label.
     """
     card = DATASETS[dataset]
-    net = _without_data(network, card.num_classes, card.image_shape[0])
+    net = network_without_data(network, card.num_classes, card.image_shape[0])
     WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
     if card.num_tasks > 1 and (net.num_exits != card.num_tasks or isinstance(net, EANN)):
         raise ValueError(
@@ -186,7 +186,7 @@ def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
 
 
 @functools.cache  # a deep network takes a tenth of a second
-def _without_data(network: str, num_classes: int, in_channels: int) -> AnytimeNetwork:
+def network_without_data(network: str, num_classes: int, in_channels: int) -> AnytimeNetwork:
     """A network of shapes alone, which nobody may change."""
     with torch.device("meta"):
         return NETWORKS.build(network, num_classes=num_classes, in_channels=in_channels)

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from anytime_core.batches import evaluation_batches
-from anytime_core.config import RunConfig
+from anytime_core.config import RunConfig, network_without_data
 from anytime_core.cost import exit_costs
 from anytime_core.datasets import DATASETS
 from anytime_core.datasets.cache import default_cache_dir
@@ -35,6 +35,7 @@ from anytime_core.datasets.readers import Arrays
 from anytime_core.evaluation import evaluate
 from anytime_core.torch_state import compute_settings
 from anytime_core.training import TrainingRun
+from anytime_core.weighting import WEIGHTINGS
 from anytime_core.weighting.adaptive import AdaLoss
 
 if TYPE_CHECKING:
@@ -87,11 +88,11 @@ class _Passes(NamedTuple):
 
 @functools.cache
 def _passes(dataset: str, network: str, weighting: str) -> _Passes:
-    config = RunConfig(dataset=dataset, network=network, weighting=weighting, batch_size=1, warmup_epochs=0.0)
+    card = DATASETS[dataset]
+    net = network_without_data(network, card.num_classes, card.image_shape[0])
     with torch.device("meta"):  # shapes without numbers: nothing is initialised or computed
-        net = config.build_network()
-        weigh = config.build_weighting(net)
-    cumulative = exit_costs(net, DATASETS[dataset].image_shape).macs_cumulative
+        weigh = WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
+    cumulative = _macs_cumulative(dataset, network)
     takes_gradients = isinstance(weigh, AdaLoss) and weigh.order == 1
     backward_passes = 1 + (weigh.num_exits if takes_gradients else 0)
     return _Passes(
@@ -99,6 +100,14 @@ def _passes(dataset: str, network: str, weighting: str) -> _Passes:
         forward=cumulative[-1],
         like=weighting if takes_gradients or weigh.last_exit < weigh.num_exits else "const",
     )
+
+
+@functools.cache  # a network of ILSVRC takes seconds
+def _macs_cumulative(dataset: str, network: str) -> tuple[int, ...]:
+    card = DATASETS[dataset]
+    net = network_without_data(network, card.num_classes, card.image_shape[0])
+    with torch.device("meta"):
+        return tuple(exit_costs(net, card.image_shape).macs_cumulative)
 
 
 # --- rates ---------------------------------------------------------------------------------------------------------

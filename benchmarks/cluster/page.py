@@ -48,7 +48,7 @@ def overhead_table(trial: SlurmTrial, counts: Sequence[int] = COUNTS) -> pd.Data
 def planning_table(studies: Sequence[StudySize], counts: Sequence[int] = COUNTS) -> pd.DataFrame:
     """A row per number of runs: seconds until the first run could begin, and memory, measured or continued.
 
-    Continued means: by the power of the number of runs that the two largest measured studies show.
+    Continued means: on the straight line through the two largest measured studies.
     """
     found = {"workflow": _points(studies, "plan"), "listing": _points(studies, "listing")}
     rows = []
@@ -61,9 +61,9 @@ def planning_table(studies: Sequence[StudySize], counts: Sequence[int] = COUNTS)
     return pd.DataFrame(rows)
 
 
-def growth(studies: Sequence[StudySize]) -> float:
-    """Power of the number of runs with which the workflow's planning time grows, between the two largest measured."""
-    return _power(_points(studies, "plan"), 0)
+def planning_per_run(studies: Sequence[StudySize]) -> float:
+    """Milliseconds that one more run adds to the workflow's planning, between the two largest measured studies."""
+    return 1000 * _slope(_points(studies, "plan"), 0)
 
 
 def throughput(records: Iterable[RunRecord]) -> pd.DataFrame:
@@ -111,12 +111,12 @@ def _points(studies: Sequence[StudySize], what: str) -> list[tuple[int, float, f
     return [(runs, median(command.seconds), command.peak_mb) for runs, command in commands if command]
 
 
-def _power(points: list[tuple[int, float, float]], place: int) -> float:
-    """Power of the number of runs between the two largest points."""
+def _slope(points: list[tuple[int, float, float]], place: int) -> float:
+    """What one more run adds, between the two largest points."""
     if len(points) < 2:
         return math.nan
     (fewer, *before), (more, *after) = points[-2:]
-    return math.log(after[place] / before[place]) / math.log(more / fewer)
+    return (after[place] - before[place]) / (more - fewer)
 
 
 def _value(points: list[tuple[int, float, float]], count: int, place: int) -> str:
@@ -124,5 +124,5 @@ def _value(points: list[tuple[int, float, float]], count: int, place: int) -> st
         if runs == count:
             return f"{values[place]:,.1f}" if place == 0 else f"{values[place]:,.0f}"
     runs, *values = points[-1]
-    continued = values[place] * (count / runs) ** _power(points, place)
+    continued = values[place] + (count - runs) * _slope(points, place)
     return f"about {continued:,.0f}, continued" if math.isfinite(continued) else "not measured"
