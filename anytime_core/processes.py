@@ -8,7 +8,6 @@ Either this module starts the processes (:func:`in_processes`), or ``torchrun`` 
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -100,7 +99,8 @@ def in_processes(devices: int, call: Callable[..., Answer], *args: Any) -> Answe
 
     Args:
         devices: How many.
-        call: A function of a module, which the processes import.
+        call: A function of a module, which the processes import. Its answer holds no tensors: these would lie in
+            memory that ends with the process.
         args: For it; they travel to the processes.
 
     Raises:
@@ -119,14 +119,14 @@ def in_processes(devices: int, call: Callable[..., Answer], *args: Any) -> Answe
             while not ended:
                 ended = context.join(timeout=0.5)
                 while not answers.empty():  # at once: a large answer waits for its reader before its process can end
-                    outcomes.append(pickle.loads(answers.get()))
+                    outcomes.append(answers.get())
                 if request.made and not asked:
                     asked = True
                     for process in context.processes:
                         process.terminate()
         except torch.multiprocessing.ProcessExitedException as error:
             while not answers.empty():
-                outcomes.append(pickle.loads(answers.get()))
+                outcomes.append(answers.get())
             if error.exit_code == AGAIN:
                 raise Interrupted("asked to stop; the state is kept, and the same call goes on from there") from None
             if asked:
@@ -150,10 +150,10 @@ def _work(number: int, devices: int, port: int, answers: Any, call: Callable[...
     except Interrupted:
         raise SystemExit(AGAIN) from None
     except Exception as error:
-        answers.put(pickle.dumps(error))
+        answers.put(error)
         raise SystemExit(1) from None
     if number == 0:
-        answers.put(pickle.dumps(answer))  # by value: a tensor in shared memory would end with its process
+        answers.put(answer)
 
 
 def _free_port() -> int:

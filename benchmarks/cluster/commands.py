@@ -12,6 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+# Run by a small process of its own: a process inherits the peak memory of the one that starts it.
+_WITH_PEAK = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[2:])
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+with open(sys.argv[1], "w") as file:
+    file.write(str(peak))
+sys.exit(status if status >= 0 else 128 - status)
+"""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -20,7 +30,7 @@ class Ended:
     Attributes:
         seconds: It took this long.
         peak_mb: Largest resident memory of the process or of one that it waited for, in megabytes.
-        status: Exit status; below 0 if a signal ended it.
+        status: Exit status; 128 and the signal's number if a signal ended it.
         output: What it wrote.
     """
 
@@ -42,19 +52,20 @@ def run(
 ) -> Ended | None:
     """Run a command with its output in ``log``; None if it was ended after ``limit_s`` seconds."""
     start = time.perf_counter()
+    peak = log.with_name(f"{log.name}.peak")
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            command, cwd=folder, env=dict(env), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            [sys.executable, "-S", "-c", _WITH_PEAK, str(peak), *command],
+            cwd=folder,
+            env=dict(env),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            if limit_s is not None and time.perf_counter() - start > limit_s:
-                return None
-            time.sleep(0.02)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        status = process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        return None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -62,4 +73,4 @@ def run(
             process.wait()
     seconds = time.perf_counter() - start
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-    return Ended(seconds, usage.ru_maxrss * unit / 1e6, process.returncode, log.read_text(errors="replace"))
+    return Ended(seconds, int(peak.read_text()) * unit / 1e6, status, log.read_text(errors="replace"))
