@@ -130,7 +130,7 @@ def in_processes(devices: int, call: Callable[..., Answer], *args: Any) -> Answe
             if error.exit_code == AGAIN:
                 raise Interrupted("asked to stop; the state is kept, and the same call goes on from there") from None
             if asked:
-                raise Interrupted("stopped before its first step") from None
+                raise Interrupted("asked to stop before a state could be agreed on; the same call goes on") from None
             if not outcomes:
                 raise RuntimeError(f"process {error.error_index} of {devices}: {error}") from None
     if isinstance(outcomes[0], Exception):

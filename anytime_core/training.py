@@ -196,6 +196,7 @@ class TrainingRun:
                     state = self.state_dict()
                     if process_rank() == 0:
                         checkpoints.save(state)
+                    from_first(None)  # nobody ends before the state is kept: a process that ends takes the others along
                     kept = time.perf_counter()
                 if wish == _STOP:
                     raise Interrupted(
