@@ -12,16 +12,16 @@ import tyro
 from pydantic import ValidationError
 from tyro.extras import SubcommandApp
 
-from anytime_core.claims import load_claims
-from anytime_core.config import RunConfig
+from anytime_core.analysis.claims import load_claims
 from anytime_core.datasets import DatasetError, fetch
-from anytime_core.files import write_whole
-from anytime_core.interruption import AGAIN, Interrupted
-from anytime_core.publishing import PublishError, publish
-from anytime_core.records import load_outcome
-from anytime_core.study import load_study
-from anytime_core.study_runner import run_study
-from anytime_core.validation import InputError, explain
+from anytime_core.foundations.files import write_whole
+from anytime_core.foundations.interruption import AGAIN, Interrupted
+from anytime_core.foundations.validation import InputError, explain
+from anytime_core.pages.publishing import PublishError, publish
+from anytime_core.runs.config import RunConfig
+from anytime_core.runs.record import load_outcome
+from anytime_core.studies.runner import run_study
+from anytime_core.studies.study import load_study
 
 app = SubcommandApp()
 
@@ -41,7 +41,7 @@ def _train(
         records_dir: Folder for the record.
         model_dir: Folder for the trained network too, as `anytime predict` reads it.
     """
-    from anytime_core.runs import run_to_record  # seconds of imports that other commands do without
+    from anytime_core.training.kept_run import run_to_record  # seconds of imports that other commands do without
 
     record, path = run_to_record(config, records_dir, rules=load_claims().rules, model_dir=model_dir)
     print(path)
@@ -115,7 +115,7 @@ def _study_cost(
         print(f"{study.title} ({study.tier}): {len(configs)} runs", flush=True)
     if not runs:
         raise InputError("bad arguments: files: expected at least one study, found none")
-    from anytime_core.study_cost import estimate  # seconds of imports that other commands do without
+    from anytime_core.studies.cost import estimate  # seconds of imports that other commands do without
 
     print(estimate(list(runs.values()), say=lambda text: print(text, file=sys.stderr, flush=True)))
 
@@ -128,7 +128,7 @@ def _ledger(tier: Literal["quick", "laptop", "gpu", "paper"] = "laptop", records
         tier: Whose studies and records.
         records_dir: Folder of the records instead of the tier's own.
     """
-    from anytime_core.ledger import ledger, ledger_lines  # SciPy and pandas, for this command only
+    from anytime_core.analysis.ledger import ledger, ledger_lines  # SciPy and pandas, for this command only
 
     for line in ledger_lines(ledger(tier, records=records_dir)):
         print(line)
@@ -161,7 +161,7 @@ def _predict(
         threads: CPU threads.
         measure: First measure this device, for a minute or less, and keep the times in the model's card.
     """
-    from anytime_core.prediction import Limits, predict_file  # PyTorch, which other commands do without
+    from anytime_core.inference.prediction import Limits, predict_file  # PyTorch, which other commands do without
 
     limits = Limits(deadline=deadline, exit=exit, macs=macs, confidence=confidence)
     answer = predict_file(image, model, limits, threads=threads, measure=measure)
@@ -225,7 +225,7 @@ def _record(
         folders: Folders of records; those in them count too.
         out: For merge and table.
     """
-    from anytime_core.record_folders import check_records, merge_records, records_table
+    from anytime_core.runs.folders import check_records, merge_records, records_table
 
     if not folders:
         raise InputError("bad arguments: folders: expected at least one, found none")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 import tyro
 
 from anytime_core.datasets import DatasetError
-from anytime_core.validation import InputError
+from anytime_core.foundations.validation import InputError
 from benchmarks.results import Device, Report, Row, load_report
 from benchmarks.rows import ROWS, RowName
 

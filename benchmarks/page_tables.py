@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from anytime_core.figures import label
+from anytime_core.pages.figures import label
 from anytime_core.weighting import WEIGHTINGS
 from benchmarks.results import Comparison, Ratio, Report, Row
 

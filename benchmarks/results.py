@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from anytime_core.files import write_whole
-from anytime_core.validation import InputError, explain
+from anytime_core.foundations.files import write_whole
+from anytime_core.foundations.validation import InputError, explain
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]

@@ -7,10 +7,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from anytime_core import RunConfig, RunRecord, cli, load_model, study
-from anytime_core.records import load_outcome
-from anytime_core.runs import run_to_record
-from anytime_core.validation import InputError
+from anytime_core import RunConfig, RunRecord, cli, load_model
+from anytime_core.foundations.validation import InputError
+from anytime_core.runs.record import load_outcome
+from anytime_core.studies import study
+from anytime_core.training.kept_run import run_to_record
 
 TINY = [
     *("--train-size", "64", "--batch-size", "16", "--epochs", "1"),

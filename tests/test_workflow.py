@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from anytime_core.study import load_study
+from anytime_core.studies.study import load_study
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")

@@ -1,6 +1,6 @@
 """Networks with several exits. A new one is one file here and one line in ``NETWORKS``."""
 
-from anytime_core.registry import Registry
+from anytime_core.foundations.registry import Registry
 
 NETWORKS = Registry(
     kind="network",

@@ -1,6 +1,6 @@
 """Ways to weigh the losses of the exits. A new one is one file here and one line in ``WEIGHTINGS``."""
 
-from anytime_core.registry import Registry
+from anytime_core.foundations.registry import Registry
 
 WEIGHTINGS = Registry(
     kind="weighting",

@@ -9,9 +9,9 @@ from statistics import median
 
 import pandas as pd
 
-from anytime_core.records import RunRecord
-from anytime_core.study import load_study
-from anytime_core.study_cost import training_macs
+from anytime_core.runs.record import RunRecord
+from anytime_core.studies.cost import training_macs
+from anytime_core.studies.study import load_study
 from benchmarks.cluster.report import Command, SlurmTrial, StudySize
 
 COUNTS = (10, 1_000, 100_000)

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from anytime_core.files import write_whole
-from anytime_core.validation import InputError, explain
+from anytime_core.foundations.files import write_whole
+from anytime_core.foundations.validation import InputError, explain
 from benchmarks.results import Device, Made
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -6,7 +6,7 @@ from itertools import islice
 
 import torch
 
-from anytime_core.inference import AnytimePredictor
+from anytime_core.inference.predictor import AnytimePredictor
 from anytime_core.networks.base import AnytimeNetwork
 from benchmarks.ratios import comparison
 from benchmarks.results import Comparison

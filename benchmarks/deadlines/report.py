@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from anytime_core.files import write_whole
-from anytime_core.validation import InputError, explain
+from anytime_core.foundations.files import write_whole
+from anytime_core.foundations.validation import InputError, explain
 from benchmarks.results import Comparison, Device, Made
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -123,7 +123,7 @@ class Calibration(_Part):
 
 
 class Changes(_Part):
-    """Shares of test images; see :class:`anytime_core.monotonicity.AnswerChanges`."""
+    """Shares of test images; see :class:`anytime_core.inference.monotonicity.AnswerChanges`."""
 
     right_to_wrong: list[Share]
     wrong_to_right: list[Share]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from anytime_core.deadlines import deadline_trial, random_deadlines
-from anytime_core.inference import AnytimePredictor
-from anytime_core.latency import LatencyTable, measure_latency
+from anytime_core.inference.deadlines import deadline_trial, random_deadlines
+from anytime_core.inference.latency import LatencyTable, measure_latency
+from anytime_core.inference.predictor import AnytimePredictor
 from anytime_core.networks.base import AnytimeNetwork
 from benchmarks.deadlines.load import before_others, busy_processes
 from benchmarks.deadlines.report import Bin, Load, Trial

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from anytime_core.config import RunConfig
-from anytime_core.study_runner import run_study
+from anytime_core.runs.config import RunConfig
+from anytime_core.studies.runner import run_study
 from benchmarks.packaged import PackagedTraining
 from benchmarks.ratios import comparison
 from benchmarks.results import Comparison

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from anytime_core.config import RunConfig
+from anytime_core.runs.config import RunConfig
 from anytime_core.weighting import WEIGHTINGS
 from benchmarks.imtl_g import GradientBalancing
 from benchmarks.packaged import PackagedTraining

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anytime_core import ResANN, load_dataset
-from anytime_core.cost import exit_costs
+from anytime_core.networks.cost import exit_costs
 from benchmarks.convolutions import convolutions_of
 from benchmarks.plain_network import PlainResANN
 from benchmarks.plain_training import PlainTraining

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anytime_core.printing import ROOT, pages_of_places
+from anytime_core.pages.printing import ROOT, pages_of_places
 
 pytestmark = pytest.mark.browser
 
@@ -14,7 +14,7 @@ PAGES = ["book/anytime_prediction", "book/results/budget_slider"]
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "anytime_core.printing", *arguments]
+    command = [sys.executable, "-m", "anytime_core.pages.printing", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 

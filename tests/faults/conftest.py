@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
-from anytime_core.fault_trials import FaultTrials, TortureReport
-from anytime_core.provenance import provenance
+from anytime_core.foundations.provenance import provenance
+from anytime_core.pages.fault_trials import FaultTrials, TortureReport
 
 RESULTS = os.environ.get("TORTURE_RESULTS")
 CASES = 1000 if RESULTS else 30  # of each kind of file

@@ -23,14 +23,14 @@ from PIL import Image
 
 import anytime_core
 from anytime_core import ModelCard, RunConfig, load_dataset, load_model, save_model
-from anytime_core.artefacts import CARD, WEIGHTS
-from anytime_core.checkpoints import _MAGIC, Checkpoints
 from anytime_core.datasets import DATASETS, DatasetError, readers
-from anytime_core.image_files import load_image
+from anytime_core.datasets.image_files import load_image
+from anytime_core.foundations.validation import InputError, validated
+from anytime_core.inference.artefacts import CARD, WEIGHTS
 from anytime_core.networks import NETWORKS
-from anytime_core.records import load_outcome
-from anytime_core.study import load_study
-from anytime_core.validation import InputError, validated
+from anytime_core.runs.record import load_outcome
+from anytime_core.studies.study import load_study
+from anytime_core.training.checkpoints import _MAGIC, Checkpoints
 from anytime_core.weighting import WEIGHTINGS
 
 PATHS = ["../x", "../../../../etc/passwd", "/etc/passwd", "~/x", "a/b", "..", ".", "\x00", "con\nfig", "x" * 5000, ""]

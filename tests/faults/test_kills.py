@@ -15,10 +15,10 @@ import torch
 import yaml
 
 from anytime_core import RunConfig, train
-from anytime_core.one_workflow import MARK
-from anytime_core.records import load_outcome
-from anytime_core.runs import run_to_record
-from anytime_core.training import TrainingRun
+from anytime_core.runs.record import load_outcome
+from anytime_core.studies.one_workflow import MARK
+from anytime_core.training.kept_run import run_to_record
+from anytime_core.training.loop import TrainingRun
 
 pytestmark = pytest.mark.torture
 

@@ -15,13 +15,13 @@ import torch
 from torchvision.datasets import utils
 
 from anytime_core import ModelCard, RunConfig, cli, load_model, save_model
-from anytime_core.checkpoints import Checkpoints
 from anytime_core.datasets import DatasetError, fetch, readers
-from anytime_core.files import write_whole
+from anytime_core.foundations.files import write_whole
+from anytime_core.foundations.validation import InputError
 from anytime_core.networks import NETWORKS
-from anytime_core.records import Timing, load_outcome
-from anytime_core.runs import run_to_record
-from anytime_core.validation import InputError
+from anytime_core.runs.record import Timing, load_outcome
+from anytime_core.training.checkpoints import Checkpoints
+from anytime_core.training.kept_run import run_to_record
 
 TINY = {"train_size": 64, "batch_size": 16, "epochs": 2, "network": "resann(n=1, c=4)"}
 
@@ -226,7 +226,7 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("anytime_core.files.os.fsync", full)
+    monkeypatch.setattr("anytime_core.foundations.files.os.fsync", full)
     with pytest.raises(OSError, match="No space") as caught:
         write_whole(tmp_path / "record.json", "x")
     assert caught.value.filename == str(tmp_path / "record.json")
@@ -299,7 +299,7 @@ def test_processes_that_keep_the_state_of_the_same_run(tmp_path, tally, many):
 
 
 def test_processes_that_train_the_same_run(tmp_path, monkeypatch, tally, many):
-    from anytime_core.training import TrainingRun
+    from anytime_core.training.loop import TrainingRun
 
     fit = TrainingRun.fit
     config = RunConfig(**TINY)

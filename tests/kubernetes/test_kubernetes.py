@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from anytime_core import train
-from anytime_core.records import load_outcome
-from anytime_core.study import load_study
+from anytime_core.runs.record import load_outcome
+from anytime_core.studies.study import load_study
 from tests.kubernetes.stand_in import stand_in
 
 ROOT = Path(__file__).parents[2]

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from anytime_core import AnytimeNetwork, ResANN, exit_costs
+from anytime_core.foundations.registry import Registry
 from anytime_core.networks.ensemble import EANN, eann
-from anytime_core.registry import Registry
 
 
 class Constant(nn.Module):

@@ -5,7 +5,7 @@ from torch import nn
 from anytime_core import ResANN, RunConfig, exit_costs, train
 from anytime_core.networks import NETWORKS
 from anytime_core.networks.two_heads import TwoHeads
-from anytime_core.training import TrainingRun
+from anytime_core.training.loop import TrainingRun
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from IPython.display import HTML, Markdown
 
-from anytime_core.experiments import load_experiments
-from anytime_core.study import ROOT
+from anytime_core.studies.experiments import load_experiments
+from anytime_core.studies.study import ROOT
 
 CHAPTERS = {"small_against_large": {"margin": 5.0}, "eann": {"tolerance": 40.0}}
 MISSING = "*These runs have not all been made yet.*"

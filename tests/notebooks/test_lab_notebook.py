@@ -34,7 +34,7 @@ PLACES = {  # where a student writes: the place, a right answer, a wrong one, an
 
 @pytest.fixture(autouse=True)
 def _own_style(monkeypatch):
-    monkeypatch.setattr("anytime_core.figures.set_matplotlib_formats", lambda *_, **__: None)
+    monkeypatch.setattr("anytime_core.pages.figures.set_matplotlib_formats", lambda *_, **__: None)
     with plt.rc_context():
         yield
     plt.close("all")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from anytime_core import train
-from anytime_core.study import load_study
+from anytime_core.studies.study import load_study
 
 ROOT = Path(__file__).parents[2]
 STUDY = {

@@ -13,12 +13,12 @@ import pytest
 from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
-from anytime_core import study
-from anytime_core.cost import exit_costs
 from anytime_core.datasets import DATASETS
-from anytime_core.experiments import load_experiments
-from anytime_core.study import ROOT
-from anytime_core.validation import InputError
+from anytime_core.foundations.validation import InputError
+from anytime_core.networks.cost import exit_costs
+from anytime_core.studies import study
+from anytime_core.studies.experiments import load_experiments
+from anytime_core.studies.study import ROOT
 
 CHAPTERS = {  # the figures that are drawn if all runs have been made
     "architectures": 4,
@@ -39,7 +39,7 @@ def _studies_are_read_once():
 @pytest.fixture(autouse=True)
 def _own_style(monkeypatch):
     """Figures are closed, the style is put back, and nothing is set in an IPython that is not there."""
-    monkeypatch.setattr("anytime_core.figures.set_matplotlib_formats", lambda *_, **__: None)
+    monkeypatch.setattr("anytime_core.pages.figures.set_matplotlib_formats", lambda *_, **__: None)
     with plt.rc_context():
         yield
     plt.close("all")
@@ -48,7 +48,7 @@ def _own_style(monkeypatch):
 @functools.cache
 def sizes(dataset, network):
     """Costs of a network's exits."""
-    from anytime_core.config import RunConfig
+    from anytime_core.runs.config import RunConfig
 
     costs = exit_costs(RunConfig(dataset=dataset, network=network).build_network(), DATASETS[dataset].image_shape)
     return {"cumulative": list(costs.macs_cumulative), "alone": list(costs.macs_fixed)}

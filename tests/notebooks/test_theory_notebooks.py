@@ -9,8 +9,8 @@ import pytest
 import yaml
 from IPython.display import HTML, Markdown
 
-from anytime_core.study import ROOT
-from anytime_core.validation import InputError
+from anytime_core.foundations.validation import InputError
+from anytime_core.studies.study import ROOT
 
 CHAPTERS = {
     "losses_of_different_size": [{"sigma2": 0.1}, {"sigma2": 100}, {"num_exits": 2}, {"correlation": 0}],

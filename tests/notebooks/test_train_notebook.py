@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from anytime_core import RunConfig, RunRecord
-from anytime_core.records import load_outcome
+from anytime_core.runs.record import load_outcome
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "train.ipynb"

@@ -1,0 +1,117 @@
+"""The papers' claims and the rules by which they are judged, as data/claims.yaml states them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from anytime_core.foundations.validation import read_yaml, validated
+from anytime_core.studies.study import ROOT
+
+CLAIMS = ROOT / "data" / "claims.yaml"
+
+Protocol = Literal["one_rate", "tuned_rate"]
+
+
+class Decision(BaseModel):
+    """How the values of the seeds become a verdict; data/claims.yaml defines the three kinds.
+
+    Attributes:
+        kind: The side of the threshold that is claimed, or ``"within"`` a margin around 0.
+        threshold: In the unit of the measure.
+        margin: Of ``"within"``, in the unit of the measure.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["below", "above", "within"]
+    threshold: FiniteFloat = 0.0
+    margin: Annotated[FiniteFloat, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _margin_where_it_belongs(self) -> Decision:
+        if (self.kind == "within") != (self.margin is not None):
+            raise ValueError(f"margin: expected with the kind within and with no other, found {self.margin}")
+        return self
+
+
+class Claim(BaseModel):
+    """One claim of the papers, or a question of this study, with the rule of its judgement.
+
+    Attributes:
+        id: Short name.
+        says: The claim in words.
+        where: In which paper it stands, and where there; or "this study".
+        published: The paper's value of the measure; None if it gives none.
+        experiment: The studies of this experiment make the runs that it rests on.
+        measure: Its name and settings.
+        decision: From values to a verdict.
+        protocols: Under which it is judged: the published way with one learning rate for all weightings, and with each
+            weighting's own, chosen on validation images.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    says: str
+    where: str
+    published: FiniteFloat | None
+    experiment: str
+    measure: dict[str, Any]
+    decision: Decision
+    protocols: list[Protocol] = ["one_rate"]
+
+
+class Claims(BaseModel):
+    """All claims, and the definitions of the measures that they use.
+
+    Attributes:
+        protocols: Definition of each protocol, in words.
+        measures: Definition of each measure, in words.
+        claims: In the order of the ledger.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocols: dict[Protocol, str]
+    measures: dict[str, str]
+    claims: list[Claim]
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Claims:
+        ids = [claim.id for claim in self.claims]
+        if twice := sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"claims: expected each id once, found {', '.join(twice)} more than once")
+        for claim in self.claims:
+            if (name := claim.measure.get("name")) not in self.measures:
+                raise ValueError(f"claim {claim.id}: expected a measure of {', '.join(self.measures)}, found {name}")
+            if missing := set(claim.protocols) - set(self.protocols):
+                raise ValueError(f"claim {claim.id}: expected protocols that are defined, found {', '.join(missing)}")
+        return self
+
+    @cached_property
+    def rules(self) -> dict[str, str]:
+        """The SHA-256 of each claim's rule, by the claim's id."""
+        return {claim.id: self._digest(claim) for claim in self.claims}
+
+    def _digest(self, claim: Claim) -> str:
+        """Of everything that decides the verdict. Words about the claim, and its published value, are no part of it."""
+        rule = claim.model_dump(include={"experiment", "measure", "decision", "protocols"})
+        rule["protocols"] = {name: self.protocols[name] for name in claim.protocols}
+        rule["definition"] = self.measures[claim.measure["name"]]
+        return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
+
+
+def load_claims(path: Path = CLAIMS) -> Claims:
+    """Read a file of claims.
+
+    Raises:
+        InputError: it cannot be read or is not such a file; names the field.
+    """
+    content = read_yaml(path, where=f"claims {path}", expected="measures and claims")
+    return validated(Claims, content, where=f"claims {path.name}")

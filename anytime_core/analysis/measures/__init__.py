@@ -1,0 +1,69 @@
+"""The measures that data/claims.yaml defines: from records to one value per seed.
+
+    selection = Selection(load_experiments("laptop")["weightings"])
+    settings = {"name": "increase_over_opt", "weighting": "adaloss", "fraction": 1}
+    measured(selection, settings)   # per cent, by seed
+
+Importing this package loads no PyTorch.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from anytime_core.analysis.measures.against_opt import increase_over_opt, train_loss_over_opt
+from anytime_core.analysis.measures.early_exit import early_exit_excess, early_exit_saving
+from anytime_core.analysis.measures.pairs import (
+    concentration_difference,
+    curve_difference,
+    error_ratio,
+    exit_error_ratio,
+    spread_difference,
+)
+from anytime_core.analysis.measures.sequences import eann_difference, eann_inflation
+from anytime_core.analysis.selection import Selection
+from anytime_core.foundations.validation import InputError
+
+MEASURES: dict[str, Callable[..., pd.Series]] = {
+    function.__name__: function
+    for function in (
+        increase_over_opt,
+        train_loss_over_opt,
+        curve_difference,
+        eann_difference,
+        eann_inflation,
+        concentration_difference,
+        error_ratio,
+        exit_error_ratio,
+        spread_difference,
+        early_exit_excess,
+        early_exit_saving,
+    )
+}
+"""By the names that data/claims.yaml gives them."""
+
+
+def measured(selection: Selection, settings: Mapping[str, Any]) -> pd.Series:
+    """The values of a measure by seed.
+
+    Args:
+        selection: Finds the records; afterwards it tells which were used.
+        settings: The measure's ``name``, and its settings as data/claims.yaml gives them.
+
+    Raises:
+        MissingRuns: runs that it compares have no result.
+        InputError: no such measure, or its settings do not fit it.
+    """
+    given = dict(settings)
+    name = given.pop("name", None)
+    if name not in MEASURES:
+        raise InputError(f"bad measure: expected one of {', '.join(MEASURES)}, found {name}")
+    try:
+        inspect.signature(MEASURES[name]).bind(selection, **given)
+    except TypeError as error:
+        raise InputError(f"bad settings of {name}: {error}") from None
+    return MEASURES[name](selection, **given)

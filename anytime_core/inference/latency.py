@@ -1,0 +1,200 @@
+"""How long each step of a network takes on one device: measured once, kept beside the weights."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from anytime_core.foundations.provenance import device_name
+from anytime_core.foundations.validation import InputError
+from anytime_core.inference.steps import find_steps
+from anytime_core.networks.base import AnytimeNetwork
+
+if TYPE_CHECKING:
+    from anytime_core.inference.predictor import AnytimePredictor
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Quantiles(BaseModel):
+    """Quantiles of a measured time, in seconds; ``p99`` is not exceeded in 99 % of the rounds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    p50: Seconds
+    p90: Seconds
+    p99: Seconds
+
+
+class ExitLatency(BaseModel):
+    """Times of one exit.
+
+    Attributes:
+        exit: The exit, from 1.
+        step: From the answer before to this one: segments, head and softmax; of the first exit, from the call on.
+        fixed: All of ``predict(exit=…)``.
+        streamed: From the call of ``refine`` to this answer, the heads before included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exit: Count
+    step: Quantiles
+    fixed: Quantiles
+    streamed: Quantiles
+
+
+class LatencyTable(BaseModel):
+    """Measured times of one network on one device, for one shape of batch and one number of threads.
+
+    Attributes:
+        network: Fingerprint of the network's layers and adopted exits; weights do not change a time.
+        device: Name of the processor or GPU.
+        threads: CPU threads.
+        batch_size: N.
+        image_shape: (C, H, W).
+        torch: Version of PyTorch.
+        rounds: Measurements behind every quantile.
+        exits: One row per exit that answers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: str
+    device: str
+    threads: Count
+    batch_size: Count
+    image_shape: tuple[Count, Count, Count]
+    torch: str
+    rounds: Count
+    exits: Annotated[tuple[ExitLatency, ...], Field(min_length=1)]
+
+    def needed(self) -> list[float]:
+        """Seconds that are allowed for each step when a deadline is kept, [steps].
+
+        The 99th percentile; a call that is slower than :meth:`usual` stretches it. A step is begun only if as much
+        time is left, and most have more, since the time left is anything between this and this plus one step: much
+        fewer than one answer in a hundred is late.
+        """
+        return [row.step.p99 for row in self.exits]
+
+    def usual(self, member_starts: Sequence[int]) -> list[float]:
+        """Median seconds from the call to the end of each step when no head on the way is evaluated, [steps].
+
+        Args:
+            member_starts: For each step the position of the first step of its member, [steps]; 0 but in an EANN.
+        """
+        fixed = [row.fixed.p50 for row in self.exits]
+        before, found = 0.0, []
+        for position, start in enumerate(member_starts):
+            if position and start == position:  # all of the member before has been run
+                before += fixed[position - 1]
+            found.append(before + fixed[position])
+        return found
+
+    def check_network(self, net: AnytimeNetwork, device: torch.device) -> None:
+        """Refuse to plan with the times of another network or device. Raises InputError."""
+        if self.network != fingerprint(net) or len(self.exits) != len(find_steps(net)):
+            raise InputError("latency: expected a table of this network, found that of another one; measure it anew")
+        if self.device != device_name(device):
+            raise InputError(
+                f"latency: expected a table of this device, {device_name(device)}, found one of {self.device}; "
+                "measure it anew"
+            )
+
+    def check_call(self, images: Tensor) -> None:
+        """Refuse to plan with the times of another shape of batch or number of threads. Raises InputError."""
+        if (*images.shape,) != (self.batch_size, *self.image_shape):
+            raise InputError(
+                f"latency: the table is for images {[self.batch_size, *self.image_shape]}, "
+                f"found {list(images.shape)}; measure a table for these"
+            )
+        if images.device.type == "cpu" and torch.get_num_threads() != self.threads:
+            raise InputError(
+                f"latency: the table is for {self.threads} CPU threads, found {torch.get_num_threads()}; "
+                "call torch.set_num_threads, or measure a table for these"
+            )
+
+
+def measure_latency(
+    predictor: AnytimePredictor, image_shape: tuple[int, int, int], *, batch_size: int = 1, rounds: int = 1000
+) -> LatencyTable:
+    """Measure a network as it is used, on random images, with PyTorch's present number of CPU threads.
+
+    A round is one ``refine`` to its end and one ``predict(exit=…)`` of every exit. Leave the device alone meanwhile:
+    a table made under load keeps deadlines by giving up too early.
+
+    Args:
+        predictor: The predictor. Its own table, if it has one, does not matter.
+        image_shape: (C, H, W).
+        batch_size: N.
+        rounds: Measurements of every time, at least 100, so that there is a 99th percentile.
+
+    Raises:
+        InputError: images that the network does not take, or too few rounds.
+    """
+    if rounds < 100:
+        raise InputError(f"rounds: expected at least 100, found {rounds}")
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(batch_size, *image_shape, generator=generator).to(predictor.like)
+    predictor.warm_up(images)
+    fixed, streamed = [], []
+    for _ in range(rounds):
+        streamed.append([prediction.elapsed_s for prediction in predictor.refine(images)])
+        fixed.append([_timed(predictor, images, exit_number) for exit_number in predictor.exits])
+    steps = np.diff(np.array(streamed), axis=1, prepend=0)  # [rounds, steps]
+    columns = zip(predictor.exits, steps.T, np.array(fixed).T, np.array(streamed).T, strict=True)
+    return LatencyTable(
+        network=fingerprint(predictor.net),
+        device=device_name(predictor.device),
+        threads=torch.get_num_threads(),
+        batch_size=batch_size,
+        image_shape=image_shape,
+        torch=str(torch.__version__),
+        rounds=rounds,
+        exits=tuple(
+            ExitLatency(exit=exit_number, **{key: _quantiles(t) for key, t in zip(_TIMES, times, strict=True)})
+            for exit_number, *times in columns
+        ),
+    )
+
+
+def find_table(
+    tables: Iterable[LatencyTable], predictor: AnytimePredictor, shape: Sequence[int]
+) -> LatencyTable | None:
+    """The table that suits a predictor, this device and thread count, and images of shape (N, C, H, W); or None."""
+    key = (fingerprint(predictor.net), device_name(predictor.device), torch.get_num_threads(), tuple(shape))
+    for table in tables:
+        if key == (table.network, table.device, table.threads, (table.batch_size, *table.image_shape)):
+            return table
+    return None
+
+
+def fingerprint(net: AnytimeNetwork) -> str:
+    """A short text that is the same for networks with the same layers and the same adopted exits."""
+    adopted = [step.exit for step in find_steps(net)]
+    return hashlib.sha256(f"{adopted} {net}".encode()).hexdigest()[:16]
+
+
+_TIMES = ("step", "fixed", "streamed")
+
+
+def _timed(predictor: AnytimePredictor, images: Tensor, exit_number: int) -> float:
+    """Seconds of one call as the caller sees them."""
+    start = time.perf_counter()
+    predictor.predict(images, exit=exit_number)
+    return time.perf_counter() - start
+
+
+def _quantiles(seconds: np.ndarray) -> Quantiles:
+    # four significant digits: finer than any clock is steady
+    p50, p90, p99 = (float(f"{value:.4g}") for value in np.quantile(seconds, [0.5, 0.9, 0.99]))
+    return Quantiles(p50=p50, p90=p90, p99=p99)

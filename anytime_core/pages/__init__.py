@@ -1,0 +1,1 @@
+"""What makes a page of the book: figures, sentences, publishing, printing."""

@@ -1,0 +1,1 @@
+"""One run as data: what was asked (config), what came out (record), many of them (folders, tables)."""

@@ -1,0 +1,1 @@
+"""Many runs: study files, what they cost, and how they are run."""

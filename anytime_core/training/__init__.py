@@ -1,0 +1,1 @@
+"""Training of one run: the loop, and what it needs."""

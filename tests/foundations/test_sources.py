@@ -1,0 +1,54 @@
+import subprocess
+import sys
+
+import pytest
+
+from anytime_core.foundations.sources import sources_of
+
+
+def test_what_python_really_loads_is_found():
+    """Import a module in a fresh process and compare: nothing that was loaded may be missing."""
+    for module in ("runs", "figures", "theory.descent", "networks.backbone"):
+        code = (
+            f"import sys, anytime_core.{module}\n"
+            "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('anytime_core')))"
+        )
+        loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        path = f"anytime_core/{module.replace('.', '/')}.py"
+        found = {*sources_of(path), path}
+        assert {file[file.rindex("anytime_core/") :] for file in loaded} <= found
+
+
+def test_imports_inside_of_functions_and_entries_of_registries_count():
+    found = sources_of("anytime_core/runs/config.py")
+    assert "anytime_core/weighting/scalarized.py" in found  # only named in the registry
+    assert "anytime_core/networks/msdnet.py" in found
+
+
+def test_a_chapter_of_theory_does_not_depend_on_training():
+    found = sources_of("notebooks/sequence_of_networks.ipynb")
+    assert "anytime_core/theory/cost_inflation.py" in found
+    assert "anytime_core/pages/figures.py" in found
+    assert not [path for path in found if "training" in path or "weighting" in path or "networks" in path]
+    assert "anytime_core/theory/slow_exit.py" not in found
+
+
+def test_training_does_not_depend_on_pages():
+    found = sources_of("anytime_core/training/kept_run.py")
+    assert "anytime_core/training/loop.py" in found
+    assert not [path for path in found if "theory" in path or path.endswith(("figures.py", "publishing.py", "cli.py"))]
+
+
+def test_public_names_lead_to_their_modules(tmp_path):
+    module = tmp_path / "user.py"
+    module.write_text("from anytime_core import AdaLoss, __version__\nimport numpy\n")
+    found = sources_of(module)
+    assert "anytime_core/weighting/adaptive.py" in found
+    assert "anytime_core/training/loop.py" not in found
+    module.write_text("import anytime_core\n")
+    assert sources_of(module) == ["anytime_core/__init__.py"]
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        sources_of(tmp_path / "nothing.py")
