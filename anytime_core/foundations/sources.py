@@ -23,7 +23,8 @@ def sources_of(path: Path | str) -> list[str]:
     """Modules of this package that ``path`` depends on, as paths from the checkout, sorted.
 
     Read from its import statements, those inside of functions too, but not those that only a type checker sees, and
-    from the entries of registries. With a module, the ``__init__`` of each package that it lies in is imported.
+    from the entries of registries. With a module, ``path`` too, the ``__init__`` of each package that it lies in is
+    imported.
 
     Args:
         path: A notebook or a Python file; a relative path starts at the checkout.
@@ -32,8 +33,9 @@ def sources_of(path: Path | str) -> list[str]:
         OSError: the file cannot be read.
         SyntaxError: it is no Python.
     """
-    found: set[Path] = set()
-    waiting = [_ROOT / path]
+    start = _ROOT / path
+    found = {package for folder in start.parents if (package := folder / "__init__.py") != start and package.exists()}
+    waiting = [start, *found]
     while waiting:
         file = waiting.pop()
         for name in _names(file, file.stat().st_mtime_ns):

@@ -25,8 +25,8 @@ def checkout(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(variable, raising=False)
-    (tmp_path / "anytime_core").mkdir()
-    source = tmp_path / "anytime_core" / "provenance.py"
+    (tmp_path / "anytime_core" / "foundations").mkdir(parents=True)
+    source = tmp_path / "anytime_core" / "foundations" / "provenance.py"
     source.write_text("code = 1\n")
     (tmp_path / "pyproject.toml").write_text("")
     git(tmp_path, "init", "-q")
@@ -89,8 +89,8 @@ def test_code_makes_it_dirty(checkout, path):
 
 def test_outside_a_checkout_nothing_is_known(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    (tmp_path / "anytime_core").mkdir()
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "anytime_core" / "provenance.py"))
+    (tmp_path / "anytime_core" / "foundations").mkdir(parents=True)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "anytime_core" / "foundations" / "provenance.py"))
     found = provenance(CPU)
     assert (found.commit, found.dirty) == (None, None)
 

@@ -8,7 +8,7 @@ from anytime_core.foundations.sources import sources_of
 
 def test_what_python_really_loads_is_found():
     """Import a module in a fresh process and compare: nothing that was loaded may be missing."""
-    for module in ("runs", "figures", "theory.descent", "networks.backbone"):
+    for module in ("training.kept_run", "pages.figures", "theory.descent", "networks.backbone"):
         code = (
             f"import sys, anytime_core.{module}\n"
             "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('anytime_core')))"
