@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import inspect
 import pkgutil
 import typing
@@ -19,7 +20,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Registry:
     """Named constructors of one kind.
 
@@ -65,6 +66,9 @@ class Registry:
             ValueError: unknown name, text that is not ``name`` or ``name(option=value, …)``, unknown option, or a
                 value of the wrong type.
         """
+        return _canonical(self, text)
+
+    def _spelling(self, text: str) -> str:
         name, given = self._parse(text)
         options = self.options(name)
         hints = typing.get_type_hints(_annotated(self.constructor(name)))
@@ -117,6 +121,12 @@ class Registry:
                 raise ValueError(f"unknown option {key} of {call.func.id}; it has: {known}{did_you_mean(key, options)}")
             given[key] = value
         return call.func.id, given
+
+
+@functools.lru_cache(maxsize=10_000)
+def _canonical(registry: Registry, text: str) -> str:
+    """Kept, because a page of the book reads the same few names in thousands of records and planned runs."""
+    return registry._spelling(text)
 
 
 def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
