@@ -88,7 +88,7 @@ class Claims(BaseModel):
         if twice := sorted({name for name in ids if ids.count(name) > 1}):
             raise ValueError(f"claims: expected each id once, found {', '.join(twice)} more than once")
         for claim in self.claims:
-            if (name := claim.measure.get("name")) not in self.measures:
+            if (name := claim.measure.get("name")) not in list(self.measures):  # which may be of any type
                 raise ValueError(f"claim {claim.id}: expected a measure of {', '.join(self.measures)}, found {name}")
             if missing := set(claim.protocols) - set(self.protocols):
                 raise ValueError(f"claim {claim.id}: expected protocols that are defined, found {', '.join(missing)}")

@@ -49,10 +49,13 @@ def read_yaml(file: Path, *, where: str, expected: str) -> dict[str, Any]:
         expected: What the file should hold ("names with values (title, …)").
 
     Raises:
-        InputError: it cannot be read, is not YAML, or holds something else.
+        InputError: it cannot be read, is not YAML, gives a name twice, or holds something else.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        _refuse_twins(node)
+        content = loader.construct_document(node) if node else None
     except OSError as error:
         raise InputError(f"bad {where}: {error.strerror}") from None
     except (ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:  # not all of them are YAML's own
@@ -60,6 +63,26 @@ def read_yaml(file: Path, *, where: str, expected: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"bad {where}: expected {expected}, found {_short(content)}")
     return content
+
+
+def _refuse_twins(node: yaml.Node | None) -> None:
+    """Raise YAML's own kind of error for a name that is given twice: the safe loader would take the last one."""
+    waiting, seen = [node], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an alias: it may even lead back to itself
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            names: set[tuple[str, str]] = set()
+            for key, value in node.value:
+                waiting += [key, value]
+                if isinstance(key, yaml.ScalarNode):
+                    if (key.tag, key.value) in names:
+                        raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+                    names.add((key.tag, key.value))
 
 
 def explain(error: ValidationError, model: type[BaseModel], *, where: str) -> str:

@@ -23,7 +23,9 @@ from PIL import Image
 
 import anytime_core
 from anytime_core import ModelCard, RunConfig, load_dataset, load_model, save_model
+from anytime_core.analysis.claims import CLAIMS, load_claims
 from anytime_core.datasets import DATASETS, DatasetError, readers
+from anytime_core.datasets.card import BadFileError
 from anytime_core.datasets.image_files import load_image
 from anytime_core.foundations.validation import InputError, validated
 from anytime_core.inference.artefacts import CARD, WEIGHTS
@@ -262,6 +264,23 @@ def test_studies(fuzz, written, trap, tmp_path):
     fuzz("study files", sources, case)
 
 
+def test_claims(fuzz, written, trap, tmp_path):
+    whole = yaml.safe_load(CLAIMS.read_bytes())
+    few = {**whole, "claims": whole["claims"][:2]}  # damage that hits one of forty claims finds no more
+    text = yaml.safe_dump(few).encode()
+    sources = (
+        damaged(text) | changed(few).map(lambda content: yaml.safe_dump(content).encode("utf-8", "replace")) | EXTRA
+    )
+
+    def case(content):
+        path = tmp_path / "claims.yaml"
+        content = content.replace(b"{trap}", str(trap).encode())
+        call = lambda: refusal(lambda: load_claims(path), InputError, path.name)  # noqa: E731
+        return "read as other valid claims" if written(path, content, call) is None else "refused, with file and field"
+
+    fuzz("files of claims", sources, case)
+
+
 # --- records and checkpoints ---------------------------------------------------------------------------------------
 
 
@@ -417,7 +436,7 @@ def test_idx_files(fuzz, written, tmp_path, monkeypatch, traps):
         def call():
             try:
                 made.append(reader._content(path))
-            except readers.BadFileError as bad:
+            except BadFileError as bad:
                 made.append(bad)
 
         written(path, given, call)
@@ -432,7 +451,7 @@ def test_a_small_file_that_stands_for_a_large_one_is_not_unpacked(tmp_path, monk
     monkeypatch.setattr(readers, "_LARGEST_IDX", 1000)
     path = tmp_path / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(gzipped_zeros(10**7))
-    with pytest.raises(readers.BadFileError) as caught:
+    with pytest.raises(BadFileError) as caught:
         readers.IdxReader()._content(path)
     assert caught.value.problem == "expected at most 1000 bytes of content, found more"
 
@@ -481,7 +500,7 @@ def test_no_file_is_read_in_a_way_that_could_run_code():
     """YAML by the safe loader, torch's files as weights only, pickles never (torchvision's of CIFAR: see above)."""
     package = Path(anytime_core.__file__).parent
     text = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
-    assert set(re.findall(r"yaml\.\w*load\w*", text)) == {"yaml.safe_load"}
+    assert set(re.findall(r"yaml\.\w*[Ll]oad\w*", text)) == {"yaml.safe_load", "yaml.SafeLoader"}
     assert re.findall(r"torch\.load\([^\n]*", text)
     assert all("weights_only=True" in call for call in re.findall(r"torch\.load\([^\n]*", text))
     assert not re.search(r"pickle\.loads?\(|(?<![.\w])(eval|exec)\(", text)

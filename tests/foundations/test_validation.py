@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from anytime_core import RunConfig
-from anytime_core.foundations.validation import InputError, validated
+from anytime_core.foundations.validation import InputError, read_yaml, validated
 
 
 class Inner(BaseModel):
@@ -108,3 +108,34 @@ def test_a_value_that_would_be_endless_to_write_down_is_cut_before_it_is_written
         bomb = [bomb] * 10  # 10^13 values in a few lists
     assert message({"count": bomb}).startswith("bad parameters: count: expected a valid integer, found [[[[...], [...]")
     assert message({"count": 1, "kind": 10**5000}).endswith("found a int that is too long to write down")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("title: a\ntier: quick\ntitle: b\n", 3),
+        ("grids:\n  - seed: [0]\n    epochs: 1\n    seed: [1]\n", 4),
+        ("a: &a {b: 1, b: 2}\nc: [*a, *a]\n", 1),
+    ],
+)
+def test_a_name_that_is_given_twice_is_refused(tmp_path, text, line):
+    file = tmp_path / "twice.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=rf"(?s)bad file twice: .*is given twice.*line {line}"):
+        read_yaml(file, where="file twice", expected="names")
+
+
+def test_a_value_may_stand_in_two_places_and_lead_back_to_itself(tmp_path):
+    file = tmp_path / "aliases.yaml"
+    file.write_text("a: &a [1, *a]\nb: *a\nc: {a: 1, b: 1}\nd: {1: x, '1': y}\n")
+    content = read_yaml(file, where="file", expected="names")
+    assert content["a"][1] is content["b"]
+    assert content["d"] == {1: "x", "1": "y"}
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n", "a"])
+def test_anything_but_names_with_values_is_refused(tmp_path, text):
+    file = tmp_path / "none.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match="expected names, found"):
+        read_yaml(file, where="file", expected="names")

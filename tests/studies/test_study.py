@@ -221,7 +221,7 @@ def test_a_record_under_the_name_of_another_run_is_refused(made_up_record, tmp_p
 
 
 def test_records_have_their_place_in_the_checkout():
-    assert (ROOT / "anytime_core" / "study.py").samefile(study.__file__)
+    assert (ROOT / "anytime_core" / "studies" / "study.py").samefile(study.__file__)
     assert study.RECORDS.relative_to(ROOT) == Path("data", "records")
 
 
