@@ -32,7 +32,8 @@ if TYPE_CHECKING:
         fit_non_inferior_thresholds,
         fit_thresholds,
     )
-    from anytime_core.inference.latency import LatencyTable, measure_latency
+    from anytime_core.inference.latency import LatencyTable
+    from anytime_core.inference.latency_measurement import measure_latency
     from anytime_core.inference.logits import exit_logits
     from anytime_core.inference.monotonicity import answer_changes
     from anytime_core.inference.predictor import AnytimePredictor, Prediction
@@ -90,7 +91,7 @@ _HOME = {  # public name -> module that defines it
     "load_dataset": "datasets",
     "load_folder": "datasets",
     "load_model": "inference.artefacts",
-    "measure_latency": "inference.latency",
+    "measure_latency": "inference.latency_measurement",
     "random_crop_flip": "datasets.augment",
     "save_model": "inference.artefacts",
     "train": "training.loop",

@@ -13,7 +13,8 @@ import tyro
 
 from anytime_core.datasets import DatasetError
 from anytime_core.foundations.validation import InputError
-from benchmarks.results import Device, Report, Row, load_report
+from benchmarks.reports import Device
+from benchmarks.results import Report, Row, load_report
 from benchmarks.rows import ROWS, RowName
 
 if TYPE_CHECKING:

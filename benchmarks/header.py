@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from anytime_core.foundations.provenance import provenance
-from benchmarks.results import Device, Made
+from benchmarks.reports import Device, Made
 
 _BF16 = ("avx512_bf16", "amx_bf16", "amx_tile")
 

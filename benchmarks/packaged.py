@@ -18,7 +18,7 @@ class PackagedTraining:
 
     def __init__(self, config: RunConfig) -> None:
         self.run = TrainingRun(config)
-        self._steps = self.run._steps()
+        self._steps = self.run.steps()
         self._deterministic = self.run.fabric.device.type == "cpu"  # as TrainingRun.fit has it
         start = clock()
         with compute_settings(config.threads, deterministic=self._deterministic):

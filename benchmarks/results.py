@@ -1,27 +1,18 @@
-"""Result files: one per device, written whole, checked when read. Loads no torch, so that pages are made quickly."""
+"""Result files of ``python -m benchmarks``, and the comparisons in them. Loads no torch."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from anytime_core.foundations.files import write_whole
-from anytime_core.foundations.validation import InputError, explain
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+from anytime_core.foundations.validation import InputError
+from benchmarks.reports import Count, DeviceReport, Made, Part, Positive, read_report
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Spread(_Part):
+class Spread(Part):
     """A measured quantity over its repetitions, in the unit of its comparison.
 
     Attributes:
@@ -51,7 +42,7 @@ class Ratio(Spread):
     coverage: Annotated[float, Field(ge=0, le=1)]
 
 
-class Contender(_Part):
+class Contender(Part):
     """One of the things compared.
 
     Attributes:
@@ -64,10 +55,10 @@ class Contender(_Part):
     name: str
     value: Spread
     ratio: Ratio | None = None
-    facts: dict[str, float] = {}
+    facts: dict[str, float] = Field(default_factory=dict)
 
 
-class Comparison(_Part):
+class Comparison(Part):
     """Things that took turns.
 
     Attributes:
@@ -97,35 +88,7 @@ class Comparison(_Part):
         return {contender.name: contender for contender in self.contenders}[name]
 
 
-class Made(_Part):
-    """When and with what a row was measured.
-
-    Attributes:
-        package: Version of anytime_core.
-        commit: Git commit, None outside a checkout.
-        dirty: Whether code differed from it, None outside a checkout.
-        torch: Version of PyTorch.
-        python: Version of Python.
-        platform: Operating system and processor type.
-        threads: CPU threads of everything that does not say otherwise.
-        load_average: Processes that wanted to run in the minute before the start; None where the system does not tell.
-        seconds: The row took this long.
-        setting: The network, data and batch of everything that does not say otherwise.
-    """
-
-    package: str
-    commit: str | None
-    dirty: bool | None
-    torch: str
-    python: str
-    platform: str
-    threads: Count
-    load_average: Annotated[float, Field(ge=0)] | None
-    seconds: Positive
-    setting: str
-
-
-class Row(_Part):
+class Row(Part):
     """What one benchmark found.
 
     Attributes:
@@ -136,55 +99,23 @@ class Row(_Part):
 
     made: Made
     comparisons: dict[str, Comparison]
-    facts: dict[str, float] = {}
+    facts: dict[str, float] = Field(default_factory=dict)
 
 
-class Device(_Part):
-    """The hardware that computed.
-
-    Attributes:
-        name: Processor or GPU.
-        kind: ``"cpu"`` or ``"cuda"``.
-        cpu: The processor, of a GPU's host too.
-        cores: Processor cores that this process may use.
-        features: Of bf16 arithmetic, what the processor has of avx512_bf16, amx_bf16 and amx_tile.
-    """
-
-    name: str
-    kind: Literal["cpu", "cuda"]
-    cpu: str
-    cores: Count
-    features: list[str]
-
-    @property
-    def slug(self) -> str:
-        """The device as part of a file name."""
-        text = f"{self.name} {self.cores} cores" if self.kind == "cpu" else self.name
-        return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-class Report(_Part):
+class Report(DeviceReport):
     """All that is known of one device.
 
     Attributes:
-        format: Version of this file's shape.
-        device: The hardware.
         quick: Whether sizes were shrunk to try the machinery; then the numbers mean nothing.
         rows: By name.
     """
 
-    format: Literal[1] = 1
-    device: Device
     quick: bool
     rows: dict[str, Row]
 
     def with_rows(self, rows: Mapping[str, Row]) -> Report:
         """The same with new rows, or rows in the place of older ones."""
         return self.model_copy(update={"rows": {**self.rows, **rows}})
-
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
-        write_whole(path, self.model_dump_json(indent=1) + "\n")
 
 
 def load_report(path: Path) -> Report:
@@ -194,13 +125,9 @@ def load_report(path: Path) -> Report:
         InputError: it is damaged or of another format.
         OSError: it cannot be read.
     """
-    advice = "delete it and measure again with `make bench`"
-    try:
-        return Report.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise InputError(f"{explain(error, Report, where=f'result file {path}')}; {advice}") from None
-    except ValueError as error:  # no JSON, or no UTF-8
-        raise InputError(f"bad result file {path}: expected JSON, found {error}; {advice}") from None
+    return read_report(
+        path, Report, where=f"result file {path}", advice="delete it and measure again with `make bench`"
+    )
 
 
 def load_reports(folder: Path) -> list[Report]:

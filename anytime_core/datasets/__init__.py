@@ -10,9 +10,11 @@ torchvision and scikit-learn are loaded with the first data set.
 """
 
 from anytime_core.datasets.cache import DatasetError, default_cache_dir, fetch
-from anytime_core.datasets.cards import DATASETS, DataCard, find_card
-from anytime_core.datasets.folders import ImageStream, load_folder
-from anytime_core.datasets.images import ImageData, load_dataset
+from anytime_core.datasets.card import DataCard
+from anytime_core.datasets.cards import DATASETS, find_card
+from anytime_core.datasets.images import ImageData
+from anytime_core.datasets.loading import load_dataset, load_folder
+from anytime_core.datasets.streams import ImageStream
 
 __all__ = [
     "DATASETS",

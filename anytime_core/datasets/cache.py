@@ -13,8 +13,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anytime_core.datasets.cards import DataCard, find_card
-from anytime_core.datasets.readers import BadFileError
+from anytime_core.datasets.card import BadFileError, DataCard
+from anytime_core.datasets.cards import find_card
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -1,73 +1,14 @@
-"""One card per data set: what it holds, where it comes from, how to get it."""
+"""The data sets by name, with a card each: what it holds, where it comes from, how to get it."""
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from anytime_core.datasets.card import DataCard
 from anytime_core.datasets.garments import FAMILIES, CoarseReader, NoisyReader, PairReader
 from anytime_core.datasets.listing import FolderReader
-from anytime_core.datasets.readers import CifarReader, DigitsReader, IdxReader, Reader, SvhnReader
-
-
-@dataclass(frozen=True)
-class DataCard:
-    """Facts about one data set. ``data/README.md`` tells them in prose.
-
-    Attributes:
-        name: What it is called in a configuration.
-        title: What it is called in a text.
-        image_shape: (C, H, W) of one image.
-        class_names: Names of the labels 0, 1, …. Of ``ilsvrc`` they are only numbered: its folders name them.
-        num_train: Images left for training after the validation images are held out.
-        num_validation: Held-out images: epochs, weights and thresholds are chosen on these.
-        num_test: Images of the test set.
-        flip: Whether a mirrored image still shows its class, so that augmentation may flip it. Digits do not.
-        source: Web address of the owners.
-        licence: Terms of use as the owners state them.
-        citation_key: Key of the entry in the book's bibliography.
-        citation: The publication to cite.
-        how_to_get: Ways to get the files; ``<cache>`` stands for the cache folder.
-        reader: Downloads, verifies and reads the files.
-        streamed: Whether the images are read from their files batch by batch (:class:`ImageStream`), because they are
-            too many for a device's memory.
-        made_of: Name of the data set whose files these are, where they are another one's.
-        num_tasks: T, labels of an image, all from the same classes. Where it is not 1, labels are [n, T], and a network
-            has one exit for each.
-    """
-
-    name: str
-    title: str
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    num_train: int
-    num_validation: int
-    num_test: int
-    flip: bool
-    source: str
-    licence: str
-    citation_key: str
-    citation: str
-    how_to_get: str
-    reader: Reader = field(repr=False, compare=False)
-    streamed: bool = False
-    made_of: str | None = None
-    num_tasks: int = 1
-
-    @property
-    def folder(self) -> str:
-        """Name of the folder in the cache that holds the files."""
-        return self.made_of or self.name
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return len(self.class_names)
-
-    @property
-    def pad(self) -> int:
-        """Pixels of padding for pad-and-crop: an eighth of the height, which is the 4 of 32 usual for CIFAR."""
-        return self.image_shape[1] // 8
+from anytime_core.datasets.readers import CifarReader, DigitsReader, IdxReader, SvhnReader
 
 
 def find_card(name: str) -> DataCard:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anytime_core.datasets.readers import Arrays, IdxReader
+from anytime_core.datasets.card import Arrays, DataCard
+from anytime_core.datasets.readers import IdxReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from anytime_core.datasets.cards import DataCard
-    from anytime_core.datasets.readers import Part
+    from anytime_core.datasets.splits import Part
 
 NOISE_SEED = 30_60
 PAIR_SEED = 36

@@ -9,8 +9,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from anytime_core.datasets.card import BadFileError
 from anytime_core.datasets.listing import read_image
-from anytime_core.datasets.readers import BadFileError
 from anytime_core.foundations.validation import InputError
 
 

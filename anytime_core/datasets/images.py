@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from anytime_core.datasets.cache import explained, locate
-from anytime_core.datasets.cards import DataCard, find_card
-from anytime_core.datasets.readers import Arrays
+from anytime_core.datasets.card import Arrays, DataCard
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import torch
     from numpy.typing import NDArray
-
-    from anytime_core.datasets.folders import ImageStream
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,40 +54,6 @@ class ImageData:
             ValueError: ``images`` is not uint8 or has another number of channels.
         """
         return normalise(images, self.mean, self.std)
-
-
-def load_dataset(
-    name: str, *, train_size: int | None = None, device: torch.device | str = "cpu", cache_dir: Path | None = None
-) -> ImageData | ImageStream:
-    """Load a data set, downloading it first if this machine does not have it.
-
-    Sets whose card says ``streamed`` come as an :class:`ImageStream`, which reads its files batch by batch. All others
-    come as :class:`ImageData`, in memory.
-
-    The validation images are the same for every seed and every ``train_size``. A smaller training set is the beginning
-    of a larger one; mean and standard deviation of resident images are those of the training images used.
-
-    Args:
-        name: A name in ``DATASETS``.
-        train_size: Number of training images, from 1 to the card's ``num_train``; all of them if left out.
-        device: Where the tensors shall be.
-        cache_dir: Folder for downloaded files; :func:`default_cache_dir` if left out.
-
-    Raises:
-        ValueError: unknown name, or ``train_size`` out of range.
-        DatasetError: a file is missing, truncated or altered, or the download failed.
-    """
-    card = find_card(name)
-    size = card.num_train if train_size is None else train_size
-    if not isinstance(size, int) or not 1 <= size <= card.num_train:
-        raise ValueError(f"train_size: expected 1 to {card.num_train} for {name}, found {train_size!r}")
-    folder = locate(card, cache_dir)
-    with explained(card, cache_dir):
-        if card.streamed:
-            from anytime_core.datasets.folders import open_stream  # which needs this module
-
-            return open_stream(card, folder, size, device)
-        return resident(card, card.reader.read(card, folder, size), device)
 
 
 def resident(card: DataCard, arrays: Arrays, device: torch.device | str) -> ImageData:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from anytime_core.datasets.readers import SPLIT_SEED, Arrays, BadFileError
+from anytime_core.datasets.card import Arrays, BadFileError, DataCard
+from anytime_core.datasets.splits import SPLIT_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
-
-    from anytime_core.datasets.cards import DataCard
 
     Rows = NDArray[np.int64]
 

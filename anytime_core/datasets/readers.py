@@ -6,23 +6,16 @@ import gzip
 import hashlib
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
+
+from anytime_core.datasets.card import Arrays, BadFileError, DataCard
+from anytime_core.datasets.splits import SPLIT_SEED, hold_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     import numpy as np
     from numpy.typing import NDArray
 
-    from anytime_core.datasets.cards import DataCard
-
-    Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images [n, C, H, W], labels [n]
-
-SPLIT_SEED = 0
-"""Seed of the one shuffle that fixes the splits, for good and for every run."""
-
-_BLOCK = 8192  # images moved at a time: 25 MB of 3 × 32 × 32
-
+    from anytime_core.datasets.splits import Part
 
 FASHION_MNIST_SHA256 = {
     "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -36,46 +29,6 @@ _LARGEST_IDX = 16 + 60_000 * 28 * 28  # bytes of content of the largest of them:
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the files."""
-
-
-class BadFileError(Exception):
-    """One file, or the folder that should hold it, and what is wrong with it."""
-
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(path, problem)
-        self.path = path
-        self.problem = problem
-
-
-class Arrays(NamedTuple):
-    """The splits in host memory: images uint8 [n, C, H, W], labels int64 [n], or [n, T] where an image has T labels."""
-
-    train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.int64]
-    validation_images: NDArray[np.uint8]
-    validation_labels: NDArray[np.int64]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.int64]
-
-
-class Reader(Protocol):
-    """What a kind of data set has to offer. Every method raises :class:`BadFileError` for a bad or missing file."""
-
-    def installed(self) -> Path | None:
-        """A folder outside the cache where this machine already has the files, if there is one."""
-        ...
-
-    def download(self, folder: Path) -> None:
-        """Download the files into an empty folder."""
-        ...
-
-    def verify(self, folder: Path) -> None:
-        """Check every file."""
-        ...
-
-    def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
-        """Check and read every file, and split the images."""
-        ...
 
 
 class DigitsReader:
@@ -248,51 +201,6 @@ class SvhnReader:
 
         # One after the other: the three together would need twice the memory.
         return hold_out(card, folder, map(part, ("train", "extra")), part("test"), train_size)
-
-
-def hold_out(card: DataCard, folder: Path, parts: Iterable[Part], test: Part, train_size: int) -> Arrays:
-    """Split shuffled training images into validation and training.
-
-    The images keep the order of the permutation ``numpy.random.default_rng(0).permutation(n)``: the first
-    ``num_validation`` are held out, the next ``train_size`` are for training, so a smaller training set is always the
-    beginning of a larger one. Each image is copied once, to its place, and only if it is wanted.
-
-    Raises:
-        BadFileError: the files hold another number of images than the card says.
-    """
-    import numpy as np
-
-    total = card.num_validation + card.num_train
-    order = np.random.default_rng(SPLIT_SEED).permutation(total)
-    place = np.empty_like(order)
-    place[order] = np.arange(total)  # image i of the files goes to place[i]
-
-    wanted = card.num_validation + train_size
-    images = np.empty((wanted, *card.image_shape), np.uint8)
-    labels = np.empty(wanted, np.int64)
-    seen = 0
-    for block_images, block_labels in _blocks(parts):
-        target = place[seen : seen + len(block_labels)]
-        seen += len(block_labels)
-        if seen > total:
-            break
-        keep = target < wanted
-        images[target[keep]] = block_images[keep]
-        labels[target[keep]] = block_labels[keep]
-    if seen != total or len(test[1]) != card.num_test:
-        raise BadFileError(
-            folder,
-            f"expected {total} training and {card.num_test} test images, found {seen} and {len(test[1])}",
-        )
-    held = card.num_validation
-    test_images = np.array(test[0], order="C")  # its own writable memory: PyTorch asks for it
-    return Arrays(images[held:], labels[held:], images[:held], labels[:held], test_images, test[1])
-
-
-def _blocks(parts: Iterable[Part]) -> Iterator[Part]:
-    for images, labels in parts:
-        for start in range(0, len(labels), _BLOCK):
-            yield images[start : start + _BLOCK], labels[start : start + _BLOCK]
 
 
 def _check_md5(path: Path, expected: str) -> None:

@@ -1,13 +1,11 @@
-"""How long each step of a network takes on one device: measured once, kept beside the weights."""
+"""The latency table: how long each step of a network takes on one device, and for which calls that holds."""
 
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -16,9 +14,6 @@ from anytime_core.foundations.provenance import device_name
 from anytime_core.foundations.validation import InputError
 from anytime_core.inference.steps import find_steps
 from anytime_core.networks.base import AnytimeNetwork
-
-if TYPE_CHECKING:
-    from anytime_core.inference.predictor import AnytimePredictor
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -124,54 +119,11 @@ class LatencyTable(BaseModel):
             )
 
 
-def measure_latency(
-    predictor: AnytimePredictor, image_shape: tuple[int, int, int], *, batch_size: int = 1, rounds: int = 1000
-) -> LatencyTable:
-    """Measure a network as it is used, on random images, with PyTorch's present number of CPU threads.
-
-    A round is one ``refine`` to its end and one ``predict(exit=…)`` of every exit. Leave the device alone meanwhile:
-    a table made under load keeps deadlines by giving up too early.
-
-    Args:
-        predictor: The predictor. Its own table, if it has one, does not matter.
-        image_shape: (C, H, W).
-        batch_size: N.
-        rounds: Measurements of every time, at least 100, so that there is a 99th percentile.
-
-    Raises:
-        InputError: images that the network does not take, or too few rounds.
-    """
-    if rounds < 100:
-        raise InputError(f"rounds: expected at least 100, found {rounds}")
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(batch_size, *image_shape, generator=generator).to(predictor.like)
-    predictor.warm_up(images)
-    fixed, streamed = [], []
-    for _ in range(rounds):
-        streamed.append([prediction.elapsed_s for prediction in predictor.refine(images)])
-        fixed.append([_timed(predictor, images, exit_number) for exit_number in predictor.exits])
-    steps = np.diff(np.array(streamed), axis=1, prepend=0)  # [rounds, steps]
-    columns = zip(predictor.exits, steps.T, np.array(fixed).T, np.array(streamed).T, strict=True)
-    return LatencyTable(
-        network=fingerprint(predictor.net),
-        device=device_name(predictor.device),
-        threads=torch.get_num_threads(),
-        batch_size=batch_size,
-        image_shape=image_shape,
-        torch=str(torch.__version__),
-        rounds=rounds,
-        exits=tuple(
-            ExitLatency(exit=exit_number, **{key: _quantiles(t) for key, t in zip(_TIMES, times, strict=True)})
-            for exit_number, *times in columns
-        ),
-    )
-
-
 def find_table(
-    tables: Iterable[LatencyTable], predictor: AnytimePredictor, shape: Sequence[int]
+    tables: Iterable[LatencyTable], net: AnytimeNetwork, device: torch.device, shape: Sequence[int]
 ) -> LatencyTable | None:
-    """The table that suits a predictor, this device and thread count, and images of shape (N, C, H, W); or None."""
-    key = (fingerprint(predictor.net), device_name(predictor.device), torch.get_num_threads(), tuple(shape))
+    """The table that suits a network on this device, the present CPU threads, and images (N, C, H, W); or None."""
+    key = (fingerprint(net), device_name(device), torch.get_num_threads(), tuple(shape))
     for table in tables:
         if key == (table.network, table.device, table.threads, (table.batch_size, *table.image_shape)):
             return table
@@ -182,19 +134,3 @@ def fingerprint(net: AnytimeNetwork) -> str:
     """A short text that is the same for networks with the same layers and the same adopted exits."""
     adopted = [step.exit for step in find_steps(net)]
     return hashlib.sha256(f"{adopted} {net}".encode()).hexdigest()[:16]
-
-
-_TIMES = ("step", "fixed", "streamed")
-
-
-def _timed(predictor: AnytimePredictor, images: Tensor, exit_number: int) -> float:
-    """Seconds of one call as the caller sees them."""
-    start = time.perf_counter()
-    predictor.predict(images, exit=exit_number)
-    return time.perf_counter() - start
-
-
-def _quantiles(seconds: np.ndarray) -> Quantiles:
-    # four significant digits: finer than any clock is steady
-    p50, p90, p99 = (float(f"{value:.4g}") for value in np.quantile(seconds, [0.5, 0.9, 0.99]))
-    return Quantiles(p50=p50, p90=p90, p99=p99)

@@ -11,7 +11,8 @@ from anytime_core.datasets.image_files import load_image
 from anytime_core.foundations.torch_state import compute_settings
 from anytime_core.foundations.validation import InputError
 from anytime_core.inference.artefacts import add_latency, load_model
-from anytime_core.inference.latency import find_table, measure_latency
+from anytime_core.inference.latency import find_table
+from anytime_core.inference.latency_measurement import measure_latency
 from anytime_core.inference.predictor import AnytimePredictor, Prediction
 
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
@@ -83,7 +84,7 @@ def predict_file(
         predictor = AnytimePredictor(net, card.image_shape)
         if measure:
             card = add_latency(model, measure_latency(predictor, card.image_shape))
-        table = find_table(card.latency, predictor, pixels.shape)
+        table = find_table(card.latency, net, predictor.device, pixels.shape)
         if table is not None:
             predictor = AnytimePredictor(net, card.image_shape, table)
         images = card.normalise(pixels)

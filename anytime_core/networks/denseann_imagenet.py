@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anytime_core.networks.denseann import DenseNetwork
+from anytime_core.networks.dense_network import DenseNetwork
 from anytime_core.networks.resann_imagenet import imagenet_stem
 
 LAYOUTS = {  # depth -> units per block, the authors' s

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from anytime_core.networks.base import AnytimeNetwork, exit_units
 from anytime_core.networks.heads import HeadKind, make_head
 from anytime_core.networks.initialisation import he_initialise
+from anytime_core.networks.resann_imagenet import ResANNImageNet
+from anytime_core.networks.residual_units import BasicUnit
 
 
 class ResANN(AnytimeNetwork):
@@ -90,8 +91,6 @@ class ResANN(AnytimeNetwork):
         in_channels: int = 3,
     ) -> AnytimeNetwork:
         """The network for images of about 224 pixels; arguments and errors are those of ``ResANNImageNet``."""
-        from anytime_core.networks.resann_imagenet import ResANNImageNet  # which is built from the units below
-
         return ResANNImageNet(
             depth,
             s=s,
@@ -102,32 +101,3 @@ class ResANN(AnytimeNetwork):
             num_classes=num_classes,
             in_channels=in_channels,
         )
-
-
-class BasicUnit(nn.Module):
-    """x -> shortcut(x) + BN(conv(ReLU(BN(conv(ReLU(BN(x))))))), 3×3 convolutions, no activation after the addition.
-
-    When the channels double, the first convolution has stride 2 and the shortcut is a 2×2 average with zero channels
-    added on both sides, so it has no parameters.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.added = channels_out - channels_in
-        stride = 2 if self.added else 1
-        self.norm1 = nn.BatchNorm2d(channels_in)
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.norm3 = nn.BatchNorm2d(channels_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, C, H, W], or [N, 2C, ⌈H/2⌉, ⌈W/2⌉] when the channels double."""
-        # in place where nobody needs what was there before: a fifteenth of a training step on a CPU
-        residual = self.conv1(F.relu(self.norm1(x), inplace=True))
-        residual = self.norm3(self.conv2(F.relu(self.norm2(residual), inplace=True)))
-        if self.added:
-            # ceil_mode keeps odd sizes in step with the padded convolution (7 -> 4); a border cell averages what exists
-            x = F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
-            x = F.pad(x, (0, 0, 0, 0, self.added // 2, self.added // 2))  # channels
-        return residual.add_(x)

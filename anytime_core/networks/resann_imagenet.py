@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import NamedTuple
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from anytime_core.networks.base import AnytimeNetwork, exit_units
 from anytime_core.networks.heads import HeadKind, make_head
 from anytime_core.networks.initialisation import he_initialise
-from anytime_core.networks.resann import BasicUnit
+from anytime_core.networks.residual_units import BasicUnit, BottleneckUnit
 
 
 class _Layout(NamedTuple):
@@ -112,50 +110,6 @@ class ResANNImageNet(AnytimeNetwork):
             f"depth={self.depth}, s={self.s}, head={self.head}, resnext={self.resnext}, first_exit={self.first_exit}, "
             f"gradient_passed={self.gradient_passed}, num_exits={self.num_exits}"
         )
-
-
-class BottleneckUnit(nn.Module):
-    """x -> shortcut(x) + BN(1×1(ReLU(BN(3×3(ReLU(BN(1×1(ReLU(BN(x))))))))), no activation after the addition.
-
-    The two inner maps have b = channels_out / 4 channels. Where the number of channels changes, the shortcut is a 1×1
-    convolution of x itself (not of its activation) with batch norm; where it doubles, that convolution and the 3×3 one
-    have stride 2.
-
-    With groups (ResNeXt), each inner map has groups · ⌈b/r⌉ channels, with r from the equation that leaves parameters
-    as they were without groups: 8 b · p b/r + 9 p (b/r)² = 17 b², so r = (8 p + √(64 p² + 612 p)) / 34 for p groups;
-    b = 64 and p = 32 give 32 × 4.
-
-    Args:
-        channels_in: Channels of x.
-        channels_out: Channels of the result, a multiple of 4.
-        groups: Groups of the 3×3 convolution; 1 is the plain unit.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, groups: int = 1) -> None:
-        super().__init__()
-        stride = 2 if channels_out == 2 * channels_in else 1
-        inner = channels_out // 4
-        if groups > 1:
-            ratio = (8 * groups + math.sqrt(64 * groups**2 + 612 * groups)) / 34
-            inner = groups * math.ceil(inner / ratio)
-        self.norm1 = nn.BatchNorm2d(channels_in)
-        self.conv1 = nn.Conv2d(channels_in, inner, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride, padding=1, groups=groups, bias=False)
-        self.norm3 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, channels_out, 1, bias=False)
-        self.norm4 = nn.BatchNorm2d(channels_out)
-        self.shortcut = nn.Sequential()  # identity
-        if channels_in != channels_out:
-            self.shortcut.append(nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False))
-            self.shortcut.append(nn.BatchNorm2d(channels_out))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, channels_in, H, W] -> [N, channels_out, H, W], or [N, channels_out, ⌈H/2⌉, ⌈W/2⌉] with stride 2."""
-        residual = self.conv1(F.relu(self.norm1(x)))
-        residual = self.conv2(F.relu(self.norm2(residual)))
-        residual = self.norm4(self.conv3(F.relu(self.norm3(residual))))
-        return self.shortcut(x) + residual
 
 
 def imagenet_stem(in_channels: int, channels: int) -> nn.Sequential:

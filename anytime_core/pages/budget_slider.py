@@ -20,7 +20,8 @@ from anytime_core.datasets.images import ImageData
 from anytime_core.foundations.torch_state import compute_settings
 from anytime_core.foundations.validation import InputError
 from anytime_core.inference.artefacts import TrainedModel, load_model
-from anytime_core.inference.latency import LatencyTable, fingerprint, measure_latency
+from anytime_core.inference.latency import LatencyTable, fingerprint
+from anytime_core.inference.latency_measurement import measure_latency
 from anytime_core.inference.monotonicity import answer_changes
 from anytime_core.inference.predictor import AnytimePredictor
 
@@ -218,7 +219,7 @@ def latest_table(model: TrainedModel, others: Iterable[TrainedModel] = ()) -> La
 
 
 def with_measured_times(model: TrainedModel, rounds: int) -> TrainedModel:
-    """The model with a table of this machine on its card; see :func:`anytime_core.inference.latency.measure_latency`.
+    """The model with a table of this machine on its card; see :func:`measure_latency`.
 
     Args:
         model: The network on its device; nothing is written to its folder.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from anytime_core.foundations.files import write_whole
+from anytime_core.pages.numbered_figures import crowded, settle_figures
 from anytime_core.pages.rerunning import again
 
 VALUES_COMMENT = "# Values used for this page"
@@ -59,6 +60,7 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
       joined: where a stream is cut depends on when it was flushed;
     - `` at 0x7f…`` is cut out of plain-text outputs: a memory address says nothing and is new every time;
     - the random ids of tables styled by pandas are numbered;
+    - figures keep their places and are named after the page: :mod:`anytime_core.pages.numbered_figures`;
     - the cell tagged ``parameters`` (the notebook's defaults) is folded (tag ``hide-input``) if papermill injected
       values after it; that injected cell stays open, keeps its tag ``injected-parameters``, and begins with
       :data:`VALUES_COMMENT`. Without injected values the defaults *are* the values used, and stay open;
@@ -74,8 +76,9 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
 
     Raises:
         PublishError: If the file is no notebook; was not run by papermill, failed, or did not finish; has a code cell
-            with source that was not executed, an error output, a widget, or text on stderr that is no progress bar;
-            or if ``title`` is given and the first markdown cell has no level-1 heading to carry it.
+            with source that was not executed, an error output, a widget, text on stderr that is no progress bar, or
+            more than a figure under one caption; or if ``title`` is given and the first markdown cell has no level-1
+            heading to carry it.
         OSError: If ``executed`` cannot be read or ``page`` cannot be written.
     """
     import nbformat
@@ -100,6 +103,7 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
             cell.execution_count = count
             cell.outputs = _clean_outputs(cell.outputs, count)
     _mark_parameters(notebook)
+    settle_figures(notebook, page.stem)
     if text := again(notebook):
         notebook.cells.append(nbformat.v4.new_markdown_cell(text))
     if title is not None:
@@ -161,7 +165,7 @@ def _refuse_unfinished(notebook: Any, executed: Path) -> None:
     """Raise PublishError at the first sign that this run is not a whole, quiet, successful one."""
     numbered = [cell for cell in notebook.cells if _BANNER_TAG not in cell.metadata.get("tags", [])]
     # Errors first: in a failed notebook the cells after the failure are unexecuted too, but are not the news.
-    for reason_of in (_error_in, _omission_in, _noise_in):
+    for reason_of in (_error_in, _omission_in, _noise_in, crowded):
         for number, cell in enumerate(numbered, start=1):
             reason = reason_of(cell) if cell.cell_type == "code" else None
             if reason:

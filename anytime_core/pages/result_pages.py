@@ -130,7 +130,9 @@ def counted(found: Sequence[Verdict]) -> str:
 
 
 def verdict_scores(found: Iterable[Verdict]) -> pd.DataFrame:
-    """How far the mean of each trial lies from its threshold; :func:`~anytime_core.pages.result_figures.verdict_plot`.
+    """How far the mean of each trial lies from its threshold.
+
+    For :func:`~anytime_core.pages.result_figures.verdicts.verdict_plot`.
 
     Columns: claim, protocol, verdict, and score: the distance from the threshold, positive on the claimed side, over
     half the width of the 95 % interval. For claims of no difference the threshold is the nearer end of the margin.

@@ -24,6 +24,8 @@ PROTOCOL = 1
 # Where a run happens is provenance: it may not change what the run is, so it is no part of its name.
 WHERE_FIELDS = frozenset({"device", "workers"})
 
+Schedule = Literal["cosine", "steps", "thirds"]  # of the learning rate, see anytime_core.training.schedule
+
 HeadDecay = Literal["same", "sieve"]  # of the heads, see anytime_core.training.decay
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -53,8 +55,9 @@ class RunConfig(BaseModel):
     epochs: int = Field(15, ge=1, description="passes over the training images")
     batch_size: int = Field(128, ge=1, description="images per step; the last incomplete batch is left out")
     learning_rate: Finite = Field(0.1, gt=0, description="largest learning rate of the schedule")
-    schedule: Literal["cosine", "steps"] = Field(
-        "cosine", description="cosine to 0, or the papers' steps: divided by 10 at 1/2 and at 3/4"
+    schedule: Schedule = Field(
+        "cosine",
+        description="cosine to 0, or the papers' divisions by 10: steps (at 1/2 and 3/4) or thirds (at 1/3 and 2/3)",
     )
     warmup_epochs: Finite = Field(1.0, ge=0, description="epochs of linear rise to the learning rate")
     momentum: Finite = Field(0.9, ge=0, lt=1, description="momentum of SGD (not Nesterov)")

@@ -11,8 +11,9 @@ from anytime_core.inference.artefacts import ModelCard, save_model
 from anytime_core.runs.config import RunConfig
 from anytime_core.runs.record import DivergedRecord, RunRecord
 from anytime_core.training.checkpoints import Checkpoints
-from anytime_core.training.loop import TrainingDiverged, TrainingRun
+from anytime_core.training.loop import TrainingRun
 from anytime_core.training.processes import from_first, in_processes, process_group, process_rank, were_started
+from anytime_core.training.scoring import TrainingDiverged
 
 Outcome = RunRecord | DivergedRecord
 

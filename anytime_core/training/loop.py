@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, get_args
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning.fabric import Fabric
-from lightning.fabric.plugins.environments import LightningEnvironment
-from numpy.random import SeedSequence
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from anytime_core import __version__
 from anytime_core.datasets import load_dataset
-from anytime_core.datasets.batches import Batch, Split, evaluation_batches, train_batches
+from anytime_core.datasets.batches import Batch, train_batches
 from anytime_core.foundations.interruption import Interrupted, StopRequest, stop_requests
-from anytime_core.foundations.provenance import provenance
 from anytime_core.foundations.torch_state import compute_settings, own_random_state, random_state, set_random_state
-from anytime_core.foundations.validation import InputError
-from anytime_core.inference.exit_saving import early_exit_saving
 from anytime_core.networks.cost import exit_costs
-from anytime_core.networks.ensemble import EANN
 from anytime_core.runs.config import PROTOCOL, RunConfig
-from anytime_core.runs.record import Costs, DivergedRecord, EarlyExitScores, RunRecord, Scores, Timing
+from anytime_core.runs.record import RunRecord
 from anytime_core.training.checkpoints import Checkpoints
 from anytime_core.training.compilation import can_compile
-from anytime_core.training.decay import decay_groups
-from anytime_core.training.evaluation import evaluate
 from anytime_core.training.losses import cross_entropy_per_exit
 from anytime_core.training.processes import from_all, from_first, largest, num_processes, process_rank
-from anytime_core.training.schedule import learning_rate_factor
+from anytime_core.training.random_streams import RandomStreams
+from anytime_core.training.scoring import Course, scored_record
+from anytime_core.training.setup import make_fabric, make_learning_rate, make_optimiser
 from anytime_core.weighting.base import BadLoss
 from anytime_core.weighting.ranks import mean_over_ranks
 
@@ -66,18 +57,6 @@ _GO_ON, _KEEP, _STOP = 0, 1, 2
 _STEPS_TO_AGREE = 10  # steps after which several processes agree on what to do, so the longest wait of one who asks
 
 
-class TrainingDiverged(RuntimeError):
-    """A loss left the numbers: what follows would not be a result.
-
-    Attributes:
-        record: What there is to keep of the run.
-    """
-
-    def __init__(self, record: DivergedRecord) -> None:
-        super().__init__(record.reason)
-        self.record = record
-
-
 class TrainingRun:
     """A network in training, with all that its next step depends on.
 
@@ -91,32 +70,11 @@ class TrainingRun:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        for owner in ("lightning.fabric", "lightning.pytorch"):  # else it tells its precision on every start
-            logging.getLogger(owner).setLevel(logging.WARNING)
-        if num_processes() != config.devices:
-            raise InputError(
-                f"devices: expected {num_processes()}, the number of processes of this run, found {config.devices}; "
-                "run_to_record starts as many processes as there are devices"
-            )
-        cuda = config.on_cuda
-        self.fabric = Fabric(  # of this process alone; what several processes share is done below
-            accelerator="cuda" if cuda else "cpu",
-            devices=[torch.cuda.current_device()] if cuda and num_processes() > 1 else 1,
-            plugins=[LightningEnvironment()],  # else Fabric looks for a Slurm job around this process
-            precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-        )
+        self.fabric = make_fabric(config)
         device = self.fabric.device
         self.data = load_dataset(config.dataset, train_size=config.train_size, device=device)
-
-        # Four streams from one seed. They do not depend on the weighting: runs that differ only in their weighting
-        # start from the same weights and see the same batches, so their differences are paired.
-        init_seed, order_seed, crops_seed, noise_seed = (int(n) for n in SeedSequence(config.seed).generate_state(4))
-        self._order = torch.Generator().manual_seed(order_seed)
-        self._crops = torch.Generator(device).manual_seed(crops_seed)
-        with own_random_state(device):
-            torch.manual_seed(noise_seed + process_rank())  # dropout differs between the shares of a batch
-            self._noise = random_state(device)  # of what draws inside a network, such as dropout
-            torch.manual_seed(init_seed)
+        self._streams = RandomStreams(config.seed, device)
+        with self._streams.initialisation():
             network = config.build_network()  # on the CPU, so that every device starts from the same weights
         self.weighting = config.build_weighting(network).to(device)
         scales = config.loss_scales
@@ -124,30 +82,18 @@ class TrainingRun:
         self.costs = exit_costs(network, self.data.card.image_shape)
 
         self.network = network.to(memory_format=torch.channels_last)  # the layout in which convolutions run fastest
-        groups = decay_groups(network, config.weight_decay, config.head_weight_decay)
-        if learned := list(self.weighting.parameters()):  # a weighting may learn its weights (uncertainty weighting)
-            groups.append({"params": learned, "weight_decay": 0.0})
-        optimiser = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
+        optimiser = make_optimiser(config, network, self.weighting)
         self.compiled = config.compile and can_compile()
         if self.compiled:
             # On a GPU a small network's kernels are shorter than their launch: reduce-overhead replays a CUDA graph.
-            network.compile(mode="reduce-overhead" if cuda else None)
+            network.compile(mode="reduce-overhead" if config.on_cuda else None)
         self.net, self.optimiser = self.fabric.setup(self.network, optimiser)
         # Not self.net: Fabric refuses gradients that a weighting takes of its outputs.
         self._trained: nn.Module = self.network
         if num_processes() > 1:
             exits_left_out = self.weighting.last_exit < self.weighting.num_exits
             self._trained = DistributedDataParallel(self.network, find_unused_parameters=exits_left_out)
-        total_steps = config.epochs * config.steps_per_epoch
-        self._rate = torch.optim.lr_scheduler.LambdaLR(
-            optimiser,
-            lambda step: learning_rate_factor(
-                step,
-                total_steps=total_steps,
-                warmup_steps=round(config.warmup_epochs * config.steps_per_epoch),
-                schedule=config.schedule,
-            ),
-        )
+        self._rate = make_learning_rate(config, optimiser)
 
         # The place in the run: epochs completed, and steps of the one at hand with the sums of its losses.
         self._epoch_losses: list[list[float]] = []
@@ -181,10 +127,10 @@ class TrainingRun:
             own_random_state(self.fabric.device),
             tqdm(total=self.config.epochs, desc=self.config.name, unit="epoch", disable=not shown) as bar,
         ):
-            set_random_state(self.fabric.device, self._noise)
+            set_random_state(self.fabric.device, self._streams.noise)
             bar.update(len(self._epoch_losses))
             kept = time.perf_counter()
-            for epoch_is_over in self._steps():
+            for epoch_is_over in self.steps():
                 if epoch_is_over:
                     bar.set_postfix(last_exit_loss=f"{self._epoch_losses[-1][-1]:.4f}", refresh=False)
                     bar.update()
@@ -208,8 +154,11 @@ class TrainingRun:
         """Whether to look if the state is to be kept: now and then where processes must agree, which takes a wait."""
         return num_processes() == 1 or self._step % _STEPS_TO_AGREE == 0
 
-    def _steps(self) -> Iterator[bool]:
-        """Train, a step at a time; tells after each step whether an epoch is over with it."""
+    def steps(self) -> Iterator[bool]:
+        """Train, a step each time it is asked for the next; tells after each step whether an epoch is over with it.
+
+        For timings of single steps. PyTorch's settings and random state are the caller's; :meth:`fit` brings its own.
+        """
         while len(self._epoch_losses) < self.config.epochs:
             start = time.perf_counter()
             for images, labels in self.epoch_batches():
@@ -232,7 +181,7 @@ class TrainingRun:
         try:
             objective = self.weighting(losses if self._scales is None else self._scales * losses)
         except BadLoss as error:
-            raise self._diverged(error.exit, str(error)) from None
+            raise self._course().diverged(error.exit, str(error)) from None
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(objective)
         self.optimiser.step()
@@ -243,7 +192,7 @@ class TrainingRun:
         try:
             self.weighting.check()  # the only wait for the device in an epoch, with the two lists below
         except BadLoss as error:
-            raise self._diverged(error.exit, str(error)) from None
+            raise self._course().diverged(error.exit, str(error)) from None
         self.weighting.end_epoch()
         self._losses = mean_over_ranks(self._losses)
         self._epoch_losses.append((self._losses / self.config.steps_per_epoch).tolist())
@@ -254,28 +203,16 @@ class TrainingRun:
     def epoch_batches(self) -> Iterator[Batch]:
         """The batches that remain of the epoch at hand; the first call of an epoch draws its order."""
         if self._step == 0:
-            self._order_of_epoch = self._order.get_state()
+            self._order_of_epoch = self._streams.order.get_state()
         return train_batches(
             self.data,
             self.config.batch_size,
-            order=self._order,
-            crops=self._crops,
+            order=self._streams.order,
+            crops=self._streams.crops,
             augment=self.config.augment,
             workers=self.config.workers,
             skip=self._step,
             share=(process_rank(), num_processes()),
-        )
-
-    def _diverged(self, exit_number: int, what: str) -> TrainingDiverged:
-        epoch = len(self._epoch_losses) + 1
-        return TrainingDiverged(
-            DivergedRecord(
-                **self._described(),
-                epoch=epoch,
-                exit=exit_number,
-                reason=f"{self.config.name}: epoch {epoch}: {what}; "
-                f"try a learning rate below {self.config.learning_rate:g}",
-            )
         )
 
     # --- state -------------------------------------------------------------------------------------------------
@@ -291,8 +228,8 @@ class TrainingRun:
             "weighting": self.weighting.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "rate": self._rate.state_dict(),
-            "order": self._order_of_epoch if self._step else self._order.get_state(),
-            "crops": self._crops.get_state(),
+            "order": self._order_of_epoch if self._step else self._streams.order.get_state(),
+            "crops": self._streams.crops.get_state(),
             "noise": from_all(random_state(self.fabric.device)),
             "epoch_losses": self._epoch_losses,
             "epoch_weights": self._epoch_weights,
@@ -307,10 +244,10 @@ class TrainingRun:
         self.weighting.load_state_dict(state["weighting"])
         self.optimiser.load_state_dict(state["optimiser"])
         self._rate.load_state_dict(state["rate"])
-        self._order.set_state(state["order"])
+        self._streams.order.set_state(state["order"])
         self._order_of_epoch = state["order"]
-        self._crops.set_state(state["crops"])
-        self._noise = state["noise"][process_rank()]
+        self._streams.crops.set_state(state["crops"])
+        self._streams.noise = state["noise"][process_rank()]
         self._epoch_losses = state["epoch_losses"]
         self._epoch_weights = state["epoch_weights"]
         self._step = state["step"]
@@ -337,53 +274,17 @@ class TrainingRun:
             TrainingDiverged: the network gives no numbers: its weights or its running statistics blew up at the end.
         """
         with self._settings():
-            if isinstance(self.network, EANN):  # which exits count is decided on validation images, before any score
-                self.network.adopt(self._scores("validation").error)
-            scores = {split: self._scores(split) for split in get_args(Split)}
-            return RunRecord(
-                **self._described(),
-                **scores,
-                costs=Costs(**{key: list(value) for key, value in vars(self.costs).items()}),
-                early_exit=self._early_exit() if self.config.early_exit else None,
-            )
+            return scored_record(self._course(), self.network, self.net, self.data, self.costs)
 
-    def _described(self) -> dict[str, Any]:
-        """What records of finished and of diverged runs have in common."""
-        images_seen = len(self._epoch_losses) * self.config.steps_per_epoch * self.config.batch_size
-        return {
-            "name": self.config.name,
-            "protocol": PROTOCOL,
-            "config": self.config,
-            "num_exits": self.weighting.num_exits,
-            "epoch_losses": self._epoch_losses,
-            "epoch_weights": self._epoch_weights,
-            "timing": Timing(
-                seconds=self._seconds, images_per_second=images_seen / self._seconds if images_seen else 0.0
-            ),
-            "provenance": provenance(self.fabric.device, compiled=self.compiled),
-        }
-
-    def _scores(self, split: Split) -> Scores:
-        batches = evaluation_batches(self.data, split, workers=self.config.workers)
-        with torch.compiler.set_stance("force_eager"):  # else a compiled network is compiled again to be evaluated
-            scores = evaluate(self.net, batches)
-        for exit_number, loss in enumerate(scores.loss, start=1):
-            if not math.isfinite(loss):
-                raise self._diverged(exit_number, f"the {split} loss of the trained network is {loss}")
-        return Scores(**vars(scores))
-
-    def _early_exit(self) -> EarlyExitScores:
-        validation, test = (
-            evaluation_batches(self.data, split, workers=self.config.workers) for split in ("validation", "test")
-        )
-        found = early_exit_saving(self.network, validation, test)
-        return EarlyExitScores(
-            thresholds=[value if math.isfinite(value) else None for value in found["thresholds"]],
-            exit_shares=found["exit_shares"],
-            error=found["error"],
-            last_error=found["last_error"],
-            macs=found["macs"],
-            last_macs=found["last_macs"],
+    def _course(self) -> Course:
+        return Course(
+            config=self.config,
+            num_exits=self.weighting.num_exits,
+            epoch_losses=self._epoch_losses,
+            epoch_weights=self._epoch_weights,
+            seconds=self._seconds,
+            device=self.fabric.device,
+            compiled=self.compiled,
         )
 
     def _settings(self) -> AbstractContextManager[None]:

@@ -10,7 +10,7 @@ from statistics import median
 import pandas as pd
 
 from anytime_core.runs.record import RunRecord
-from anytime_core.studies.cost import training_macs
+from anytime_core.studies.multiply_adds import training_macs
 from anytime_core.studies.study import load_study
 from benchmarks.cluster.report import Command, SlurmTrial, StudySize
 

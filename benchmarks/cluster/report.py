@@ -1,28 +1,18 @@
-"""What was measured about running studies: one file per device, written whole, checked when read. Loads no torch."""
+"""What was measured about running studies: one file per device. Loads no torch."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from anytime_core.foundations.files import write_whole
-from anytime_core.foundations.validation import InputError, explain
-from benchmarks.results import Device, Made
-
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotBelow0 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+from anytime_core.foundations.validation import InputError
+from benchmarks.reports import Count, Device, DeviceReport, Made, NotBelow0, Part, Positive, Seconds, read_named_report
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Execution(_Part):
+class Execution(Part):
     """One way to make the records of the same study.
 
     Attributes:
@@ -38,9 +28,9 @@ class Execution(_Part):
     side_by_side: Count
     seconds: Seconds
     training_s: Annotated[list[Seconds], Field(min_length=1)]
-    notebook_s: list[Seconds] = []
-    job_s: list[NotBelow0] = []
-    wait_s: list[NotBelow0] = []
+    notebook_s: list[Seconds] = Field(default_factory=list)
+    job_s: list[NotBelow0] = Field(default_factory=list)
+    wait_s: list[NotBelow0] = Field(default_factory=list)
     cpus_per_job: Count | None = None
 
     @property
@@ -61,7 +51,7 @@ class Execution(_Part):
         return self.seconds_per_run - sum(self.training_s) / self.runs
 
 
-class SlurmTrial(_Part):
+class SlurmTrial(Part):
     """The same small study through different executions, on one machine.
 
     Attributes:
@@ -79,7 +69,7 @@ class SlurmTrial(_Part):
     executions: Annotated[dict[str, Execution], Field(min_length=1)]
 
 
-class Command(_Part):
+class Command(Part):
     """One command.
 
     Attributes:
@@ -88,10 +78,10 @@ class Command(_Part):
     """
 
     seconds: Annotated[list[Seconds], Field(min_length=1)]
-    peak_mb: Seconds
+    peak_mb: Positive
 
 
-class StudySize(_Part):
+class StudySize(Part):
     """Planning a study without a record.
 
     Attributes:
@@ -105,7 +95,7 @@ class StudySize(_Part):
     listing: Command | None
 
 
-class Sizes(_Part):
+class Sizes(Part):
     """Planning studies of several sizes.
 
     Attributes:
@@ -119,27 +109,15 @@ class Sizes(_Part):
     studies: Annotated[list[StudySize], Field(min_length=1)]
 
 
-class ClusterReport(_Part):
+class ClusterReport(DeviceReport):
     """All that is known of one device; a part that was not measured is None.
 
     Attributes:
-        format: Version of this file's shape.
-        device: The hardware.
         slurm, sizes: The parts.
     """
 
-    format: Literal[1] = 1
-    device: Device
     slurm: SlurmTrial | None = None
     sizes: Sizes | None = None
-
-    def with_parts(self, parts: Mapping[str, BaseModel]) -> ClusterReport:
-        """The same with new parts, or parts in the place of older ones."""
-        return self.model_copy(update=dict(parts))
-
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
-        write_whole(path, self.model_dump_json(indent=1) + "\n")
 
 
 def load_cluster_report(path: Path) -> ClusterReport:
@@ -149,14 +127,7 @@ def load_cluster_report(path: Path) -> ClusterReport:
         InputError: it is damaged, of another format, or cannot be read.
     """
     advice = "delete it and measure again with `python -m benchmarks.cluster` and `make slurm-test`"
-    try:
-        return ClusterReport.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputError(f"bad report {path}: {error.strerror}") from None
-    except ValidationError as error:
-        raise InputError(f"{explain(error, ClusterReport, where=f'report {path}')}; {advice}") from None
-    except ValueError as error:  # no JSON, or no UTF-8
-        raise InputError(f"bad report {path}: expected JSON, found {error}; {advice}") from None
+    return read_named_report(path, ClusterReport, advice=advice)
 
 
 def keep(folder: Path, device: Device, parts: Mapping[str, BaseModel]) -> Path:
@@ -169,5 +140,5 @@ def keep(folder: Path, device: Device, parts: Mapping[str, BaseModel]) -> Path:
     report = load_cluster_report(path) if path.exists() else ClusterReport(device=device)
     if report.device != device:
         raise InputError(f"bad report {path}: expected one of {device.name}, found one of {report.device.name}")
-    report.with_parts(parts).save(path)
+    report.model_copy(update=dict(parts)).save(path)
     return path

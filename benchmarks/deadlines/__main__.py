@@ -26,7 +26,7 @@ from benchmarks.deadlines.load import may_go_first
 from benchmarks.deadlines.report import DeadlineReport, Exits, Trial, Trials, load_deadline_report
 from benchmarks.deadlines.trials import make_subject, run_trial
 from benchmarks.header import describe_device, load_average, made
-from benchmarks.results import Made
+from benchmarks.reports import Made
 from benchmarks.settings import cores
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def measure(
             return made(threads=1, load=load, seconds=time.perf_counter() - start, setting=setting)
 
         with compute_settings(1, deterministic=False):
-            report = report.with_parts({name: _PARTS[name](model, data, quick, finished)})
+            report = report.model_copy(update={name: _PARTS[name](model, data, quick, finished)})
         report.save(path)
         sys.stdout.write(f"{name}: {time.perf_counter() - start:.0f} s\n")
         sys.stdout.flush()

@@ -15,7 +15,7 @@ from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.networks.cost import exit_costs
 from benchmarks.deadlines.report import Calibration, Changes, Confidence, CurvePoint
 from benchmarks.ratios import comparison
-from benchmarks.results import Made
+from benchmarks.reports import Made
 from benchmarks.turns import take_turns, timed
 
 LAST, EARLY = "last exit for all", "early exit"

@@ -24,18 +24,7 @@ def accuracy_figure(trials: Mapping[str, Trial]) -> Figure:
     """
     figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(7.5, 6.2), height_ratios=(3, 2))
     for place, (name, trial) in enumerate(trials.items()):
-        table = accuracy_table(trial)
-        colour = f"C{place}"
-        top.plot(
-            table["deadline_ms"],
-            100 * table["accuracy"],
-            color=colour,
-            linestyle=DASHES[place % 4],
-            marker=MARKERS[place % 4],
-            markersize=4,
-            label=name,
-        )
-        top.fill_between(table["deadline_ms"], 100 * table["low"], 100 * table["high"], color=colour, alpha=0.15)
+        _curve(top, place, name, accuracy_table(trial), "accuracy")
     top.set_ylabel("accuracy (%)")
     top.legend(loc="lower right")
     first = next(iter(trials.values()))
@@ -71,21 +60,25 @@ def deadline_error_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """
     figure, axes = plt.subplots()
     for place, (name, table) in enumerate(curves.items()):
-        mean = mean_curve(table)
-        colour = f"C{place}"
-        axes.plot(
-            mean["deadline_ms"],
-            100 * mean["error"],
-            color=colour,
-            linestyle=DASHES[place % 4],
-            marker=MARKERS[place % 4],
-            markersize=4,
-            label=name,
-        )
-        axes.fill_between(mean["deadline_ms"], 100 * mean["low"], 100 * mean["high"], color=colour, alpha=0.15)
+        _curve(axes, place, name, mean_curve(table), "error")
     axes.set(xlabel="deadline (ms)", ylabel="test error (%)")
     axes.legend()
     return figure
+
+
+def _curve(axes: plt.Axes, place: int, name: str, table: pd.DataFrame, value: str) -> None:
+    """A share in per cent against the deadline with its interval, in the look of this place in the legend."""
+    colour = f"C{place}"
+    axes.plot(
+        table["deadline_ms"],
+        100 * table[value],
+        color=colour,
+        linestyle=DASHES[place % 4],
+        marker=MARKERS[place % 4],
+        markersize=4,
+        label=name,
+    )
+    axes.fill_between(table["deadline_ms"], 100 * table["low"], 100 * table["high"], color=colour, alpha=0.15)
 
 
 def confidence_figure(confidence: Confidence) -> Figure:

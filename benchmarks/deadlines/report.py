@@ -1,30 +1,21 @@
-"""What was measured about stopping: one file per device, written whole, checked when read. Loads no torch."""
+"""What was measured about stopping: one file per device. Loads no torch."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from anytime_core.foundations.files import write_whole
-from anytime_core.foundations.validation import InputError, explain
-from benchmarks.results import Comparison, Device, Made
+from benchmarks.reports import DeviceReport, Made, NotBelow0, Part, Positive, Seconds, read_named_report
+from benchmarks.results import Comparison
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotBelow0 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Load = Literal["idle", "one core busy", "all cores busy"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Bin(_Part):
+class Bin(Part):
     """Calls whose deadlines lie next to each other.
 
     Attributes:
@@ -46,7 +37,7 @@ class Bin(_Part):
         return sum(self.exits)
 
 
-class Trial(_Part):
+class Trial(Part):
     """Many random deadlines, one call each, batch 1.
 
     Attributes:
@@ -84,21 +75,21 @@ class Trial(_Part):
         return sum(part.late for part in self.bins)
 
 
-class Trials(_Part):
+class Trials(Part):
     """Trials by name, and with what they were made."""
 
     made: Made
     trials: dict[str, Trial]
 
 
-class Exits(_Part):
+class Exits(Part):
     """Time of each exit: as a network cut there, by ``predict(exit=…)`` and by ``refine``; by exit, from 1."""
 
     made: Made
     comparisons: Annotated[list[Comparison], Field(min_length=1)]
 
 
-class CurvePoint(_Part):
+class CurvePoint(Part):
     """One point of a curve of test error over mean multiply-adds."""
 
     setting: Literal["budgeted", "anytime"]
@@ -106,7 +97,7 @@ class CurvePoint(_Part):
     error: Share
 
 
-class Calibration(_Part):
+class Calibration(Part):
     """Of one exit on test images; the temperature was fitted on validation images.
 
     Attributes:
@@ -115,14 +106,14 @@ class Calibration(_Part):
         nll_before, nll_after: Mean cross-entropy in nats.
     """
 
-    temperature: Seconds  # above 0
+    temperature: Positive
     ece_before: Share
     ece_after: Share
     nll_before: NotBelow0
     nll_after: NotBelow0
 
 
-class Changes(_Part):
+class Changes(Part):
     """Shares of test images; see :class:`anytime_core.inference.monotonicity.AnswerChanges`."""
 
     right_to_wrong: list[Share]
@@ -132,7 +123,7 @@ class Changes(_Part):
     never_right: Share
 
 
-class Confidence(_Part):
+class Confidence(Part):
     """Early exit of the shipped network, its calibration and its changes of mind, all on test images.
 
     Attributes:
@@ -151,19 +142,15 @@ class Confidence(_Part):
     speed: Comparison
 
 
-class DeadlineReport(_Part):
+class DeadlineReport(DeviceReport):
     """All that is known of one device; a part that was not measured is None.
 
     Attributes:
-        format: Version of this file's shape.
-        device: The hardware.
         model: Folder of the shipped network, under data/models.
         quick: Whether counts were shrunk to try the machinery; then the numbers mean nothing.
         exits, trials, confidence: The parts.
     """
 
-    format: Literal[1] = 1
-    device: Device
     model: str
     quick: bool
     exits: Exits | None = None
@@ -177,14 +164,6 @@ class DeadlineReport(_Part):
                 raise ValueError(f"trials: {name}: expected bins with equally many exits")
         return self
 
-    def with_parts(self, parts: Mapping[str, BaseModel]) -> DeadlineReport:
-        """The same with new parts, or parts in the place of older ones."""
-        return self.model_copy(update=dict(parts))
-
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
-        write_whole(path, self.model_dump_json(indent=1) + "\n")
-
 
 def load_deadline_report(path: Path) -> DeadlineReport:
     """Read a report.
@@ -193,11 +172,4 @@ def load_deadline_report(path: Path) -> DeadlineReport:
         InputError: it is damaged, of another format, or cannot be read.
     """
     advice = "delete it and measure again with `python -m benchmarks.deadlines`"
-    try:
-        return DeadlineReport.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputError(f"bad report {path}: {error.strerror}") from None
-    except ValidationError as error:
-        raise InputError(f"{explain(error, DeadlineReport, where=f'report {path}')}; {advice}") from None
-    except ValueError as error:  # no JSON, or no UTF-8
-        raise InputError(f"bad report {path}: expected JSON, found {error}; {advice}") from None
+    return read_named_report(path, DeadlineReport, advice=advice)

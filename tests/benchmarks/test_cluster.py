@@ -19,21 +19,8 @@ from benchmarks.cluster.report import (
     keep,
     load_cluster_report,
 )
-from benchmarks.results import Device, Made
+from tests.benchmarks.made_up import DEVICE, MADE
 
-DEVICE = Device(name="made up", kind="cpu", cpu="made up", cores=2, features=[])
-MADE = Made(
-    package="0",
-    commit=None,
-    dirty=None,
-    torch="0",
-    python="0",
-    platform="nowhere",
-    threads=1,
-    load_average=0.0,
-    seconds=1.0,
-    setting="made up",
-)
 LOCAL = Execution(side_by_side=2, seconds=30.0, training_s=[1.0, 2.0, 3.0], notebook_s=[8.0, 9.0, 10.0])
 SLURM = Execution(
     side_by_side=2,

@@ -16,21 +16,7 @@ from benchmarks.deadlines.exits import PREDICT, REFINE, compare_exits
 from benchmarks.deadlines.load import before_others, busy_processes
 from benchmarks.deadlines.report import Bin, DeadlineReport, Exits, Trial, Trials, load_deadline_report
 from benchmarks.deadlines.trials import make_subject, run_trial
-from benchmarks.results import Device, Made
-
-DEVICE = Device(name="made up", kind="cpu", cpu="made up", cores=2, features=[])
-MADE = Made(
-    package="0",
-    commit=None,
-    dirty=None,
-    torch="0",
-    python="0",
-    platform="nowhere",
-    threads=1,
-    load_average=0.0,
-    seconds=1.0,
-    setting="made up",
-)
+from tests.benchmarks.made_up import DEVICE, MADE
 
 
 def trial(late=(0, 3), by_step=1, correct=(30, 45), exits=((20, 20), (0, 60)), **fields):
@@ -121,8 +107,7 @@ def test_each_exit_is_compared_with_a_cut_network(subject):
 
 
 def test_a_report_comes_back_as_it_was_written(tmp_path):
-    report = DeadlineReport(device=DEVICE, model="m", quick=True)
-    report = report.with_parts({"trials": Trials(made=MADE, trials={"one": trial()})})
+    report = DeadlineReport(device=DEVICE, model="m", quick=True, trials=Trials(made=MADE, trials={"one": trial()}))
     report.save(tmp_path / "r.json")
     assert load_deadline_report(tmp_path / "r.json") == report
     assert report.exits is None
@@ -140,8 +125,8 @@ def test_a_report_comes_back_as_it_was_written(tmp_path):
 )
 def test_a_damaged_report_is_refused_with_its_name(tmp_path, change, message):
     path = tmp_path / "r.json"
-    report = DeadlineReport(device=DEVICE, model="m", quick=True)
-    report.with_parts({"trials": Trials(made=MADE, trials={"one": trial()})}).save(path)
+    report = DeadlineReport(device=DEVICE, model="m", quick=True, trials=Trials(made=MADE, trials={"one": trial()}))
+    report.save(path)
     path.write_text(change(path.read_text()))
     with pytest.raises(InputError, match=message) as caught:
         load_deadline_report(path)

@@ -23,7 +23,8 @@ from benchmarks.page_tables import (
     training_sentences,
     weighting_sentences,
 )
-from benchmarks.results import Device, Report, load_report, load_reports
+from benchmarks.reports import Device
+from benchmarks.results import Report, load_report, load_reports
 from benchmarks.rows import ROWS, memory, scaling
 from benchmarks.settings import Settings
 

@@ -119,6 +119,21 @@ def printed_options(soup: BeautifulSoup) -> list[str]:
     return sorted({line.strip() for text in texts for line in text.splitlines() if PRINTED_OPTION.match(line)})
 
 
+def unnumbered(soup: BeautifulSoup) -> list[str]:
+    """Pictures of an article that stand in no figure with a number and a caption, and figures without them."""
+    article = soup.select_one("article.bd-article") or soup
+    alone = [str(image.get("src")) for image in article.find_all("img") if not image.find_parent("figure")]
+    return alone + [str(figure.get("id")) for figure in article.find_all("figure") if not number_and_caption(figure)]
+
+
+def number_and_caption(figure: Tag) -> tuple[int, str] | None:
+    """What stands under a figure: its number and its caption; None if one of them is missing."""
+    number, caption = figure.select_one("figcaption .caption-number"), figure.select_one("figcaption .caption-text")
+    found = re.search(r"\d+", number.get_text()) if number else None
+    text = " ".join(caption.get_text().split()) if caption else ""
+    return (int(found[0]), text) if found and text else None
+
+
 def not_whole(notebook: nbformat.NotebookNode) -> list[str]:
     """Signs that a page's notebook is not a whole, successful run with something to show."""
     signs, shown = [], 0
@@ -235,6 +250,23 @@ def test_printed_options_are_found():
     assert printed_options(html(text)) == [":width: 100%"]
 
 
+CAPTION = '<figcaption><span class="caption-number">Fig. 3</span><span class="caption-text">Errors.</span></figcaption>'
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f'<figure id="a"><img src="a.svg">{CAPTION}</figure>', []),
+        (f'<img src="b.svg"><figure id="a"><img src="a.svg">{CAPTION}</figure>', ["b.svg"]),
+        ('<figure id="a"><img src="a.svg"></figure>', ["a"]),
+        (f'<figure id="a"><img src="a.svg">{CAPTION.replace("Fig. 3", "")}</figure>', ["a"]),
+        (f'<figure id="a"><img src="a.svg">{CAPTION.replace("Errors.", " ")}</figure>', ["a"]),
+    ],
+)
+def test_pictures_without_number_or_caption_are_found(text, found):
+    assert unnumbered(html(f'<img src="logo.svg"><article class="bd-article">{text}</article>')) == found
+
+
 @pytest.mark.parametrize(
     ("cells", "sign"),
     [
@@ -313,6 +345,25 @@ class TestBuiltBook:
             if (reason := poor_alt(image))
         ]
         assert found == []
+
+    def test_every_figure_has_a_number_and_a_caption(self, pages):
+        found = {str(page.relative_to(HTML)): unnumbered(parsed(page)) for page in pages}
+        assert {page: faults for page, faults in found.items() if faults} == {}
+
+    def test_figures_are_numbered_through_the_book(self, listed):
+        figures = [figure for page in listed for figure in parsed(HTML / f"{page}.html").find_all("figure")]
+        numbers = [found[0] for found in map(number_and_caption, figures) if found]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) > 70
+
+    def test_no_caption_shows_markup(self, pages):
+        texts = [
+            (str(page.relative_to(HTML)), figure.figcaption.get_text())
+            for page in pages
+            for figure in parsed(page).find_all("figure")
+            if figure.figcaption
+        ]
+        assert [place for place in texts if re.search(r"\{[a-z:]+\}`|\bnan\b", place[1])] == []
 
     def test_every_internal_link_arrives(self, pages):
         assert [f"{page.relative_to(HTML)}: {bad}" for page in pages for bad in broken_links(page, HTML)] == []

@@ -30,11 +30,14 @@ PAGES = [*sorted((ROOT / "book").glob("*.md")), *sorted((ROOT / "notebooks").glo
 
 
 def prose(path):
-    """What a reader reads, without code, mathematics, exercises and their solutions."""
+    """What a reader reads, captions too, without code, mathematics, exercises and their solutions."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         cells = json.loads(text)["cells"]
-        text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+        text = "\n\n".join(
+            texts + [cell["metadata"].get("mystnb", {}).get("figure", {}).get("caption", "") for cell in cells]
+        )
     for taken in (r"```\{(?:exercise|solution).*?\n```", r"```.*?```", r"`[^`]*`", r"\$[^$]*\$"):
         text = re.sub(taken, " ", text, flags=re.DOTALL)
     return " ".join(text.split())

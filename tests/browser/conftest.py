@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from anytime_core.pages.printing import CHROMIUM_ARGUMENTS, PrintingError, find_chromium
+from anytime_core.pages.printing import PrintingError
+from anytime_core.pages.printing.chromium import CHROMIUM_ARGUMENTS, find_chromium
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from anytime_core.pages.printing import ROOT, pages_of_places
+from anytime_core.pages.printing.book import ROOT
+from anytime_core.pages.printing.outline import pages_of_places
 
 pytestmark = pytest.mark.browser
 

@@ -23,7 +23,16 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 from torchvision.datasets import utils
 
-from anytime_core.datasets import DATASETS, DatasetError, cache, default_cache_dir, fetch, load_dataset, readers
+from anytime_core.datasets import (
+    DATASETS,
+    DatasetError,
+    cache,
+    default_cache_dir,
+    fetch,
+    load_dataset,
+    readers,
+    splits,
+)
 from anytime_core.datasets.images import pixel_statistics
 
 DEBIAN = readers.DEBIAN_FASHION_MNIST
@@ -347,7 +356,7 @@ def test_cifar_reader(cifar, train_size):
 @pytest.mark.parametrize("train_size", [None, 3])
 @pytest.mark.parametrize("block", [8192, 4])
 def test_svhn_reader(svhn, monkeypatch, train_size, block):
-    monkeypatch.setattr(readers, "_BLOCK", block)
+    monkeypatch.setattr(splits, "_BLOCK", block)
     folder, parts = svhn
     # images last -> first; rows, columns, colours -> colours, rows, columns; 10 -> 0
     images = {split: images.transpose(3, 2, 0, 1) for split, (images, _) in parts.items()}

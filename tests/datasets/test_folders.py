@@ -13,8 +13,8 @@ from PIL import Image
 from anytime_core import RunConfig, train
 from anytime_core.datasets import DATASETS, DatasetError, ImageStream, fetch, load_dataset, load_folder
 from anytime_core.datasets.batches import first_images
-from anytime_core.datasets.folders import IMAGENET_MEAN, IMAGENET_STD, _Samples
 from anytime_core.datasets.listing import FolderReader
+from anytime_core.datasets.streams import IMAGENET_MEAN, IMAGENET_STD, _Samples
 
 CLASSES = ("ant", "bee")
 MEAN, STD = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))

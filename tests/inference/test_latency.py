@@ -103,16 +103,17 @@ def test_another_shape_of_batch_is_refused(table, shape):
 
 
 def test_the_table_for_this_use_is_found(table):
-    predictor = AnytimePredictor(network(), SHAPE)
+    net = network()
     others = [
         changed(table, device="Abacus"),
         changed(table, threads=table.threads + 1),
         changed(table, network="0"),
         changed(table, batch_size=2),
     ]
-    assert find_table([*others, table], predictor, (1, *SHAPE)) == table
-    assert find_table(others, predictor, (1, *SHAPE)) is None
-    assert find_table([table], predictor, (2, *SHAPE)) is None
+    use = net, torch.device("cpu"), (1, *SHAPE)
+    assert find_table([*others, table], *use) == table
+    assert find_table(others, *use) is None
+    assert find_table([table], net, torch.device("cpu"), (2, *SHAPE)) is None
 
 
 # --- many deadlines ------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from anytime_core import AnytimeNetwork
-from anytime_core.networks.denseann import DenseANN, DenseUnit
+from anytime_core.networks.dense_network import DenseUnit
+from anytime_core.networks.denseann import DenseANN
 from anytime_core.networks.denseann_imagenet import DenseANNImageNet
 
 SMALL = {  # options of networks that are trained here

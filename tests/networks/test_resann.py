@@ -7,7 +7,7 @@ from torch import nn
 from anytime_core import ResANN, RunConfig, exit_costs
 from anytime_core.networks import NETWORKS
 from anytime_core.networks.heads import LinearHead, MSDenseHead
-from anytime_core.networks.resann import BasicUnit
+from anytime_core.networks.residual_units import BasicUnit
 from anytime_core.runs import config as config_module
 
 HEADS = ["linear", "1x1", "bn", "msdense", "rescale"]

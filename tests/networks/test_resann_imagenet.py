@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from anytime_core import AnytimeNetwork, ResANN
-from anytime_core.networks.resann import BasicUnit
-from anytime_core.networks.resann_imagenet import BottleneckUnit, ResANNImageNet, imagenet_stem
+from anytime_core.networks.resann_imagenet import ResANNImageNet, imagenet_stem
+from anytime_core.networks.residual_units import BasicUnit, BottleneckUnit
 
 DEPTHS = [14, 18, 26, 34, 50, 101, 152]
 SMALL = {  # options of networks that are trained here

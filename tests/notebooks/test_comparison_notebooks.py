@@ -55,8 +55,7 @@ def records(tmp_path_factory, made_up_record):
 
 
 @pytest.fixture(autouse=True)
-def _no_glue(monkeypatch):
-    monkeypatch.setattr("myst_nb.glue", lambda *_, **__: None)
+def _closed_figures():
     yield
     plt.close("all")
 

@@ -127,7 +127,7 @@ def test_all_misspelt_names_are_told_at_once():
         ("momentum", 1.0, "momentum: expected less than 1, found 1.0"),
         ("seed", -1, "seed: expected greater than or equal to 0, found -1"),
         ("augment", "no", "augment: expected a valid boolean, found 'no'"),
-        ("schedule", "step", "schedule: expected 'cosine' or 'steps', found 'step'"),
+        ("schedule", "step", "schedule: expected 'cosine', 'steps' or 'thirds', found 'step'"),
         ("precision", "fp64", "precision: expected 'fp32' or 'bf16', found 'fp64'"),
         ("device", "cuda:1", "device: expected 'auto', 'cpu' or 'cuda', found 'cuda:1'"),
         ("threads", 0, "threads: expected greater than or equal to 1, found 0"),

@@ -3,16 +3,10 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from anytime_core.pages.printing import (
-    CHROMIUM_ARGUMENTS,
-    SOLUTIONS,
-    Part,
-    PrintingError,
-    find_chromium,
-    parts_of,
-    print_book,
-    printable,
-)
+from anytime_core.pages.printing import PrintingError
+from anytime_core.pages.printing.book import print_book
+from anytime_core.pages.printing.chromium import CHROMIUM_ARGUMENTS, find_chromium
+from anytime_core.pages.printing.document import SOLUTIONS, Part, parts_of, printable
 
 TOC = """\
 format: jb-book
@@ -133,11 +127,11 @@ def test_a_self_check_keeps_its_question_in_the_chapter(document):
 @pytest.fixture
 def installed(monkeypatch):
     """As if all packages were there: what is tested comes before they are used."""
-    monkeypatch.setattr("anytime_core.pages.printing._PACKAGES", ())
+    monkeypatch.setattr("anytime_core.pages.printing.book._PACKAGES", ())
 
 
 def test_a_missing_package_is_told(book, monkeypatch):
-    monkeypatch.setattr("anytime_core.pages.printing._PACKAGES", ("bs4", "no_such_package"))
+    monkeypatch.setattr("anytime_core.pages.printing.book._PACKAGES", ("bs4", "no_such_package"))
     with pytest.raises(PrintingError, match="not installed: no_such_package; `make install` installs everything"):
         print_book(book)
 

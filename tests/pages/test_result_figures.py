@@ -4,7 +4,11 @@ import pandas as pd
 import pytest
 
 from anytime_core.analysis.statistics import mean_interval
-from anytime_core.pages.result_figures import curves_over_cost, dots, exit_curves, verdict_plot, weights_over_steps
+from anytime_core.pages.result_figures.curves import curves_over_cost, exit_curves
+from anytime_core.pages.result_figures.dots import dots
+from anytime_core.pages.result_figures.finishing import sign
+from anytime_core.pages.result_figures.verdicts import verdict_plot
+from anytime_core.pages.result_figures.weights import weights_over_steps
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +117,11 @@ def test_weights_over_steps_are_shades_on_one_scale():
     assert np.array_equal(shades[0].get_array().reshape(2, 3), left.T)  # a row per exit, a column per step
     assert {shade.get_clim() for shade in shades} == {(0, 2)}
     assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((0.5, 3.5), (0.5, 2.5))  # step 1, exit 1
+
+
+def test_a_signature_stands_below_all_panels():
+    figure, _ = plt.subplots(1, 2)
+    sign(figure, "three seeds")
+    (text,) = figure.texts
+    assert (text.get_text(), text.get_va()) == ("three seeds", "top")
+    assert text.get_position()[1] < 0  # of the figure's height: a saved figure grows to hold it

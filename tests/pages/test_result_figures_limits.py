@@ -6,7 +6,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from anytime_core.pages.result_figures import factors_with_limits, inflation_over_budget
+from anytime_core.pages.result_figures.factors import factors_with_limits
+from anytime_core.pages.result_figures.inflation import inflation_over_budget
 
 
 @pytest.fixture(autouse=True)

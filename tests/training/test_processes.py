@@ -50,7 +50,7 @@ def both(folder):
         answers = {"largest": largest(process_rank(), torch.device("cpu")), "first": from_first(process_rank())}
         for name, fields in KINDS.items():
             run = TrainingRun(RunConfig(**fields, devices=2))
-            answers[name] = [state(run) for _ in islice(run._steps(), STEPS)]
+            answers[name] = [state(run) for _ in islice(run.steps(), STEPS)]
         answers["resumed"] = resumed()
         record, path = run_of_two(folder)
         answers["record"], answers["path"] = record.results(), path
@@ -71,7 +71,7 @@ def resumed():
     """A run with dropout, and the same run taken up from its state in the middle of the second epoch."""
     config = RunConfig(**{**SMALL, "network": "denseann(n=2, growth=4, dropout=0.5)"}, devices=2)
     run = TrainingRun(config)
-    noise = run._noise[0].clone()
+    noise = run._streams.noise[0].clone()
     checkpoints = Kept()
     training._STEPS_TO_AGREE = 3  # so after three of an epoch's four steps, and at its end
     run.fit(progress=False, checkpoints=checkpoints, checkpoint_seconds=0.0)

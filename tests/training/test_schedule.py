@@ -21,6 +21,8 @@ def factors(total, warmup, schedule):
         (8, 0, "steps", [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]),
         (8, 2, "steps", [0.5, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]),
         (5, 0, "steps", [1, 1, 1, 0.1, 0.01]),  # half of 5 is 2.5, three quarters are 3.75
+        (6, 0, "thirds", [1, 1, 0.1, 0.1, 0.01, 0.01]),
+        (7, 3, "thirds", [1 / 3, 2 / 3, 1, 0.1, 0.1, 0.01, 0.01]),  # thirds of 7 are 2.33 and 4.67
         (1, 0, "cosine", [1]),
         (1, 0, "steps", [1]),
         (2, 2, "cosine", [0.5, 1]),
@@ -36,7 +38,7 @@ def test_the_cosine_ends_at_zero_after_the_last_step():
     assert learning_rate_factor(2, total_steps=2, warmup_steps=2, schedule="cosine") == 1
 
 
-@given(st.integers(1, 400), st.floats(0, 1), st.sampled_from(["cosine", "steps"]))
+@given(st.integers(1, 400), st.floats(0, 1), st.sampled_from(["cosine", "steps", "thirds"]))
 def test_rises_linearly_then_never_rises_again(total, share, schedule):
     warmup = int(share * total)
     values = factors(total, warmup, schedule)

@@ -1,9 +1,8 @@
-"""Images that lie in folders: streamed batch by batch, or, where they are few, held in memory.
+"""A data set that is streamed: its images are read from their files batch by batch.
 
 stream = load_dataset("ilsvrc", device="cuda")
 for images, labels in stream.train_batches(256, generator=torch.Generator().manual_seed(0), augment=True, workers=8):
     ...                                                     # float32 [256, 3, 224, 224], int64 [256]
-data = load_folder("photos", size=32)                       # one's own images: resident, as those of other sets
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from anytime_core.datasets.cache import DatasetError
-from anytime_core.datasets.cards import DataCard
-from anytime_core.datasets.images import ImageData, normalise, resident
+from anytime_core.datasets.card import BadFileError, DataCard
+from anytime_core.datasets.images import normalise
 from anytime_core.datasets.listing import FileList, FolderReader, read_image
-from anytime_core.datasets.readers import BadFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -258,68 +256,3 @@ def open_stream(card: DataCard, folder: Path, train_size: int, device: torch.dev
     mean, std = (torch.tensor(values, device=device) for values in (IMAGENET_MEAN, IMAGENET_STD))
     used = train.at(slice(train_size))
     return ImageStream(card, class_names, folder, used, validation, test, torch.device(device), mean, std)
-
-
-def load_folder(
-    root: Path | str,
-    *,
-    size: int = 32,
-    channels: Literal[1, 3] = 3,
-    flip: bool = False,
-    train_size: int | None = None,
-    device: torch.device | str = "cpu",
-) -> ImageData:
-    """Load one's own images into memory, as the data sets of the study are.
-
-    ``root`` holds either one folder of images per class, or ``train`` and, if there are any, ``val`` and ``test``, each
-    with one folder per class. What is missing is held out, class by class, after a fixed shuffle and at least one image
-    of each class: a fifth for the test, then an eighth for validation, which makes 70, 10 and 20 % of a single folder.
-    Beside ``train``, one other folder alone is the test set. Images are turned upright, and their middle square is
-    scaled to ``size``. The three splits take n · channels · size² bytes: 3 KB an image at 32 pixels in colour.
-
-    Photographs of one thing or one day belong into the same split; a random one lets them leak. Then make the folders
-    ``train``, ``val`` and ``test`` yourself.
-
-    Args:
-        root: The folder.
-        size: Height and width of the images, in pixels, at least 8.
-        channels: 3 for colour, 1 for greyscale.
-        flip: Whether a mirrored image still shows its class, so that augmentation may flip it.
-        train_size: Number of training images, the first ones of the shuffle; all of them if left out.
-        device: Where the tensors shall be.
-
-    Raises:
-        ValueError: ``size``, ``channels`` or ``train_size`` is out of range.
-        DatasetError: a folder is missing or empty, splits have different classes, or an image cannot be read.
-    """
-    root, reader = Path(root), FolderReader()
-    if channels not in (1, 3):
-        raise ValueError(f"channels: expected 1 or 3, found {channels!r}")
-    if not isinstance(size, int) or size < 8:
-        raise ValueError(f"size: expected at least 8 pixels, found {size!r}")
-    try:
-        class_names, *splits = reader.splits(root)
-        num_train, num_validation, num_test = (len(files.labels) for files in splits)
-        used = num_train if train_size is None else train_size
-        if not isinstance(used, int) or not 1 <= used <= num_train:
-            raise ValueError(f"train_size: expected 1 to {num_train} for {root}, found {train_size!r}")
-        card = DataCard(
-            name=root.resolve().name,
-            title=f"Images in {root}",
-            image_shape=(channels, size, size),
-            class_names=class_names,
-            num_train=num_train,
-            num_validation=num_validation,
-            num_test=num_test,
-            flip=flip,
-            source=str(root),
-            licence="not stated",
-            citation_key="",
-            citation="",
-            how_to_get="they are your own",
-            reader=reader,
-        )
-        return resident(card, reader.read(card, root, used), device)
-    except BadFileError as bad:
-        remedy = "replace or remove it" if bad.path.is_file() else "see load_folder for the folders it expects"
-        raise DatasetError(f"{bad.path}: {bad.problem}. To go on: {remedy}.") from bad.__cause__

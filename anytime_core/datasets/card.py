@@ -1,0 +1,112 @@
+"""The card of a data set: facts about it, and what its reader has to offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """Facts about one data set. ``data/README.md`` tells them in prose.
+
+    Attributes:
+        name: What it is called in a configuration.
+        title: What it is called in a text.
+        image_shape: (C, H, W) of one image.
+        class_names: Names of the labels 0, 1, …. Of ``ilsvrc`` they are only numbered: its folders name them.
+        num_train: Images left for training after the validation images are held out.
+        num_validation: Held-out images: epochs, weights and thresholds are chosen on these.
+        num_test: Images of the test set.
+        flip: Whether a mirrored image still shows its class, so that augmentation may flip it. Digits do not.
+        source: Web address of the owners.
+        licence: Terms of use as the owners state them.
+        citation_key: Key of the entry in the book's bibliography.
+        citation: The publication to cite.
+        how_to_get: Ways to get the files; ``<cache>`` stands for the cache folder.
+        reader: Downloads, verifies and reads the files.
+        streamed: Whether the images are read from their files batch by batch (:class:`ImageStream`), because they are
+            too many for a device's memory.
+        made_of: Name of the data set whose files these are, where they are another one's.
+        num_tasks: T, labels of an image, all from the same classes. Where it is not 1, labels are [n, T], and a network
+            has one exit for each.
+    """
+
+    name: str
+    title: str
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    num_train: int
+    num_validation: int
+    num_test: int
+    flip: bool
+    source: str
+    licence: str
+    citation_key: str
+    citation: str
+    how_to_get: str
+    reader: Reader = field(repr=False, compare=False)
+    streamed: bool = False
+    made_of: str | None = None
+    num_tasks: int = 1
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder in the cache that holds the files."""
+        return self.made_of or self.name
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def pad(self) -> int:
+        """Pixels of padding for pad-and-crop: an eighth of the height, which is the 4 of 32 usual for CIFAR."""
+        return self.image_shape[1] // 8
+
+
+class Reader(Protocol):
+    """What a kind of data set has to offer. Every method raises :class:`BadFileError` for a bad or missing file."""
+
+    def installed(self) -> Path | None:
+        """A folder outside the cache where this machine already has the files, if there is one."""
+        ...
+
+    def download(self, folder: Path) -> None:
+        """Download the files into an empty folder."""
+        ...
+
+    def verify(self, folder: Path) -> None:
+        """Check every file."""
+        ...
+
+    def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
+        """Check and read every file, and split the images."""
+        ...
+
+
+class Arrays(NamedTuple):
+    """The splits in host memory: images uint8 [n, C, H, W], labels int64 [n], or [n, T] where an image has T labels."""
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    validation_images: NDArray[np.uint8]
+    validation_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+
+
+class BadFileError(Exception):
+    """One file, or the folder that should hold it, and what is wrong with it."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem

@@ -1,0 +1,1 @@
+"""Figures of the results chapters, drawn from tables of measures (never from live networks)."""
