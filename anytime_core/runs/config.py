@@ -46,6 +46,9 @@ class RunConfig(BaseModel):
         None, description="number of training images, the same ones for every seed; all of them if left out"
     )
     augment: bool = Field(True, description="crop, and flip where the data set allows it, afresh in every epoch")
+    colour_jitter: bool = Field(
+        False, description="vary brightness, contrast and saturation too, of streamed images such as those of ILSVRC"
+    )
     network: str = Field("resann", description="such as resann(n=3, c=16); one of " + ", ".join(NETWORKS.entries))
     weighting: str = Field(
         "adaloss",
@@ -108,6 +111,11 @@ class RunConfig(BaseModel):
         if self.train_size is not None and self.train_size > images:
             raise ValueError(
                 f"train_size: expected at most the {images} training images of {self.dataset}, found {self.train_size}"
+            )
+        if self.colour_jitter and not (self.augment and DATASETS[self.dataset].streamed):
+            raise ValueError(
+                "colour_jitter: expected augment and a data set whose images are streamed from files, found "
+                f"{self.dataset} with augment {self.augment}"
             )
         if self.batch_size > self.num_train:
             raise ValueError(

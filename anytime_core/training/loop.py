@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from anytime_core import __version__
-from anytime_core.datasets import load_dataset
+from anytime_core.datasets import ImageStream, load_dataset
 from anytime_core.datasets.batches import Batch, train_batches
 from anytime_core.foundations.interruption import Interrupted, StopRequest, stop_requests
 from anytime_core.foundations.torch_state import compute_settings, own_random_state, random_state, set_random_state
@@ -73,6 +74,8 @@ class TrainingRun:
         self.fabric = make_fabric(config)
         device = self.fabric.device
         self.data = load_dataset(config.dataset, train_size=config.train_size, device=device)
+        if isinstance(self.data, ImageStream):
+            self.data = replace(self.data, colour_jitter=config.colour_jitter)
         self._streams = RandomStreams(config.seed, device)
         with self._streams.initialisation():
             network = config.build_network()  # on the CPU, so that every device starts from the same weights

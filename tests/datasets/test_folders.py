@@ -283,6 +283,13 @@ def test_a_run_trains_and_scores_on_a_stream(cache, monkeypatch):
     assert records[0].config.steps_per_epoch == 3
 
 
+def test_a_run_may_vary_the_colours(cache, monkeypatch):
+    monkeypatch.setenv("ANYTIME_DATA", str(cache))
+    small = {"dataset": "ilsvrc", "network": "resann(n=1, c=4)", "batch_size": 4, "epochs": 1, "device": "cpu"}
+    plain, varied = (train(RunConfig(**small, colour_jitter=jitter), progress=False) for jitter in (False, True))
+    assert plain.epoch_losses != varied.epoch_losses
+
+
 def test_the_first_images_are_those_of_the_files(cache, stream):
     images, labels = first_images(stream, 3)
     expected, expected_labels = next(stream.evaluation_batches("train", 3, 0))

@@ -53,6 +53,7 @@ OTHER = {
     "dataset": "fashion-mnist",
     "train_size": 500,
     "augment": False,
+    "colour_jitter": True,
     "network": "resann(n=1)",
     "weighting": "linear",
     "seed": 1,
@@ -74,6 +75,7 @@ OTHER = {
     "device": "cpu",
     "workers": 2,
 }
+NEEDED = {"colour_jitter": {"dataset": "ilsvrc"}}  # what a field cannot be set without
 
 
 # --- names ---------------------------------------------------------------------------------------------------------
@@ -89,6 +91,7 @@ def test_defaults_never_change():
         "dataset": "digits",
         "train_size": None,
         "augment": True,
+        "colour_jitter": False,
         "network": "resann",
         "weighting": "adaloss",
         "seed": 0,
@@ -114,9 +117,10 @@ def test_defaults_never_change():
 
 def test_every_field_changes_the_name_but_those_that_say_where():
     assert OTHER.keys() == RunConfig.model_fields.keys()
-    names = {field: RunConfig(**{field: value}).name for field, value in OTHER.items()}
+    names = {field: RunConfig(**NEEDED.get(field, {}), **{field: value}).name for field, value in OTHER.items()}
     assert names.pop("device") == names.pop("workers") == RunConfig().name
-    assert len({RunConfig().name, *names.values()}) == 1 + len(names)
+    plain = {RunConfig(**needed).name for needed in ({}, *NEEDED.values())}
+    assert len({*plain, *names.values()}) == len(plain) + len(names)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +286,12 @@ def test_two_labels_need_an_exit_each(network, found):
 def test_early_exit_needs_exits_that_answer_the_same_question(fields):
     with pytest.raises(InputError, match=r"early_exit: expected a network with several exits .*, found .*"):
         validated(RunConfig, {**fields, "early_exit": True})
+
+
+@pytest.mark.parametrize("fields", [{}, {"dataset": "ilsvrc", "augment": False}])
+def test_colours_vary_only_where_images_are_read_one_by_one(fields):
+    with pytest.raises(InputError, match=r"colour_jitter: expected augment and a data set whose images are streamed"):
+        validated(RunConfig, {**fields, "colour_jitter": True})
 
 
 def test_two_heads_may_share_one_label():
