@@ -128,3 +128,23 @@ def two_targets(floor: float) -> QuadraticLosses:
     return QuadraticLosses(
         curvature=np.ones((2, 1, 1)), slope=np.array([[0.0], [1.0]]), constant=np.array([floor, 1.0 + floor])
     )
+
+
+def wanted_places(places: npt.ArrayLike, floor: float) -> QuadraticLosses:
+    """Exits that want the parameters in places of their own: ℓ_i = ½ ‖θ - μ_i‖² + ε.
+
+    Args:
+        places: μ, one for each exit, [K, d].
+        floor: ε, the loss that none can go below; 0 or more.
+
+    Raises:
+        ValueError: ``places`` has another shape, or ``floor`` is negative.
+    """
+    points = np.asarray(places, dtype=np.float64)
+    if points.ndim != 2 or 0 in points.shape:
+        raise ValueError(f"places: expected a row of parameters for each exit, found shape {points.shape}")
+    if not floor >= 0:
+        raise ValueError(f"floor: expected 0 or more, found {floor}")
+    count, dim = points.shape
+    curvature = np.repeat(np.eye(dim)[None] / 2, count, axis=0)
+    return QuadraticLosses(curvature, points / 2, (points**2).sum(axis=1) / 2 + floor)

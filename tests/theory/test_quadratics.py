@@ -4,7 +4,7 @@ from scipy import optimize
 from scipy.special import expit
 
 from anytime_core.theory.geometric_mean import adaloss_fixed_point
-from anytime_core.theory.quadratics import linear_residual, two_targets
+from anytime_core.theory.quadratics import linear_residual, two_targets, wanted_places
 
 NETWORKS = [(1, 0.8, 0.01), (2, 0.8, 1.0), (6, 0.8, 0.01), (6, 0.0, 0.1), (9, 0.95, 10.0)]
 
@@ -167,3 +167,25 @@ def test_only_factors_above_0_make_losses(factors):
 def test_no_loss_goes_below_0(floor):
     with pytest.raises(ValueError, match="floor: expected 0 or more, found"):
         two_targets(floor)
+
+
+def test_wanted_places_by_hand():
+    problem = wanted_places([[0.0, 0.0], [4.0, 0.0], [1.0, 3.0]], 0.5)
+    theta = np.array([1.0, 1.0])
+    np.testing.assert_allclose(problem.losses(theta), [1.5, 5.5, 2.5])
+    np.testing.assert_allclose(problem.gradients(theta), [[1, 1], [-3, 1], [0, -2]])
+    np.testing.assert_allclose(problem.optima, 0.5)
+    np.testing.assert_allclose(problem.minimiser([1, 1, 2]), [1.5, 1.5])
+
+
+@pytest.mark.parametrize(
+    ("places", "floor", "message"),
+    [
+        ([0.0, 1.0], 0.1, r"places: expected a row of parameters for each exit, found shape \(2,\)"),
+        (np.empty((0, 2)), 0.1, "places: expected"),
+        ([[0.0]], -0.1, "floor: expected 0 or more, found -0.1"),
+    ],
+)
+def test_places_without_rows_or_with_a_floor_below_0_are_refused(places, floor, message):
+    with pytest.raises(ValueError, match=message):
+        wanted_places(places, floor)
