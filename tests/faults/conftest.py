@@ -30,9 +30,9 @@ def tally(request):
 
     yield begin
     for group, fault, outcomes in counted:
-        if outcomes:
+        if seen := +outcomes:  # those that came at all
             _found.append(
-                FaultTrials(group=group, fault=fault, trials=outcomes.total(), outcomes=dict(sorted(outcomes.items())))
+                FaultTrials(group=group, fault=fault, trials=seen.total(), outcomes=dict(sorted(seen.items())))
             )
 
 
