@@ -287,6 +287,18 @@ def test_an_eann_against_a_linear_ensemble(measure, eann):
     assert at_end == pytest.approx(dict.fromkeys(range(3), 100 * (0.20 / 0.19 - 1)))
 
 
+def test_an_eann_against_a_linear_ensemble_once_both_answer(measure, eann):
+    # both from 16 on: 0.5 until 20, 0.4 until 40, 0.3 until 60; 0.39 until 48, then 0.28
+    first = (0.5 * log(20 / 16) + 0.4 * log(2) + 0.3 * log(1.5)) / log(60 / 16)
+    second = (0.39 * log(3) + 0.28 * log(60 / 48)) / log(60 / 16)
+    name = "eann_difference_once_both_answer"
+    found = measure(eann, name=name, first="adaloss", second="linear_ensemble")
+    assert found == pytest.approx(dict.fromkeys(range(3), 100 * (first / second - 1)))
+    assert measure(eann, name=name, first="adaloss", second="const") == pytest.approx(
+        measure(eann, name="eann_difference", first="adaloss", second="const")
+    )
+
+
 def test_a_linear_ensemble_grows_by_equal_steps(measure, eann, made_up_record):
     without = [record for record in eann if record.config.network != "resann(c=4)"]
     with pytest.raises(MissingRuns, match=r"linear ensemble: expected three or more .* in equal steps, found 1, 2$"):

@@ -24,7 +24,7 @@ from anytime_core.analysis.measures.pairs import (
     exit_error_ratio,
     spread_difference,
 )
-from anytime_core.analysis.measures.sequences import eann_difference, eann_inflation
+from anytime_core.analysis.measures.sequences import eann_difference, eann_difference_once_both_answer, eann_inflation
 from anytime_core.analysis.selection import Selection
 from anytime_core.foundations.validation import InputError
 
@@ -35,6 +35,7 @@ MEASURES: dict[str, Callable[..., pd.Series]] = {
         train_loss_over_opt,
         curve_difference,
         eann_difference,
+        eann_difference_once_both_answer,
         eann_inflation,
         concentration_difference,
         error_ratio,

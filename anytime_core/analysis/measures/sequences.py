@@ -10,13 +10,14 @@ Source: Hu et al. 2019, section 4 and Fig. 5a, b.
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from anytime_core.analysis.curves import best_separate, inflation, sequence_cost, sequence_steps
+from anytime_core.analysis.curves import Steps, best_separate, inflation, sequence_cost, sequence_steps
 from anytime_core.analysis.measures.relative import percent_over
 from anytime_core.analysis.selection import MissingRuns, Selection
 from anytime_core.foundations.validation import InputError
@@ -46,21 +47,53 @@ def eann_difference(selection: Selection, *, first: str, second: str, at_end: bo
         MissingRuns: fewer than three seeds have all runs.
         InputError: ``first`` is no EANN.
     """
+
+    def difference(ours: Steps, theirs: Steps, end: float) -> float:
+        if at_end:
+            return percent_over(float(ours.errors[-1]), float(theirs.errors[-1]))
+        low = float(ours.costs[0])
+        return percent_over(ours.log_mean(low, end), theirs.held_from(low).log_mean(low, end))
+
+    return _compared(selection, first, second, difference)
+
+
+def eann_difference_once_both_answer(selection: Selection, *, first: str, second: str) -> pd.Series:
+    """As :func:`eann_difference`, from the budget on at which both sequences have their first answer.
+
+    Nobody is flattered: neither has an answer that it has not computed, and that one of them may answer earlier is not
+    counted at all.
+
+    Args:
+        selection: Finds the records.
+        first, second: As there.
+
+    Raises:
+        MissingRuns: fewer than three seeds have all runs.
+        InputError: ``first`` is no EANN.
+    """
+
+    def difference(ours: Steps, theirs: Steps, end: float) -> float:
+        low = float(max(ours.costs[0], theirs.costs[0]))
+        return percent_over(ours.log_mean(low, end), theirs.log_mean(low, end))
+
+    return _compared(selection, first, second, difference)
+
+
+def _compared(
+    selection: Selection, first: str, second: str, difference: Callable[[Steps, Steps, float], float]
+) -> pd.Series:
+    """``difference`` of two sequences and the cost of all of the first one's members, by seed."""
     if first == BASELINE:
         raise InputError(f"bad settings of eann_difference: first: expected a weighting of an EANN, found {first}")
     eann = eann_members(selection, first)
     linear = second == BASELINE
     other = linear_ensemble_members(selection) if linear else eann_members(selection, second)
 
-    def difference(*records: RunRecord) -> float:
+    def of_seed(*records: RunRecord) -> float:
         members, others = records[: len(eann)], records[len(eann) :]
-        ours, theirs = sequence_steps(members), sequence_steps(others, alone=linear)
-        if at_end:
-            return percent_over(float(ours.errors[-1]), float(theirs.errors[-1]))
-        low, high = float(ours.costs[0]), sequence_cost(members)
-        return percent_over(ours.log_mean(low, high), theirs.held_from(low).log_mean(low, high))
+        return difference(sequence_steps(members), sequence_steps(others, alone=linear), sequence_cost(members))
 
-    return selection.paired(difference, *eann.values(), *other.values())
+    return selection.paired(of_seed, *eann.values(), *other.values())
 
 
 def eann_inflation(selection: Selection, *, weighting: str, tolerance: float) -> pd.Series:
