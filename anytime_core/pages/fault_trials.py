@@ -83,7 +83,7 @@ def load_torture_report(path: Path) -> TortureReport:
 def faults_table(faults: list[FaultTrials]) -> pd.DataFrame:
     """For people: a row for each fault and outcome. Columns: fault, trials, outcome, times (of the trials)."""
     rows = [
-        {"fault": fault.fault, "trials": fault.trials, "outcome": outcome, "times": count}
+        {"fault": fault.fault.replace("`", ""), "trials": fault.trials, "outcome": outcome, "times": count}
         for fault in faults
         for outcome, count in sorted(fault.outcomes.items(), key=lambda item: -item[1])
     ]

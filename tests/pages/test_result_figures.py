@@ -125,3 +125,23 @@ def test_a_signature_stands_below_all_panels():
     (text,) = figure.texts
     assert (text.get_text(), text.get_va()) == ("three seeds", "top")
     assert text.get_position()[1] < 0  # of the figure's height: a saved figure grows to hold it
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (5, (3, 2))])
+def test_more_than_three_panels_stand_in_lines_of_two(count, expected):
+    table = pd.DataFrame(
+        [
+            {"seed": seed, "cost": cost, "error": 0.1, "hue": "const", "panel": f"p{panel}"}
+            for panel in range(count)
+            for seed in (0, 1)
+            for cost in (1.0, 2.0)
+        ]
+    )
+    figure = curves_over_cost(table, xlabel="cost", ylabel="error", hue="hue", panel="panel")
+    assert [axes.get_title() for axes in figure.axes] == [f"p{panel}" for panel in range(count)]
+    grid = figure.axes[0].get_subplotspec().get_gridspec()
+    assert (grid.nrows, grid.ncols) == expected
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "error" if place % expected[1] == 0 else "" for place in range(count)
+    ]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"cost"}

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from anytime_core.analysis.statistics import mean_interval
 from anytime_core.pages.figures import look
+from anytime_core.pages.result_figures.grid import lines_and_columns
 
 
 def exit_curves(
@@ -28,8 +29,8 @@ def exit_curves(
         hue: Column with a curve per value: weightings have their own looks, other things get one each.
     """
     figure = _panels(table, "exit", value, hue=hue, panel=panel, size=(4.4, 4.2))
+    _label(figure, "exit", ylabel)
     for axes in figure.axes:
-        axes.set(xlabel="exit", ylabel=ylabel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no exit 1.5
         if log:
             axes.set_yscale("log")
@@ -60,8 +61,8 @@ def curves_over_cost(
         panel: Column that spreads the curves over panels, each with its own cost axis.
     """
     figure = _panels(table, "cost", "error", hue=hue, panel=panel, size=(4.0, 4.4), steps=steps)
+    _label(figure, xlabel, ylabel)
     for axes in figure.axes:
-        axes.set(xlabel=xlabel, ylabel=ylabel)
         if log_x:
             axes.set_xscale("log")
         if percent:
@@ -83,23 +84,33 @@ def _panels(
     names = [None] if panel is None else list(dict.fromkeys(table[panel]))
     keys = list(dict.fromkeys(table[hue]))  # a thing has one look in all panels
     width, height = size
+    lines, columns = lines_and_columns(len(names))
     figure, grid = plt.subplots(
-        1, len(names), sharey=True, squeeze=False, figsize=(max(7.5, width * len(names)), height)
+        lines, columns, sharey=True, squeeze=False, figsize=(max(7.5, width * columns), height * lines)
     )
-    for axes, name in zip(grid[0], names, strict=True):
+    for unused in grid.flat[len(names) :]:
+        unused.remove()
+    for axes, name in zip(figure.axes, names, strict=True):
         part = table if name is None else table[table[panel] == name]
         for key, rows in part.groupby(hue, sort=False):
             text, colour, marker, dashes = look(str(key), keys.index(key))
             _band(axes, rows, x, y, text, colour, "" if steps else marker, dashes, steps=steps)
         axes.set_title(name or "")
-    _legends(grid[0])
+    _legends(figure.axes)
     return figure
 
 
-def _legends(row: Sequence[Axes]) -> None:
+def _label(figure: Figure, xlabel: str, ylabel: str) -> None:
+    """What is on the axes; the scale that all panels share is told at the left alone."""
+    for axes in figure.axes:
+        spec = axes.get_subplotspec()
+        axes.set(xlabel=xlabel, ylabel=ylabel if spec is None or spec.is_first_col() else "")
+
+
+def _legends(panels: Sequence[Axes]) -> None:
     """One legend in the last panel; in every panel if they show different things."""
-    shown = {tuple(axes.get_legend_handles_labels()[1]) for axes in row}
-    for axes in row if len(shown) > 1 else row[-1:]:
+    shown = {tuple(axes.get_legend_handles_labels()[1]) for axes in panels}
+    for axes in panels if len(shown) > 1 else panels[-1:]:
         axes.legend(title=None, fontsize="small")
 
 

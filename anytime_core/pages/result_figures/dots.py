@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -13,8 +12,7 @@ from matplotlib.figure import Figure
 
 from anytime_core.analysis.statistics import mean_interval
 from anytime_core.pages.figures import label, look
-
-_PANELS_ABREAST = 3  # more of them would be set too small to read on a page
+from anytime_core.pages.result_figures.grid import lines_and_columns
 
 
 def dots(
@@ -48,8 +46,7 @@ def dots(
     if panel is not None:
         order = list(panels) if panels is not None else list(dict.fromkeys(table[panel]))
         parts = [(str(name), table[table[panel] == name]) for name in order]
-    columns = len(parts) if len(parts) <= _PANELS_ABREAST else 2
-    lines = math.ceil(len(parts) / columns)
+    lines, columns = lines_and_columns(len(parts))
     figure, grid = plt.subplots(
         lines,
         columns,
