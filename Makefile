@@ -1,7 +1,7 @@
 # make book   train what has no record yet, run the notebooks, render the book
 # make pdf    print the book to one file with Chromium (a few minutes): contents, page numbers, solutions at the end
 # make test   run every test
-# make torture  kill runs and studies, fill the disk, damage every kind of file (a quarter of an hour); results in data/torture
+# make torture  kill runs and studies, fill the disk, damage every kind of file (half an hour); results in data/torture
 # make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, the slider
 # make slurm-test  as root on Debian: start a Slurm of one node here, and compare a small study through it with a local one
 # make bench  measure speed against a plain loop (20 minutes; leave the machine alone)

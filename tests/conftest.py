@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from anytime_core import cli
 from anytime_core.runs.config import PROTOCOL, RunConfig
 from anytime_core.runs.record import DivergedRecord, RunRecord
 from anytime_core.studies.experiments import Experiment
@@ -23,6 +24,22 @@ TINY = {"dataset": "digits", "train_size": 128, "batch_size": 32, "epochs": 2, "
 def _one_thread():
     """Workers of pytest-xdist share the cores: each one computes on a single thread."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def anytime(monkeypatch, capsys):
+    """Run the command with arguments; gives exit status, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["anytime", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code or 0
+        return status, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture(scope="session")

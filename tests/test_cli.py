@@ -1,13 +1,12 @@
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
-from anytime_core import RunConfig, RunRecord, cli, load_model
+from anytime_core import RunConfig, RunRecord, load_model
 from anytime_core.foundations.validation import InputError
 from anytime_core.runs.record import load_outcome
 from anytime_core.studies import study
@@ -17,23 +16,6 @@ TINY = [
     *("--train-size", "64", "--batch-size", "16", "--epochs", "1"),
     *("--network", "resann(n=1, c=4)"),
 ]
-
-
-@pytest.fixture
-def anytime(monkeypatch, capsys):
-    """Run the command with arguments; gives exit status, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["anytime", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code or 0
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
 
 
 @pytest.fixture

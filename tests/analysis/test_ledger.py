@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -339,11 +337,10 @@ def test_the_lines_tell_verdict_numbers_and_notes(tier):
     assert "paper" not in lines[4]
 
 
-def test_the_command_prints_the_ledger(tier, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["anytime", "ledger", "--tier", "laptop", "--records-dir", str(tier["records"])])
+def test_the_command_prints_the_ledger(tier, monkeypatch, anytime):
     monkeypatch.setattr(cli, "load_claims", None)  # it does not take part
-    cli.main()
-    out = capsys.readouterr().out
+    status, out, _ = anytime("ledger", "--tier", "laptop", "--records-dir", tier["records"])
+    assert status == 0
     assert out.count("\nnot tested: ") + out.startswith("not tested: ") == len(load_claims().claims)
 
 

@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 
-from anytime_core import cli
 from anytime_core.foundations.validation import InputError
 from anytime_core.runs.folders import check_records, merge_records, records_table
 from anytime_core.runs.record import DivergedRecord, load_outcome
@@ -120,43 +119,30 @@ def test_folders_must_be_there_and_hold_records(call, tmp_path):
 # --- the command ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def anytime(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["anytime", "record", *map(str, arguments)])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return end.code, capsys.readouterr()
-        return 0, capsys.readouterr()
-
-    return call
-
-
 def test_check_ends_with_status_1_where_something_is_wrong(machines, anytime):
-    status, told = anytime("check", *machines)
+    status, out, _ = anytime("record", "check", *machines)
     assert status == 0
-    assert "4 records of 4 runs, 0 problems" in told.out
+    assert "4 records of 4 runs, 0 problems" in out
     (machines[0] / "broken.json").write_text("")
-    assert anytime("check", *machines)[0] == 1
+    assert anytime("record", "check", *machines)[0] == 1
 
 
 def test_table_writes_parquet(machines, anytime, tmp_path):
-    assert anytime("table", *machines, "--out", tmp_path / "all.parquet")[0] == 0
+    assert anytime("record", "table", *machines, "--out", tmp_path / "all.parquet")[0] == 0
     assert len(pd.read_parquet(tmp_path / "all.parquet")) == 10
 
 
 def test_merge_says_what_it_left(machines, anytime, tmp_path, clean):
-    assert anytime("merge", *machines, "--out", tmp_path / "all")[0] == 0
+    assert anytime("record", "merge", *machines, "--out", tmp_path / "all")[0] == 0
     clean(seed=0, shift=0.1).save(tmp_path / "third")
-    status, told = anytime("merge", tmp_path / "third", "--out", tmp_path / "all")
+    status, _, err = anytime("record", "merge", tmp_path / "third", "--out", tmp_path / "all")
     assert status == 1
-    assert "with other results, and keeps them" in told.err
+    assert "with other results, and keeps them" in err
 
 
 def test_out_must_fit_the_action(machines, anytime, tmp_path):
-    assert "out: expected where to write, found None" in anytime("table", *machines)[1].err
-    assert "out: expected nothing" in anytime("check", *machines, "--out", tmp_path / "x")[1].err
+    assert "out: expected where to write, found None" in anytime("record", "table", *machines)[2]
+    assert "out: expected nothing" in anytime("record", "check", *machines, "--out", tmp_path / "x")[2]
 
 
 def test_committed_records_are_in_order():

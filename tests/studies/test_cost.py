@@ -1,13 +1,11 @@
 """What a study costs: rows that add up, the table, the command."""
 
 import re
-import sys
 
 import pytest
 import torch
 import yaml
 
-from anytime_core import cli
 from anytime_core.studies import cost, rates, study
 from anytime_core.studies.cost import Estimate, Row, estimate
 from anytime_core.studies.multiply_adds import training_macs
@@ -44,22 +42,6 @@ def test_the_table_says_what_its_rates_rest_on():
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def anytime(monkeypatch, capsys):
-    """Run the command with arguments; gives exit status, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["anytime", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code or 0
-        return status, *capsys.readouterr()
-
-    return run
 
 
 def test_the_command_counts_shared_runs_once(anytime, made_up_record, monkeypatch, tmp_path):
