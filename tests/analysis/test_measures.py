@@ -49,7 +49,7 @@ def test_there_is_a_measure_for_each_definition():
         ({"name": "error_ratio", "first": {}, "second": {}, "third": {}}, "bad settings of error_ratio: .*'third'"),
         ({"name": "curve_difference", "first": {}, "second": {}}, "expected cost or ends, found cost None and ends F"),
         ({"name": "curve_difference", "first": {}, "second": {}, "cost": 1, "ends": True}, "expected cost or ends"),
-        ({"name": "eann_difference", "first": "linear_ensemble", "second": "const"}, "first: expected a weighting of"),
+        ({"name": "eann_difference", "first": "linear_ensemble", "second": "const"}, "first: expected its weighting"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(made_up_record, made_up_experiment, settings, message):

@@ -84,7 +84,7 @@ def _compared(
 ) -> pd.Series:
     """``difference`` of two sequences and the cost of all of the first one's members, by seed."""
     if first == BASELINE:
-        raise InputError(f"bad settings of eann_difference: first: expected a weighting of an EANN, found {first}")
+        raise InputError(f"bad settings of a comparison with an EANN: first: expected its weighting, found {first}")
     eann = eann_members(selection, first)
     linear = second == BASELINE
     other = linear_ensemble_members(selection) if linear else eann_members(selection, second)
