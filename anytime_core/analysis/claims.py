@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from anytime_core.foundations.validation import read_yaml, validated
-from anytime_core.studies.study import ROOT
+from anytime_core.studies.study import ROOT, combinations
 
 CLAIMS = ROOT / "data" / "claims.yaml"
 
@@ -40,6 +41,32 @@ class Decision(BaseModel):
         return self
 
 
+@dataclass(frozen=True)
+class Case:
+    """One comparison of a claim: a measure, and the fields that set its runs apart from the main grid."""
+
+    measure: dict[str, Any]
+    fields: dict[str, Any]
+
+
+class PaperRuns(BaseModel):
+    """How a claim is judged in the tier ``paper``: by the mean of a measure over networks and data sets of the papers.
+
+    Attributes:
+        runs: Each is a set of fields in which runs differ from the main grid; a list stands for each of its values.
+        networks: Pairs: the network of the measure's ``first``, and that of its ``second``.
+        settings: Of the measure, in addition to the claim's or instead of them.
+        protocols: Of which the tier has runs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runs: Annotated[list[dict[str, Any]], Field(min_length=1)] = [{}]
+    networks: Annotated[list[tuple[str, str]], Field(min_length=1)] | None = None
+    settings: dict[str, Any] = {}
+    protocols: list[Protocol] = ["one_rate"]
+
+
 class Claim(BaseModel):
     """One claim of the papers, or a question of this study, with the rule of its judgement.
 
@@ -53,6 +80,7 @@ class Claim(BaseModel):
         decision: From values to a verdict.
         protocols: Under which it is judged: the published way with one learning rate for all weightings, and with each
             weighting's own, chosen on validation images.
+        in_paper_tier: What is compared in the tier ``paper`` instead, where that has other networks and data sets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +93,34 @@ class Claim(BaseModel):
     measure: dict[str, Any]
     decision: Decision
     protocols: list[Protocol] = ["one_rate"]
+    in_paper_tier: PaperRuns | None = None
+
+    def in_tier(self, tier: str) -> tuple[list[Protocol], list[Case]]:
+        """The protocols under which it is judged in a tier, and the comparisons whose mean is judged.
+
+        Raises:
+            InputError: a set of runs has a list without a value, or more than a million combinations: in no claim that
+                was loaded.
+        """
+        paper = self.in_paper_tier
+        if tier != "paper" or paper is None:
+            return self.protocols, [Case(self.measure, {})]
+        measure = self.measure | paper.settings
+        where = f"claim {self.id}, in_paper_tier"
+        fields = [each for runs in paper.runs for each in combinations(runs, where=where)]
+        measures = [_with_networks(measure, *pair) for pair in paper.networks] if paper.networks else [measure]
+        return paper.protocols, [Case(each, runs) for runs in fields for each in measures]
+
+    def rule_name(self, tier: str) -> str:
+        """Under which name a record keeps the digest of the rule by which the claim is judged in a tier."""
+        return f"{self.id}@paper" if tier == "paper" and self.in_paper_tier else self.id
+
+
+def _with_networks(measure: dict[str, Any], first: str, second: str) -> dict[str, Any]:
+    return measure | {
+        name: {**measure.get(name, {}), "network": network}
+        for name, network in {"first": first, "second": second}.items()
+    }
 
 
 class Claims(BaseModel):
@@ -73,6 +129,7 @@ class Claims(BaseModel):
     Attributes:
         protocols: Definition of each protocol, in words.
         measures: Definition of each measure, in words.
+        paper_tier: How claims are judged in the tier ``paper``, in words.
         claims: In the order of the ledger.
     """
 
@@ -80,6 +137,7 @@ class Claims(BaseModel):
 
     protocols: dict[Protocol, str]
     measures: dict[str, str]
+    paper_tier: str = ""
     claims: list[Claim]
 
     @model_validator(mode="after")
@@ -90,21 +148,35 @@ class Claims(BaseModel):
         for claim in self.claims:
             if (name := claim.measure.get("name")) not in list(self.measures):  # which may be of any type
                 raise ValueError(f"claim {claim.id}: expected a measure of {', '.join(self.measures)}, found {name}")
+            claim.in_tier("paper")  # whose runs must be sound too
             if missing := set(claim.protocols) - set(self.protocols):
                 raise ValueError(f"claim {claim.id}: expected protocols that are defined, found {', '.join(missing)}")
         return self
 
     @cached_property
     def rules(self) -> dict[str, str]:
-        """The SHA-256 of each claim's rule, by the claim's id."""
-        return {claim.id: self._digest(claim) for claim in self.claims}
+        """The SHA-256 of each claim's rule, by its :meth:`Claim.rule_name` in a tier."""
+        rules = {claim.id: self._digest(claim) for claim in self.claims}
+        return rules | {
+            claim.rule_name("paper"): self._paper_digest(claim) for claim in self.claims if claim.in_paper_tier
+        }
 
     def _digest(self, claim: Claim) -> str:
         """Of everything that decides the verdict. Words about the claim, and its published value, are no part of it."""
         rule = claim.model_dump(include={"experiment", "measure", "decision", "protocols"})
         rule["protocols"] = {name: self.protocols[name] for name in claim.protocols}
         rule["definition"] = self.measures[claim.measure["name"]]
-        return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
+        return _sha256(rule)
+
+    def _paper_digest(self, claim: Claim) -> str:
+        rule = claim.model_dump(include={"in_paper_tier"})
+        rule["rule"] = self._digest(claim)
+        rule["definition"] = self.paper_tier
+        return _sha256(rule)
+
+
+def _sha256(rule: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
 
 
 def load_claims(path: Path = CLAIMS) -> Claims:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,7 @@ class Selection:
     Attributes:
         experiment: Where the records come from.
         protocol: one_rate or tuned_rate; data/claims.yaml defines them.
+        case: Fields in which all runs differ from the main grid, unless a measure says otherwise.
         used: Records that were given out or that a learning rate was chosen by, by name.
         missing: What was asked for in vain, with the reason.
         notes: What a reader should know of the choice.
@@ -51,12 +52,17 @@ class Selection:
 
     experiment: Experiment
     protocol: claims.Protocol = "one_rate"
+    case: Mapping[str, Any] = field(default_factory=dict)
     used: dict[str, RunRecord] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def of(self, case: Mapping[str, Any]) -> Selection:
+        """The same for a case; what it gives and misses is remembered here too."""
+        return replace(self, case=case)
+
     def pick(self, **fields: Any) -> dict[int, RunRecord]:
-        """Records of the runs with these fields, by seed; all other fields are the main grid's.
+        """Records of the runs with these fields, by seed; all other fields are those of the case, then the main grid's.
 
         Under ``tuned_rate`` these are the runs with the best of three learning rates. A rate with which a run diverged
         is not the best.
@@ -67,6 +73,7 @@ class Selection:
         Raises:
             InputError: the main grid does not tell a field, or they make no run.
         """
+        fields = {**self.case, **fields}
         if self.protocol == "one_rate":
             records, diverged = self._by_seed(fields)
             for seed, reason in diverged.items():
@@ -107,6 +114,12 @@ class Selection:
             raise InputError(f"bad network {text}: expected one of this kind in {self.experiment.name}, found {told}")
         return found.pop() if found else text
 
+    def plans(self, **fields: Any) -> bool:
+        """Whether the studies plan a run with these fields, with any seed, that :meth:`pick` would give."""
+        return any(
+            self._config({**self.case, **fields}, seed).name in self.experiment.planned for seed in self._seeds()
+        )
+
     def networks(self, weighting: str) -> list[str]:
         """The networks that the experiment trains with this weighting, all else being the main grid's."""
         return sorted(
@@ -114,7 +127,8 @@ class Selection:
                 config.network
                 for name, config in self.experiment.planned.items()
                 if config.weighting == weighting
-                and self._config({"network": config.network, "weighting": weighting}, config.seed).name == name
+                and self._config({**self.case, "network": config.network, "weighting": weighting}, config.seed).name
+                == name
             }
         )
 
@@ -139,7 +153,7 @@ class Selection:
         from anytime_core.runs.record import DivergedRecord
 
         records, diverged, absent, planned = {}, {}, [], False
-        for seed in sorted({config.seed for config in self.experiment.planned.values()}):
+        for seed in self._seeds():
             name = self._config(fields, seed).name
             if name not in self.experiment.planned:
                 continue
@@ -156,6 +170,9 @@ class Selection:
         if not planned:
             self.missing.append(f"{_told(fields)}: in no study of {self.experiment.name}")
         return records, diverged
+
+    def _seeds(self) -> list[int]:
+        return sorted({config.seed for config in self.experiment.planned.values()})
 
     def _config(self, fields: Mapping[str, Any], seed: int) -> RunConfig:
         from anytime_core.runs.config import RunConfig

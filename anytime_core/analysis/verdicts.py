@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from anytime_core.analysis.measures import measured
+from anytime_core.analysis.measures import mean_over
 from anytime_core.analysis.selection import MissingRuns, Selection
 from anytime_core.analysis.significance import beyond_test, equivalence_test, holm, t_test
 from anytime_core.analysis.statistics import Interval, mean_interval
@@ -118,7 +118,7 @@ def verdicts(claims: Claims, experiments: Mapping[str, Experiment], *, tier: str
     found = {claim.id: _measure(claim, experiments.get(claim.experiment), tier) for claim in claims.claims}
     for experiment in experiments:
         _adjust([found[claim.id] for claim in claims.claims if claim.experiment == experiment])
-    return [_verdict(claim, found[claim.id], claims.rules[claim.id], tier) for claim in claims.claims]
+    return [_verdict(claim, found[claim.id], claims.rules, tier) for claim in claims.claims]
 
 
 @dataclass
@@ -132,13 +132,14 @@ class _Findings:
 
 def _measure(claim: Claim, experiment: Experiment | None, tier: str) -> _Findings:
     findings = _Findings([], [], {})
-    for protocol in claim.protocols:
+    protocols, cases = claim.in_tier(tier)
+    for protocol in protocols:
         if experiment is None:
             findings.untested[protocol] = f"no study of {claim.experiment} in tier {tier}"
             continue
         selection = Selection(experiment, protocol)
         try:
-            values = measured(selection, claim.measure)
+            values = mean_over(selection, cases)
         except MissingRuns as error:
             findings.untested[protocol] = str(error)
             continue
@@ -155,9 +156,10 @@ def _adjust(findings: list[_Findings]) -> None:
         each.trials = [replace(trial, adjusted_p=float(next(adjusted))) for trial in each.trials]
 
 
-def _verdict(claim: Claim, findings: _Findings, rule: str, tier: str) -> Verdict:
-    used = {name: record for selection in findings.selections for name, record in selection.used.items()}
-    other_rules = [record for record in used.values() if record.rules.get(claim.id) != rule]
+def _verdict(claim: Claim, findings: _Findings, rules: Mapping[str, str], tier: str) -> Verdict:
+    name = claim.rule_name(tier)
+    used = {run: record for selection in findings.selections for run, record in selection.used.items()}
+    other_rules = [record for record in used.values() if record.rules.get(name) != rules[name]]
     # a question of this study has nothing to replicate
     replicates = claim.where != "this study" and all(r.config.dataset in PAPER_DATASETS for r in used.values())
     outcomes = {trial.outcome for trial in findings.trials}

@@ -39,8 +39,7 @@ class ImageStream:
     The recipe is the paper's for ILSVRC. Training: a window of 8 to 100 % of the area, with an aspect of 3/4 to 4/3,
     scaled to the size of the card (bicubic), mirrored with probability 1/2. Evaluation: short side scaled to 8/7 of
     that size (256 for 224), then the middle. ``dataclasses.replace(stream, colour_jitter=True)`` adds the changes of
-    brightness, contrast and saturation, by up to 40 % and in random order; the paper's shift of the lighting is left
-    out.
+    brightness, contrast and saturation, by up to 40 %, and of the lighting, all four in random order.
 
     Attributes:
         card: Facts about the data set. Its ``num_train`` is the full number; :attr:`num_train` is what is used.
@@ -179,6 +178,8 @@ class _Samples:
     def __init__(self, stream: ImageStream, files: FileList, pass_seed: int | None) -> None:
         from torchvision.transforms import v2
 
+        from anytime_core.datasets.lighting import RandomLighting
+
         channels, size, _ = stream.card.image_shape
         self.root, self.files, self.mode = stream.root, files, "L" if channels == 1 else "RGB"
         self.pass_seed = pass_seed
@@ -189,7 +190,12 @@ class _Samples:
             if stream.card.flip:
                 steps.append(v2.RandomHorizontalFlip())
             if stream.colour_jitter:
-                steps.append(v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4))
+                changes: list[Any] = [
+                    v2.ColorJitter(**{name: 0.4}) for name in ("brightness", "contrast", "saturation")
+                ]
+                if channels == 3:
+                    changes.append(RandomLighting())
+                steps.append(v2.RandomOrder(changes))
         self.transform = v2.Compose(steps)
 
     def __len__(self) -> int:

@@ -47,7 +47,8 @@ class RunConfig(BaseModel):
     )
     augment: bool = Field(True, description="crop, and flip where the data set allows it, afresh in every epoch")
     colour_jitter: bool = Field(
-        False, description="vary brightness, contrast and saturation too, of streamed images such as those of ILSVRC"
+        False,
+        description="vary brightness, contrast, saturation and lighting of streamed images, such as those of ILSVRC",
     )
     network: str = Field("resann", description="such as resann(n=3, c=16); one of " + ", ".join(NETWORKS.entries))
     weighting: str = Field(

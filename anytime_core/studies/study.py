@@ -64,7 +64,7 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     runs: dict[str, RunConfig] = {}
     for number, grid in enumerate(study.grids, start=1):
         where = f"study {path}, grid {number}"
-        for fields in _product({**study.common, **grid}, where=where):
+        for fields in combinations({**study.common, **grid}, where=where):
             config = validated(RunConfig, fields, where=where)
             runs.setdefault(config.name, config)
     return study, list(runs.values())
@@ -73,8 +73,16 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
 _MOST_RUNS = 1_000_000  # of one grid
 
 
-def _product(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
-    """All combinations of the values of those fields that have lists."""
+def combinations(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
+    """All combinations of the values of those fields that have lists.
+
+    Args:
+        fields: A grid.
+        where: For the message: what the grid is part of.
+
+    Raises:
+        InputError: a list is empty, or there are more than a million combinations.
+    """
     for name, value in fields.items():
         if value == []:
             raise InputError(f"bad {where}: {name}: expected at least one value, found an empty list")

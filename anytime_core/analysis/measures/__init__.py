@@ -10,8 +10,8 @@ Importing this package loads no PyTorch.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -25,8 +25,11 @@ from anytime_core.analysis.measures.pairs import (
     spread_difference,
 )
 from anytime_core.analysis.measures.sequences import eann_difference, eann_difference_once_both_answer, eann_inflation
-from anytime_core.analysis.selection import Selection
+from anytime_core.analysis.selection import MIN_SEEDS, MissingRuns, Selection
 from anytime_core.foundations.validation import InputError
+
+if TYPE_CHECKING:
+    from anytime_core.analysis.claims import Case
 
 MEASURES: dict[str, Callable[..., pd.Series]] = {
     function.__name__: function
@@ -68,3 +71,21 @@ def measured(selection: Selection, settings: Mapping[str, Any]) -> pd.Series:
     except TypeError as error:
         raise InputError(f"bad settings of {name}: {error}") from None
     return MEASURES[name](selection, **given)
+
+
+def mean_over(selection: Selection, cases: Sequence[Case]) -> pd.Series:
+    """The mean of measures over cases, by seed.
+
+    Args:
+        selection: Finds the records; afterwards it tells which were used.
+        cases: At least one.
+
+    Raises:
+        MissingRuns: runs of a case have no result, or fewer than three seeds have all cases.
+        InputError: as :func:`measured`.
+    """
+    values = pd.concat([measured(selection.of(case.fields), case.measure) for case in cases], axis=1, join="inner")
+    if len(values) < MIN_SEEDS:
+        found = f"expected at least {MIN_SEEDS} seeds with all {len(cases)} cases, found {len(values)}"
+        raise MissingRuns([found, *dict.fromkeys(selection.missing)])
+    return values.mean(axis=1)

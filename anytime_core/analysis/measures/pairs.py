@@ -121,20 +121,21 @@ def concentration(record: RunRecord) -> float:
     return float(np.average(record.costs.macs_fixed, weights=weights) / record.costs.macs_cumulative[-1])
 
 
-def concentration_difference(selection: Selection, *, first: str, second: str) -> pd.Series:
+def concentration_difference(
+    selection: Selection, *, first: str | Mapping[str, Any], second: str | Mapping[str, Any]
+) -> pd.Series:
     """By how much of the network's cost the final weights lie later on one data set than on another.
 
     Source: Hu et al. 2019, Fig. 5c, which shows the weights; the measure is this study's.
 
     Args:
         selection: Finds the records.
-        first, second: Data sets.
+        first, second: Data sets; or fields in which the two runs differ from the main grid.
 
     Raises:
         MissingRuns: fewer than three seeds have all runs.
     """
     return selection.paired(
         lambda a, b: 100 * (concentration(a) - concentration(b)),
-        selection.pick(dataset=first),
-        selection.pick(dataset=second),
+        *(selection.pick(**({"dataset": each} if isinstance(each, str) else each)) for each in (first, second)),
     )
