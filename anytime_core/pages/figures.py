@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # pages of theory draw figures without waiting for torch to l
 # One look per weighting through the whole book: colour (safe for colour-blind readers), marker and dashes, so that no
 # figure depends on colour alone.
 _PALETTE = sns.color_palette("colorblind")
+_BLACK, _OLIVE = (0.15, 0.15, 0.15), (0.54, 0.51, 0.0)  # instead of the palette's yellow, which is faint on white
 _LOOKS = {
     "const": ("CONST", _PALETTE[0], "o", ""),
     "adaloss": ("AdaLoss", _PALETTE[3], "s", (4, 1.5)),
@@ -33,11 +34,11 @@ _LOOKS = {
     "exponential": ("EXPONENTIAL", _PALETTE[7], "h", (1, 2)),
     "adaloss_released": ("AdaLoss, released", _PALETTE[5], "v", (5, 1, 1, 1)),
     "adaloss_formula": ("AdaLoss, formula", _PALETTE[4], "P", (2, 1)),
-    "sampled": ("sampled", _PALETTE[8], "*", (3, 2)),
+    "sampled": ("sampled", _BLACK, "*", (3, 2)),
     "gls": ("geometric mean (GLS)", _PALETTE[6], "p", (6, 1)),
     "uw": ("uncertainty weighting (UW)", _PALETTE[9], "X", (4, 2)),
     "imtl_l": ("IMTL-L", _PALETTE[7], "d", (2, 1, 1, 1)),
-    "dwa": ("dynamic weight average (DWA)", _PALETTE[8], "H", (5, 2)),
+    "dwa": ("dynamic weight average (DWA)", _OLIVE, "H", (5, 2)),
     "stch": ("smooth Tchebycheff (STCH)", _PALETTE[5], "8", (1, 3)),
 }
 
