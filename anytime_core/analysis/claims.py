@@ -26,6 +26,7 @@ class Decision(BaseModel):
         kind: The side of the threshold that is claimed, or ``"within"`` a margin around 0.
         threshold: In the unit of the measure.
         margin: Of ``"within"``, in the unit of the measure.
+        can_only: What the values can do, if the measure is known to err to one side: support the claim, or refute it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +34,7 @@ class Decision(BaseModel):
     kind: Literal["below", "above", "within"]
     threshold: FiniteFloat = 0.0
     margin: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    can_only: Literal["support", "refute"] | None = None
 
     @model_validator(mode="after")
     def _margin_where_it_belongs(self) -> Decision:
@@ -81,6 +83,8 @@ class Claim(BaseModel):
         protocols: Under which it is judged: the published way with one learning rate for all weightings, and with each
             weighting's own, chosen on validation images.
         in_paper_tier: What is compared in the tier ``paper`` instead, where that has other networks and data sets.
+        published_on: The data sets of the paper's number, where they are not all that the experiment has in that tier.
+            Runs on another one of the paper's data sets replicate nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,6 +98,7 @@ class Claim(BaseModel):
     decision: Decision
     protocols: list[Protocol] = ["one_rate"]
     in_paper_tier: PaperRuns | None = None
+    published_on: list[str] = []
 
     def in_tier(self, tier: str) -> tuple[list[Protocol], list[Case]]:
         """The protocols under which it is judged in a tier, and the comparisons whose mean is judged.
@@ -164,6 +169,8 @@ class Claims(BaseModel):
     def _digest(self, claim: Claim) -> str:
         """Of everything that decides the verdict. Words about the claim, and its published value, are no part of it."""
         rule = claim.model_dump(include={"experiment", "measure", "decision", "protocols"})
+        if claim.decision.can_only is None:
+            del rule["decision"]["can_only"]  # younger than most rules, whose digests stay
         rule["protocols"] = {name: self.protocols[name] for name in claim.protocols}
         rule["definition"] = self.measures[claim.measure["name"]]
         return _sha256(rule)

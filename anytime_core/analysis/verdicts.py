@@ -63,6 +63,7 @@ class Verdict:
         decision: How values become a verdict.
         tier: Of the records.
         trials: One per protocol whose runs there are.
+        untested: The other protocols.
         verdict: In the study's words.
         amended: Whether a record used for it was made under another rule, or under none.
         note: What else a reader should know: missing runs, learning rates chosen.
@@ -76,16 +77,22 @@ class Verdict:
     decision: Decision
     tier: str
     trials: tuple[Trial, ...]
+    untested: tuple[ProtocolName, ...]
     verdict: Word
     amended: bool
     note: str
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is undecided for want of runs: one of its protocols has some, another one not."""
+        return bool(self.trials and self.untested)
 
 
 def judge(values: pd.Series, decision: Decision) -> tuple[bool, float]:
     """Test the values of the seeds as the decision says.
 
     For ``below`` and ``above`` p is that of the two-sided t test against the threshold. For ``within`` it is that of
-    equivalence (TOST) if the mean is within the margin, else that of the one-sided t test that it is beyond.
+    equivalence (TOST) if the mean is within the margin, else that of the two-sided t test against the nearer margin.
 
     Returns:
         Whether the mean lies on the claimed side, and p.
@@ -96,7 +103,10 @@ def judge(values: pd.Series, decision: Decision) -> tuple[bool, float]:
     mean = float(values.mean())
     if decision.margin is not None:
         within = abs(mean) <= decision.margin
-        return within, (equivalence_test if within else beyond_test)(values, decision.margin)
+        # doubled: which side of the margin is tested was chosen by a look at the mean
+        return within, equivalence_test(values, decision.margin) if within else min(
+            1.0, 2 * beyond_test(values, decision.margin)
+        )
     claimed = mean < decision.threshold if decision.kind == "below" else mean > decision.threshold
     return claimed, t_test(values, decision.threshold)
 
@@ -150,8 +160,9 @@ def _measure(claim: Claim, experiment: Experiment | None, tier: str) -> _Finding
 
 
 def _adjust(findings: list[_Findings]) -> None:
-    """Holm over all trials of an experiment."""
-    adjusted = iter(holm([trial.p for each in findings for trial in each.trials]))
+    """Holm over all trials of an experiment. Those without runs yet count too, so that they change no other verdict."""
+    without = [1.0 for each in findings for _ in each.untested]
+    adjusted = iter(holm([*(trial.p for each in findings for trial in each.trials), *without]))
     for each in findings:
         each.trials = [replace(trial, adjusted_p=float(next(adjusted))) for trial in each.trials]
 
@@ -161,12 +172,14 @@ def _verdict(claim: Claim, findings: _Findings, rules: Mapping[str, str], tier: 
     used = {run: record for selection in findings.selections for run, record in selection.used.items()}
     other_rules = [record for record in used.values() if record.rules.get(name) != rules[name]]
     # a question of this study has nothing to replicate
-    replicates = claim.where != "this study" and all(r.config.dataset in PAPER_DATASETS for r in used.values())
+    published_on = frozenset(claim.published_on) or PAPER_DATASETS
+    replicates = claim.where != "this study" and all(r.config.dataset in published_on for r in used.values())
     outcomes = {trial.outcome for trial in findings.trials}
+    can_only = {"support": "opposite", "refute": "supported"}.get(claim.decision.can_only or "")
     word: Word
     if not findings.trials:
         word = "not tested"
-    elif findings.untested or len(outcomes) > 1 or outcomes == {"inconclusive"}:
+    elif findings.untested or len(outcomes) > 1 or outcomes <= {"inconclusive", can_only}:
         word = "inconclusive"
     elif outcomes == {"opposite"}:
         word = "opposite"
@@ -186,6 +199,7 @@ def _verdict(claim: Claim, findings: _Findings, rules: Mapping[str, str], tier: 
         decision=claim.decision,
         tier=tier,
         trials=tuple(findings.trials),
+        untested=tuple(findings.untested),
         verdict=word,
         amended=bool(other_rules),
         note="; ".join(notes),

@@ -20,6 +20,17 @@ def network_options(network: str) -> dict[str, Any]:
     return {name: given.get(name, option.default) for name, option in options.items()}
 
 
+def sized_name(network: str) -> str:
+    """The name with its n and c, where a network has both, be they defaults or not: resann -> resann(n=3, c=16)."""
+    options = network_options(network)
+    if not {"n", "c"} <= options.keys():
+        return network
+    kind, _, given = network.partition("(")
+    others = [text for text in given.rstrip(")").split(", ") if text and text.partition("=")[0] not in ("n", "c")]
+    said = [f"{name}={options[name]}" for name in ("n", "c")]
+    return f"{kind}({', '.join([*said, *others])})"
+
+
 def short_name(network: str) -> str:
     """``(n, c)`` where a network has both, as the paper writes its ResANNs; else the name itself."""
     options = network_options(network)

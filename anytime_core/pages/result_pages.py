@@ -16,6 +16,7 @@ from anytime_core.analysis.verdicts import Verdict
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_core.analysis.claims import Decision, Protocol
+    from anytime_core.runs.record import RunRecord
     from anytime_core.studies.experiments import Experiment
 
 PAPER = Path(__file__).parents[2] / "data" / "paper"  # published numbers, a CSV file per table or figure
@@ -38,7 +39,7 @@ def header(experiment: Experiment, tier: str) -> str:
     provenances = [record.provenance for record in made]
     return (
         f"{text}; seeds {_listed({config.seed for config in configs})}, paired over what is compared. "
-        f"Training images: {_listed({config.num_train for config in configs})}; "
+        f"{_networks(made)}Training images: {_listed({config.num_train for config in configs})}; "
         f"epochs: {_listed({config.epochs for config in configs})}; "
         f"batch: {_listed({config.batch_size for config in configs})}; "
         f"learning rate: {_listed({config.learning_rate for config in configs})}; "
@@ -47,6 +48,23 @@ def header(experiment: Experiment, tier: str) -> str:
         f"PyTorch {_listed({made.torch for made in provenances})}; "
         f"commits {_listed({(made.commit or 'unknown')[:7] for made in provenances})}."
     )
+
+
+_MOST_NETWORKS = 3  # more are told by the page itself
+
+
+def _networks(made: Sequence[RunRecord]) -> str:
+    """Exits and cost of each network, if they are few."""
+    from anytime_core.networks.names import sized_name
+
+    found = {run.config.network: run for run in made if not run.config.weighting.startswith("opt(")}
+    if not 1 <= len(found) <= _MOST_NETWORKS:
+        return ""
+    told = [
+        f"`{sized_name(network)}`, {run.num_exits} exits, {run.costs.macs_cumulative[-1] / 1e6:.1f} million MACs"
+        for network, run in sorted(found.items())
+    ]
+    return f"Network{'s' if len(told) > 1 else ''}: {'; '.join(told)}. "
 
 
 def _listed(values: Iterable[Any]) -> str:
@@ -101,26 +119,36 @@ def interval_text(values: Sequence[float] | pd.Series, *, digits: int = 1) -> st
 def verdict_table(found: Sequence[Verdict]) -> pd.DataFrame:
     """Verdicts as a page shows them.
 
-    Columns: claim (in words), paper (where, and its number), ours (mean and interval, a line per protocol), seeds,
-    verdict.
+    Columns: claim (in words), source (where, and the paper's number), ours (mean and interval, a line per protocol),
+    seeds, verdict, with what it waits for.
     """
     rows = []
     for verdict in found:
-        ours = [
-            interval_text(trial.values) + (f" ({trial.protocol.replace('_', ' ')})" if len(verdict.trials) > 1 else "")
-            for trial in verdict.trials
-        ]
         number = "" if verdict.published is None else f": {verdict.published:+.1f}".replace("-", "−")
         rows.append(
             {
                 "claim": verdict.says,
-                "paper (%)": verdict.where + number,
-                "ours (%)": "; ".join(ours),
+                "source": verdict.where + number,
+                "ours": ours_text(verdict),
                 "seeds": ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials)),
-                "verdict": verdict.verdict + (", amended" if verdict.amended else ""),
+                "verdict": verdict.verdict + _waiting(verdict) + (", amended" if verdict.amended else ""),
             }
         )
     return pd.DataFrame(rows)
+
+
+def ours_text(verdict: Verdict) -> str:
+    """Mean and interval of each protocol that was tested."""
+    several = len(verdict.trials) > 1
+    return "; ".join(
+        interval_text(trial.values) + (f" ({trial.protocol.replace('_', ' ')})" if several else "")
+        for trial in verdict.trials
+    )
+
+
+def _waiting(verdict: Verdict) -> str:
+    missing = ", ".join(protocol.replace("_", " ") for protocol in verdict.untested)
+    return f" (runs with {missing} are missing)" if verdict.waits else ""
 
 
 def counted(found: Sequence[Verdict]) -> str:

@@ -147,6 +147,7 @@ NEAR_OPT = "adaloss-near-opt-at-1"
     ("old", "new"),
     [
         ("decision: {kind: within, margin: 5}", "decision: {kind: within, margin: 6}"),
+        ("decision: {kind: within, margin: 5}", "decision: {kind: within, margin: 5, can_only: refute}"),
         ("weighting: adaloss, fraction: 1}", "weighting: adaloss, fraction: 0.75}"),
         ("Relative increase of test error over OPT", "Increase of test error over OPT"),
         ("As published: the same learning rate", "The same learning rate"),

@@ -21,7 +21,7 @@ def around(mean, scale=1.0):
     return pd.Series([mean + scale * value for value in SPREAD])
 
 
-def claim(name, weighting, *, kind="below", margin=None, protocols=("one_rate",), published=-1.0, where="Table 3a"):
+def claim(name, weighting, *, protocols=("one_rate",), published=-1.0, where="Table 3a", **decision):
     """A claim on the last exit's error with ``weighting`` against that with const."""
     return {
         "id": name,
@@ -30,7 +30,7 @@ def claim(name, weighting, *, kind="below", margin=None, protocols=("one_rate",)
         "published": published,
         "experiment": "weightings",
         "measure": {"name": "error_ratio", "first": {"weighting": weighting}, "second": {"weighting": "const"}},
-        "decision": {"kind": kind, **({"margin": margin} if margin else {})},
+        "decision": {"kind": "below", **decision},
         "protocols": list(protocols),
     }
 
@@ -91,13 +91,13 @@ def judged(made_up_experiment, runs):
         ({"kind": "above", "threshold": 10}, 12.0, True, True),
         ({"kind": "above", "threshold": 10}, 8.0, False, True),
         ({"kind": "below", "threshold": -10}, -12.0, True, True),
-        # one-sided t tests at 0.05: t = 2.132, so 1.507 away from the margin
+        # inside: two one-sided t tests at 0.05, t = 2.132, so 1.507 away from the margin; beyond: two-sided, 1.963
         ({"kind": "within", "margin": 5}, 3.4, True, True),
         ({"kind": "within", "margin": 5}, 3.6, True, False),
         ({"kind": "within", "margin": 5}, -3.4, True, True),
-        ({"kind": "within", "margin": 5}, 6.4, False, False),
-        ({"kind": "within", "margin": 5}, 6.6, False, True),
-        ({"kind": "within", "margin": 5}, -6.6, False, True),
+        ({"kind": "within", "margin": 5}, 6.9, False, False),
+        ({"kind": "within", "margin": 5}, 7.0, False, True),
+        ({"kind": "within", "margin": 5}, -7.0, False, True),
     ],
 )
 def test_decisions_by_hand(decision, mean, claimed, significant):
@@ -122,6 +122,10 @@ def test_no_difference_at_all_is_no_support():
         (around(0), {"kind": "within", "margin": 5}, "same direction on ours"),
         (around(4), {"kind": "within", "margin": 5}, "inconclusive"),
         (around(9), {"kind": "within", "margin": 5}, "opposite"),
+        (around(-3), {"can_only": "support"}, "same direction on ours"),
+        (around(3), {"can_only": "support"}, "inconclusive"),
+        (around(-3), {"can_only": "refute"}, "inconclusive"),
+        (around(3), {"can_only": "refute"}, "opposite"),
     ],
 )
 def test_the_verdict_of_one_claim(judged, runs, percents, decision, verdict):
@@ -135,19 +139,20 @@ def test_the_verdict_of_one_claim(judged, runs, percents, decision, verdict):
 
 
 def test_the_papers_data_make_a_replication(made_up_experiment, made_up_record):
-    def on(dataset, where="Table 3a"):
+    def on(dataset, where="Table 3a", published_on=()):
         records = [
             made_up_record(network=NET, dataset=dataset, weighting=name, seed=s, scores={"test": [error + s / 1e4]})
             for name, error in [("const", 0.5), ("adaloss", 0.4)]
             for s in range(5)
         ]
         experiment = made_up_experiment(records, main={"network": NET, "dataset": dataset})
-        claims = claims_of(claim("a", "adaloss", where=where))
+        claims = claims_of({**claim("a", "adaloss", where=where), "published_on": list(published_on)})
         return verdicts(claims, {"weightings": experiment}, tier="paper")[0].verdict
 
     assert on("cifar10") == on("cifar100") == on("svhn") == "replicated on the paper's data"
     assert on("fashion-mnist") == "same direction on ours"
     assert on("cifar10", where="this study") == "same direction on ours"  # the papers do not say it
+    assert on("cifar10", published_on=["ilsvrc"]) == "same direction on ours"  # nor this, of these data
 
 
 def test_holm_takes_a_verdict_back(judged, runs):
@@ -172,6 +177,14 @@ def test_holm_counts_protocols_but_not_other_experiments(judged, runs):
     assert [trial.protocol for trial in found["two"].trials] == ["one_rate", "tuned_rate"]
     assert [trial.adjusted_p for trial in found["two"].trials] == pytest.approx([2 * found["two"].trials[0].p] * 2)
     assert found["other"].verdict == "not tested"
+
+
+def test_holm_counts_what_has_no_runs_yet(judged, runs):
+    waiting = claim("waiting", "linear"), claim("two", "sieve", protocols=["one_rate", "tuned_rate"])
+    found = judged(claims_of(claim("strong", "adaloss"), *waiting), runs("adaloss", around(-2)))
+    (trial,) = found["strong"].trials
+    assert trial.adjusted_p == pytest.approx(4 * trial.p)
+    assert found["strong"].verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(

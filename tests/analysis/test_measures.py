@@ -182,6 +182,13 @@ def test_curves_are_compared_at_a_cost_of_the_second(measure, small_and_large):
     assert at(1) == pytest.approx({0: -50, 1: -25, 2: 0})
 
 
+def test_curves_are_compared_at_a_cost_of_the_first(measure, small_and_large):
+    settings = {"first": SMALL_ADALOSS, "second": LARGE_CONST, "cost": 0.5, "cost_of": "first"}
+    # half of 33 is 16.5, as above
+    found = measure(small_and_large, name="curve_difference", **settings)
+    assert found == pytest.approx(dict.fromkeys(range(3), 100 * (0.5 / 0.835 - 1)))
+
+
 def test_curves_are_compared_at_their_ends(measure, small_and_large):
     found = measure(small_and_large, name="curve_difference", first=LARGE_CONST, second=SMALL_ADALOSS, ends=True)
     assert found == pytest.approx({0: 100, 1: 100 / 3, 2: 0})

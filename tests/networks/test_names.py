@@ -1,6 +1,6 @@
 import pytest
 
-from anytime_core.networks.names import network_options, short_name
+from anytime_core.networks.names import network_options, short_name, sized_name
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,16 @@ def test_options_left_out_have_their_defaults(network, expected):
 
 def test_a_network_without_both_keeps_its_name():
     assert short_name("msdnet(s=2)") == "msdnet(s=2)"
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("resann", "resann(n=3, c=16)"),
+        ("resann(n=25, s=3)", "resann(n=25, c=16, s=3)"),
+        ("two_heads(n=2)", "two_heads(n=2, c=16)"),
+        ("msdnet(s=2)", "msdnet(s=2)"),
+    ],
+)
+def test_the_size_is_said_even_if_it_is_the_default(network, expected):
+    assert sized_name(network) == expected

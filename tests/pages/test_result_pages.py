@@ -29,7 +29,13 @@ def verdict(word="same direction on ours", values=(-3.0, -1.0, -2.0), decision=N
         "experiment": "e",
         "tier": "laptop",
     }
-    given = {"decision": decision or Decision(kind="below"), "trials": (trial,), "amended": False, "note": ""}
+    given = {
+        "decision": decision or Decision(kind="below"),
+        "trials": (trial,),
+        "untested": (),
+        "amended": False,
+        "note": "",
+    }
     return Verdict(**{**common, **given, "verdict": word, **fields})
 
 
@@ -39,6 +45,7 @@ def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, mad
     assert "3 of 4 planned runs have been made, 1 of them diverged" in text
     assert "seeds 0, 2," in text
     assert "batch: 64, 128" in text
+    assert "Network: `resann(n=3, c=4, s=3)`, 3 exits, 0.0 million MACs. Training images" in text
     assert "none, 1 thread(s)" in text
 
 
@@ -73,10 +80,22 @@ def test_intervals_as_text():
 
 def test_verdicts_as_a_table():
     table = verdict_table([verdict(), verdict("not tested", trials=(), published=None, amended=True)])
-    assert table["ours (%)"].tolist() == [interval_text([-3.0, -1.0, -2.0]), ""]
-    assert table["paper (%)"].tolist() == ["Table 1: −2.5", "Table 1"]
+    assert table["ours"].tolist() == [interval_text([-3.0, -1.0, -2.0]), ""]
+    assert table["source"].tolist() == ["Table 1: −2.5", "Table 1"]
     assert table["verdict"].tolist() == ["same direction on ours", "not tested, amended"]
     assert counted([verdict(), verdict(), verdict("opposite")]) == "2 same direction on ours, 1 opposite"
+
+
+def test_a_verdict_that_waits_for_runs_says_so():
+    waiting, without = (
+        verdict("inconclusive", untested=("tuned_rate",)),
+        verdict("not tested", trials=(), untested=("one_rate",)),
+    )
+    assert (waiting.waits, without.waits) == (True, False)
+    assert verdict_table([waiting, without])["verdict"].tolist() == [
+        "inconclusive (runs with tuned rate are missing)",
+        "not tested",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ def curve_difference(
     first: Mapping[str, Any],
     second: Mapping[str, Any],
     cost: float | None = None,
+    cost_of: Literal["first", "second"] = "second",
     ends: bool = False,
 ) -> pd.Series:
     """Test error of one network over that of another, read off both curves at one cost.
@@ -32,7 +33,8 @@ def curve_difference(
     Args:
         selection: Finds the records.
         first, second: Network and weighting of each; the kind alone names the experiment's only network of that kind.
-        cost: As a fraction of the cumulative cost of ``second``; past its last exit a network keeps its last error.
+        cost: As a fraction of the cumulative cost of one of the two; past its last exit a network keeps its last error.
+        cost_of: Which one.
         ends: Each at its own last exit instead.
 
     Raises:
@@ -45,7 +47,7 @@ def curve_difference(
     def difference(a: RunRecord, b: RunRecord) -> float:
         if cost is None:
             return percent_over(a.test.error[-1], b.test.error[-1])
-        at = cost * b.costs.macs_cumulative[-1]
+        at = cost * {"first": a, "second": b}[cost_of].costs.macs_cumulative[-1]
         errors = [float(interpolated(run.costs.macs_cumulative, run.test.error, at)) for run in (a, b)]
         return percent_over(*errors)
 
