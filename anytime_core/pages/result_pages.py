@@ -104,16 +104,16 @@ def interval_text(values: Sequence[float] | pd.Series, *, digits: int = 1) -> st
 
     The space inside the brackets does not break, so that a narrow column keeps the interval on one line.
     """
+
+    def written(value: float) -> str:
+        return f"{value:z.{digits}f}".replace("-", "−")  # z: no minus before a zero
+
     if not len(values):
         return ""
     if len(values) == 1:
-        return f"{float(next(iter(values))):.{digits}f}".replace("-", "−")
+        return written(float(next(iter(values))))
     interval = mean_interval(values)
-    return (
-        f"{interval.mean:.{digits}f} [{interval.low:.{digits}f},\N{NO-BREAK SPACE}{interval.high:.{digits}f}]".replace(
-            "-", "−"
-        )
-    )
+    return f"{written(interval.mean)} [{written(interval.low)},\N{NO-BREAK SPACE}{written(interval.high)}]"
 
 
 def verdict_table(found: Sequence[Verdict]) -> pd.DataFrame:

@@ -75,6 +75,7 @@ def test_measures_without_runs_are_left_out(made_up_record, made_up_experiment):
 def test_intervals_as_text():
     assert interval_text([]) == ""
     assert interval_text([-1.25], digits=2) == "−1.25"
+    assert interval_text([-0.04]) == "0.0"
     assert interval_text([1.0, 2.0, 3.0], digits=2) == "2.00 [−0.48,\N{NO-BREAK SPACE}4.48]"  # 4.3027 / √3 on each side
 
 
