@@ -201,4 +201,5 @@ def made_lines(report: DeadlineReport) -> str:
                 f"torch {part.made.torch}, commit {(part.made.commit or 'unknown')[:7]}"
                 f"{' with changes' if part.made.dirty else ''}"
             )
+    lines += ["", "The load is the system's mean over the minute before. It falls slowly after other work has ended."]
     return "\n".join(lines)
