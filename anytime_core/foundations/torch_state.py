@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 
 @contextmanager
@@ -48,3 +49,14 @@ def set_random_state(device: torch.device, states: list[torch.Tensor]) -> None:
     torch.set_rng_state(states[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)
+
+
+@contextmanager
+def modes_kept(module: nn.Module) -> Generator[None]:
+    """Leave training or evaluation mode of every part as it was: a user may have frozen some."""
+    modes = {part: part.training for part in module.modules()}
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training

@@ -53,7 +53,8 @@ class EarlyExit:
     exit's answer; the batch shrinks to the others before the next segment. The last exit answers what is left. Labels
     play no part. The answer for an image does not depend on its batch, beyond rounding.
 
-    The network is put into evaluation mode and into the layout channels_last, and stays so; it is not copied. In an
+    The network is put into evaluation mode and into the layout channels_last, and stays so; it is not copied. Where
+    training is to go on, give it a copy: a changed layout does not fit the state that an optimiser has made. In an
     :class:`EANN`, exits that are not adopted are never run and never answer. Adoption is read once, here. ``K`` counts
     the exits that answer.
 

@@ -81,18 +81,36 @@ class LatencyTable(BaseModel):
         """
         return [row.step.p99 for row in self.exits]
 
-    def usual(self, member_starts: Sequence[int]) -> list[float]:
+    def usual(self, member_starts: Sequence[int], *, heads: bool = True) -> list[float]:
         """Median seconds from the call to the end of each step when no head on the way is evaluated, [steps].
 
         Args:
             member_starts: For each step the position of the first step of its member, [steps]; 0 but in an EANN.
+            heads: With the step's own head; without it, to the end of its segments.
         """
         fixed = [row.fixed.p50 for row in self.exits]
+        own = self._heads(member_starts)
         before, found = 0.0, []
         for position, start in enumerate(member_starts):
             if position and start == position:  # all of the member before has been run
-                before += fixed[position - 1]
-            found.append(before + fixed[position])
+                before += fixed[position - 1] - own[position - 1]
+            found.append(before + fixed[position] - (0.0 if heads else own[position]))
+        return found
+
+    def _heads(self, member_starts: Sequence[int]) -> list[float]:
+        """Median seconds of each step's head, [steps]: what streaming pays more than a call for the next exit alone.
+
+        That of a member's last step is taken to be that of the one before.
+        """
+        passed = [row.streamed.p50 - row.fixed.p50 for row in self.exits]  # heads on the way, and members before
+        found: list[float] = []
+        for position, row in enumerate(self.exits):
+            following = position + 1
+            if following < len(self.exits) and member_starts[following] == member_starts[position]:
+                seconds = passed[following] - passed[position]
+            else:
+                seconds = found[-1] if position > member_starts[position] else 0.0
+            found.append(min(max(seconds, 0.0), row.fixed.p50 / 2))  # medians of different rounds
         return found
 
     def check_network(self, net: AnytimeNetwork, device: torch.device) -> None:
@@ -122,15 +140,19 @@ class LatencyTable(BaseModel):
 def find_table(
     tables: Iterable[LatencyTable], net: AnytimeNetwork, device: torch.device, shape: Sequence[int]
 ) -> LatencyTable | None:
-    """The table that suits a network on this device, the present CPU threads, and images (N, C, H, W); or None."""
-    key = (fingerprint(net), device_name(device), torch.get_num_threads(), tuple(shape))
+    """The table that suits a network on this device, the present CPU threads and PyTorch, and images (N, C, H, W);
+    or None."""
+    key = (fingerprint(net), device_name(device), torch.get_num_threads(), tuple(shape), str(torch.__version__))
     for table in tables:
-        if key == (table.network, table.device, table.threads, (table.batch_size, *table.image_shape)):
+        where = (table.network, table.device, table.threads, (table.batch_size, *table.image_shape), table.torch)
+        if key == where:
             return table
     return None
 
 
 def fingerprint(net: AnytimeNetwork) -> str:
-    """A short text that is the same for networks with the same layers and the same adopted exits."""
+    """A short text that is the same for networks with the same layers, adopted exits and type of numbers."""
     adopted = [step.exit for step in find_steps(net)]
-    return hashlib.sha256(f"{adopted} {net}".encode()).hexdigest()[:16]
+    dtype = next((parameter.dtype for parameter in net.parameters()), torch.float32)
+    numbers = "" if dtype == torch.float32 else f" {dtype}"
+    return hashlib.sha256(f"{adopted} {net}{numbers}".encode()).hexdigest()[:16]

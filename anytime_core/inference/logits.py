@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from anytime_core.datasets.batches import Batch
+from anytime_core.foundations.torch_state import modes_kept
 from anytime_core.foundations.validation import InputError
 from anytime_core.inference.steps import find_steps
 from anytime_core.networks.base import AnytimeNetwork
@@ -23,7 +24,7 @@ def exit_logits(net: AnytimeNetwork, batches: Iterable[Batch]) -> tuple[npt.NDAr
     """Logits of the K exits that answer: all, or in an :class:`EANN` those that are adopted.
 
     Args:
-        net: The network; it runs in evaluation mode, and its mode is restored.
+        net: The network; it runs in evaluation mode, and the mode of each of its parts is restored.
         batches: Normalised images [N, C, H, W] without augmentation, and labels [N], such as
             :func:`anytime_core.datasets.batches.evaluation_batches` gives.
 
@@ -34,18 +35,14 @@ def exit_logits(net: AnytimeNetwork, batches: Iterable[Batch]) -> tuple[npt.NDAr
         InputError: no batch, or labels of several tasks.
     """
     rows = torch.tensor([step.exit - 1 for step in find_steps(net)])
-    was_training = net.training
-    net.eval()
     logits, labels = [], []
-    try:
-        with torch.inference_mode():
-            for images, targets in batches:
-                if targets.ndim != 1:
-                    raise InputError(f"labels: expected one per image, [N], found shape {list(targets.shape)}")
-                logits.append(net(images).float().cpu()[rows])
-                labels.append(targets.cpu())
-    finally:
-        net.train(was_training)
+    with modes_kept(net), torch.inference_mode():
+        net.eval()
+        for images, targets in batches:
+            if targets.ndim != 1:
+                raise InputError(f"labels: expected one per image, [N], found shape {list(targets.shape)}")
+            logits.append(net(images).float().cpu()[rows])
+            labels.append(targets.cpu())
     if not logits:
         raise InputError("batches: expected at least one, found none")
     return torch.cat(logits, 1).numpy(), torch.cat(labels).numpy()

@@ -41,6 +41,7 @@ def export_onnx(model: TrainedModel, folder: Path) -> Path:
     net, card = model
     steps = find_steps(net.eval())
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / STEPS).unlink(missing_ok=True)  # without it nobody runs old steps together with new ones
     # two images, so that the exporter does not take 1 for a constant of the network
     state: Any = torch.zeros(2, *card.image_shape)
     images, told = state, []

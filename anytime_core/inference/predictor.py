@@ -54,7 +54,8 @@ class AnytimePredictor:
     """Answers of a trained network that can be stopped.
 
     The network is put into evaluation mode and into the layout channels_last (a tenth faster at batch size 1), and it
-    stays so; it is not copied, so predictors cost nothing. In an :class:`EANN`, exits that are not adopted are never
+    stays so; it is not copied, so predictors cost nothing. Where training is to go on, give it a copy: a changed layout
+    does not fit the state that an optimiser has made. In an :class:`EANN`, exits that are not adopted are never
     run: their answer would be that of the one before. Adoption is read once, here.
 
     One predictor serves any number of threads: a call keeps its state to itself. :meth:`interrupt` ends all calls under
@@ -91,7 +92,6 @@ class AnytimePredictor:
         exits = [step.exit for step in self._steps]
         self._answers = [bisect_right(exits, number) - 1 for number in range(1, net.num_exits + 1)]  # by exit
         self.like = next(net.parameters(), torch.empty(0))
-        self._waits = self.like.device.type != "cpu"
         self._costs: dict[tuple[int, int, int], StepCosts] = {}
         self._seen: dict[tuple[torch.Size, torch.dtype, torch.device], StepCosts] = {}
         self._counter = itertools.count(1)  # next() is atomic, += is not
@@ -103,7 +103,7 @@ class AnytimePredictor:
         if latency is not None:
             latency.check_network(net, self.device)
             self._needed = latency.needed()
-            self._usual = latency.usual([step.member_start for step in self._steps])
+            self._usual = latency.usual([step.member_start for step in self._steps], heads=False)
 
     @property
     def device(self) -> torch.device:
@@ -247,7 +247,7 @@ class AnytimePredictor:
 
     def _synchronise(self) -> None:
         """Wait until the device has done what it was told, so that the clock tells of it. A CPU has no queue."""
-        if self._waits:
+        if self.like.device.type != "cpu":
             torch.accelerator.synchronize(self.device)
 
     # --- checks ------------------------------------------------------------------------------------------------

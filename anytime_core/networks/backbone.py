@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from anytime_core.foundations.registry import did_you_mean
+from anytime_core.foundations.torch_state import modes_kept
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.pooling import global_average
@@ -48,7 +48,7 @@ def with_exits(
     if num_classes is not None and num_classes < 1:
         raise ValueError(f"num_classes: expected at least 1, found {num_classes}")
     training = backbone.training
-    with _modes_kept(backbone):
+    with modes_kept(backbone):
         graph, ends = _trace(backbone)
         *nodes, output = graph.nodes
         last = output.args[0]
@@ -237,14 +237,3 @@ def _shapes(modules: Iterable[nn.Module], images: Tensor) -> list[torch.Size]:
             state = module(state)
             shapes.append((state[0] if isinstance(state, tuple) else state).shape)
     return shapes
-
-
-@contextmanager
-def _modes_kept(module: nn.Module) -> Generator[None]:
-    """Leave training or evaluation mode of every part as it was: a user may have frozen some."""
-    modes = {part: part.training for part in module.modules()}
-    try:
-        yield
-    finally:
-        for part, training in modes.items():
-            part.training = training

@@ -65,7 +65,7 @@ class RunConfig(BaseModel):
     )
     warmup_epochs: Finite = Field(1.0, ge=0, description="epochs of linear rise to the learning rate")
     momentum: Finite = Field(0.9, ge=0, lt=1, description="momentum of SGD (not Nesterov)")
-    weight_decay: Finite = Field(1e-4, ge=0, description="L2 penalty on convolutions and linear layers")
+    weight_decay: Finite = Field(1e-4, ge=0, description="L2 penalty on all parameters but those of batch norms")
     head_weight_decay: HeadDecay = Field(
         "same", description="sieve multiplies the heads' by the weights of SIEVE, as the authors' code does for AdaLoss"
     )
@@ -126,6 +126,11 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"batch_size: expected a multiple of the {self.devices} devices that share a batch, found "
                 f"{self.batch_size}"
+            )
+        if self.compile and "order=1" in self.weighting:
+            raise ValueError(
+                "compile: expected False with gradient norms (order 1), which a compiled network does not give, found "
+                f"True with {self.weighting}"
             )
         if self.warmup_epochs > self.epochs:
             raise ValueError(

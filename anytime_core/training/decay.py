@@ -12,7 +12,7 @@ from anytime_core.weighting.static import sieve
 
 
 def decay_groups(net: AnytimeNetwork, weight_decay: float, heads: HeadDecay = "same") -> list[dict[str, Any]]:
-    """Parameter groups for an optimiser. Convolutions and linear layers decay, batch norm does not.
+    """Parameter groups for an optimiser. All decay but those of batch norms.
 
     Args:
         net: The network.

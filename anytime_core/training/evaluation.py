@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from anytime_core.datasets.batches import Batch
+from anytime_core.foundations.torch_state import modes_kept
 from anytime_core.training.losses import cross_entropy_per_exit
 
 
@@ -29,27 +30,23 @@ def evaluate(net: nn.Module, batches: Iterable[Batch]) -> ExitScores:
     """Score every exit of ``net``, in evaluation mode and without augmentation.
 
     Args:
-        net: images -> logits [K, N, num_classes]. Its training mode is restored afterwards.
+        net: images -> logits [K, N, num_classes]. The mode of each of its parts is restored afterwards.
         batches: Normalised images float32 [N, C, H, W] with labels int64 [N], or [N, K] where exit k has a task of its
             own and is scored on column k; how they are cut into batches does not change the scores beyond rounding.
 
     Raises:
         ValueError: there is no batch.
     """
-    was_training = net.training
-    net.eval()
     totals, count = [], 0
-    try:
-        with torch.inference_mode():
-            for images, labels in batches:
-                logits = net(images)  # [K, N, num_classes]
-                targets = labels if labels.ndim == 1 else labels.T  # [N], or [K, N]
-                wrong = (logits.argmax(-1) != targets).sum(1)
-                totals.append(torch.stack([cross_entropy_per_exit(logits, labels) * len(labels), wrong]))
-                count += len(labels)
-            if not totals:
-                raise ValueError("batches: expected at least one, found none")
-            loss, error = (torch.stack(totals).double().sum(0) / count).tolist()  # the one wait for the device
-    finally:
-        net.train(was_training)
+    with modes_kept(net), torch.inference_mode():
+        net.eval()
+        for images, labels in batches:
+            logits = net(images)  # [K, N, num_classes]
+            targets = labels if labels.ndim == 1 else labels.T  # [N], or [K, N]
+            wrong = (logits.argmax(-1) != targets).sum(1)
+            totals.append(torch.stack([cross_entropy_per_exit(logits, labels) * len(labels), wrong]))
+            count += len(labels)
+        if not totals:
+            raise ValueError("batches: expected at least one, found none")
+        loss, error = (torch.stack(totals).double().sum(0) / count).tolist()  # the one wait for the device
     return ExitScores(loss=loss, error=error)

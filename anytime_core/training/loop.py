@@ -237,7 +237,7 @@ class TrainingRun:
             "epoch_losses": self._epoch_losses,
             "epoch_weights": self._epoch_weights,
             "step": self._step,
-            "losses": self._losses,
+            "losses": from_all(self._losses),  # each process has sums of its own until the epoch ends
             "seconds": self._seconds,
         }
 
@@ -254,7 +254,7 @@ class TrainingRun:
         self._epoch_losses = state["epoch_losses"]
         self._epoch_weights = state["epoch_weights"]
         self._step = state["step"]
-        self._losses.copy_(state["losses"])
+        self._losses.copy_(state["losses"][process_rank()])
         self._seconds = state["seconds"]
 
     def _made_by(self) -> dict[str, Any]:
@@ -263,7 +263,7 @@ class TrainingRun:
             "run": self.config.name,
             "protocol": PROTOCOL,
             "package": __version__,
-            "format": 2,  # of the state
+            "format": 3,  # of the state
             "torch": str(torch.__version__),
             "device": self.fabric.device.type,
         }

@@ -24,8 +24,9 @@ from anytime_core.foundations.validation import InputError
 
 Answer = TypeVar("Answer")
 
-PATIENCE = timedelta(hours=2)
-"""How long a process waits for the others: the first one scores the trained network alone."""
+PATIENCE = timedelta(hours=12)
+"""How long a process waits for the others: the first one scores the trained network alone, which may take hours where
+images are decoded one by one. If a process fails, the others are ended at once."""
 
 
 def process_rank() -> int:

@@ -32,6 +32,10 @@ class TrainingDiverged(RuntimeError):
         super().__init__(record.reason)
         self.record = record
 
+    def __reduce__(self) -> tuple[type[TrainingDiverged], tuple[DivergedRecord]]:
+        """From one process to another."""
+        return type(self), (self.record,)
+
 
 @dataclass(frozen=True)
 class Course:
@@ -100,21 +104,22 @@ def scored_record(
     Raises:
         TrainingDiverged: the network gives no numbers: its weights or its running statistics blew up at the end.
     """
-    if isinstance(network, EANN):  # which exits count is decided on validation images, before any score
-        network.adopt(_scores(course, net, data, "validation").error)
-    scores = {split: _scores(course, net, data, split) for split in get_args(Split)}
+    with torch.compiler.set_stance("force_eager"):  # else a compiled network is compiled again to be evaluated
+        if isinstance(network, EANN):  # which exits count is decided on validation images, before any score
+            network.adopt(_scores(course, net, data, "validation").error)
+        scores = {split: _scores(course, net, data, split) for split in get_args(Split)}
+        early_exit = _early_exit(network, data, course.config.workers) if course.config.early_exit else None
     return RunRecord(
         **course.described(),
         **scores,
         costs=Costs(**{key: list(value) for key, value in vars(costs).items()}),
-        early_exit=_early_exit(network, data, course.config.workers) if course.config.early_exit else None,
+        early_exit=early_exit,
     )
 
 
 def _scores(course: Course, net: nn.Module, data: ImageData | ImageStream, split: Split) -> Scores:
     batches = evaluation_batches(data, split, workers=course.config.workers)
-    with torch.compiler.set_stance("force_eager"):  # else a compiled network is compiled again to be evaluated
-        scores = evaluate(net, batches)
+    scores = evaluate(net, batches)
     for exit_number, loss in enumerate(scores.loss, start=1):
         if not math.isfinite(loss):
             raise course.diverged(exit_number, f"the {split} loss of the trained network is {loss}")

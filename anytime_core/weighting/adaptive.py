@@ -175,8 +175,9 @@ class AdaLoss(LossWeighting):
         losses = measured.to(self.average.dtype)
         if self.bias_correction:
             self.average.lerp_(losses, 1 - self.momentum)
-            # in double precision: with a long memory 1 - β^t would round to 0
-            average = self.average / (1 - self.momentum ** self.step.double()).to(self.average.dtype)
+            # in double precision, where there is one: with a long memory 1 - β^t would round to 0
+            precise = torch.float32 if self.step.device.type == "mps" else torch.float64
+            average = self.average / (1 - self.momentum ** self.step.to(precise)).to(self.average.dtype)
         else:
             self.average.copy_(torch.where(self.step == 1, losses, self.average.lerp(losses, 1 - self.momentum)))
             average = self.average

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +23,19 @@ class BadLoss(ValueError):
         super().__init__(message)
         self.exit = exit_number
 
+    def __reduce__(self) -> tuple[type[BadLoss], tuple[str, int]]:
+        """From one process to another."""
+        return type(self), (str(self), self.exit)
+
 
 class LossWeighting(nn.Module):
     """Σ_i B_i ℓ_i with weights B that no gradient passes through.
 
     It never sees a network, so it fits anyone's training loop. All state is in buffers: it moves with ``.to()`` and is
-    part of ``state_dict()``. Under :mod:`torch.distributed` the losses are averaged over all processes before anything
-    is made of them in training mode, so that all processes use the same weights.
+    part of ``state_dict()``. It stays in single precision, or double, even where a model that it is part of is cast to
+    half: a running mean in bfloat16 would not feel a change of some per cent. Under :mod:`torch.distributed` the losses
+    are averaged over all processes before anything is made of them in training mode, so that all processes use the same
+    weights.
 
     **Bad losses.** A loss that is negative, NaN or infinite never reaches the weights: they, and all other state, stay
     as they were. On a CPU the call raises :class:`BadLoss`. Elsewhere, and in a compiled graph, reading a value would
@@ -55,6 +63,15 @@ class LossWeighting(nn.Module):
         self.last_exit = len(weights) if last_exit is None else last_exit
         self.register_buffer("weights", weights)
         self.register_buffer("bad_exit", torch.zeros((), dtype=torch.int64))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What ``.to()``, ``.half()`` and their like do to each tensor of the state."""
+
+        def in_full(state: Tensor) -> Tensor:
+            moved = fn(state)
+            return state.to(moved.device) if moved.dtype in (torch.bfloat16, torch.float16) else moved
+
+        return super()._apply(in_full, recurse)
 
     @property
     def num_exits(self) -> int:

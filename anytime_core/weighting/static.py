@@ -1,4 +1,4 @@
-"""Weights that stay as they are. In all but OPT the largest weight is 1, and it is the last exit's."""
+"""Weights that stay as they are. The largest weight is 1, and the last exit's, but for OPT and falling weights."""
 
 from __future__ import annotations
 

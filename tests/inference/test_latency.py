@@ -78,6 +78,11 @@ def test_a_table_of_another_network_is_refused(table, other):
         AnytimePredictor(other, SHAPE, table)
 
 
+def test_a_table_of_other_numbers_is_refused(table):
+    with pytest.raises(InputError, match="latency: expected a table of this network, found that of another one"):
+        AnytimePredictor(network().to(torch.bfloat16), SHAPE, table)
+
+
 def test_a_table_with_another_number_of_rows_is_refused(table):
     with pytest.raises(InputError, match="latency: expected a table of this network"):
         AnytimePredictor(network(), SHAPE, changed(table, exits=table.exits[:2]))
@@ -109,6 +114,7 @@ def test_the_table_for_this_use_is_found(table):
         changed(table, threads=table.threads + 1),
         changed(table, network="0"),
         changed(table, batch_size=2),
+        changed(table, torch="0.4"),
     ]
     use = net, torch.device("cpu"), (1, *SHAPE)
     assert find_table([*others, table], *use) == table

@@ -12,6 +12,7 @@ from anytime_core.networks.ensemble import EANN, eann
 
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 pytest.importorskip("onnxscript", reason="needs the extra onnx")
+from anytime_core.inference import onnx_export
 from anytime_core.inference.onnx_export import export_onnx
 from anytime_core.inference.onnx_runner import OnnxRunner
 
@@ -78,3 +79,12 @@ def test_it_stops_between_segments(tmp_path):
 def test_the_runner_needs_no_pytorch():
     code = "import sys, anytime_core.inference.onnx_runner; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_an_export_that_is_broken_off_leaves_nothing_that_runs(tmp_path, monkeypatch):
+    export_onnx(model("resann(n=1, c=4)"), tmp_path)
+    monkeypatch.setattr(onnx_export, "_export_step", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export_onnx(model("resann(n=1, c=4)"), tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"steps\.json"):
+        OnnxRunner(tmp_path)

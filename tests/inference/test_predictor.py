@@ -90,14 +90,17 @@ def ticking(clock, segments=(1.0, 1.0, 1.0), head=0.0):
     )
 
 
-def table_of(net, steps, shape=(1, 1, 2, 2)):
+def table_of(net, steps, shape=(1, 1, 2, 2), head=0.0):
+    """Times of steps that end with a head which takes ``head`` seconds: without the heads on the way, and with them."""
     starts = [step.member_start for step in find_steps(net)]
 
     def row(exit_number, step):
         place = exit_number - 1
-        alone = sum(steps[starts[place] : exit_number])  # what runs for this exit: its own member
-        step_times, fixed = (Quantiles(p50=t / half, p90=t / half, p99=t) for t, half in ((step, 2), (alone, 1)))
-        return ExitLatency(exit=exit_number, step=step_times, fixed=fixed, streamed=fixed)
+        passed = head * (place - starts[place])
+        alone = sum(steps[starts[place] : exit_number]) - passed  # what runs for this exit: its own member
+        times = (step, 2), (alone, 1), (alone + passed, 1)
+        step_times, fixed, streamed = (Quantiles(p50=t / half, p90=t / half, p99=t) for t, half in times)
+        return ExitLatency(exit=exit_number, step=step_times, fixed=fixed, streamed=streamed)
 
     return LatencyTable(
         network=fingerprint(net),
@@ -105,7 +108,7 @@ def table_of(net, steps, shape=(1, 1, 2, 2)):
         threads=torch.get_num_threads(),
         batch_size=shape[0],
         image_shape=shape[1:],
-        torch="0",
+        torch=str(torch.__version__),
         rounds=100,
         exits=tuple(row(number, step) for number, step in enumerate(steps, start=1)),
     )
@@ -338,10 +341,25 @@ def test_a_call_that_is_slow_so_far_expects_to_be_slow_on(seconds, deadline, exi
     assert (prediction.exit, prediction.late) == (exit_number, False)
 
 
+@pytest.mark.parametrize("head", [0.25, 1.0])
+def test_a_slow_call_is_noticed_although_its_heads_are_not_run(head):
+    """All takes half as long again: what has been run must be held against what is usual for just that."""
+    clock = Clock()
+    net = ticking(clock, segments=(1.5, 1.5, 1.5), head=1.5 * head)
+    predictor = AnytimePredictor(net, PIXELS, table_of(net, [1 + head] * 3, head=head), clock=clock)
+    first = 1.5 * (1 + head)
+    found = [predictor.predict(ONE, deadline=first + 0.05 * number) for number in range(120)]
+    assert not any(prediction.late for prediction in found)
+    assert {prediction.exit for prediction in found} == {1, 2, 3}
+
+
 def test_in_an_eann_usual_is_the_time_of_all_members_so_far():
     clock = Clock()
     net = EANN([ticking(clock, (1.0, 1.0)), ticking(clock, (2.0, 2.0))])
     assert table_of(net, [1.0, 1.0, 2.0, 2.0]).usual([0, 0, 2, 2]) == [1.0, 2.0, 4.0, 6.0]
+    with_heads = table_of(net, [1.0, 1.0, 2.0, 2.0], head=0.25)
+    assert with_heads.usual([0, 0, 2, 2]) == [1.0, 1.75, 3.5, 5.25]  # the head of the member before is not run
+    assert with_heads.usual([0, 0, 2, 2], heads=False) == [0.75, 1.5, 3.25, 5.0]
 
 
 def test_a_deadline_counts_through_the_members_of_an_eann():

@@ -294,6 +294,12 @@ def test_colours_vary_only_where_images_are_read_one_by_one(fields):
         validated(RunConfig, {**fields, "colour_jitter": True})
 
 
+def test_gradient_norms_are_not_compiled():
+    RunConfig(weighting="adaloss(order=1)")
+    with pytest.raises(InputError, match=r"compile: expected False with gradient norms \(order 1\)"):
+        validated(RunConfig, {"weighting": "adaloss(order=1)", "compile": True})
+
+
 def test_two_heads_may_share_one_label():
     assert RunConfig(network="two_heads(n=1)").build_network().num_exits == 2
     assert RunConfig(dataset="multi-fashion", network="resann(n=1, s=2)").build_network().num_exits == 2

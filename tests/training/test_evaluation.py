@@ -6,6 +6,7 @@ from torch import nn
 
 from anytime_core import ResANN, load_dataset
 from anytime_core.datasets.batches import evaluation_batches
+from anytime_core.inference.logits import exit_logits
 from anytime_core.training.evaluation import evaluate
 
 
@@ -82,3 +83,14 @@ def test_no_batch_is_an_error_and_the_network_is_left_as_it_was():
     with pytest.raises(ValueError, match="at least one"):
         evaluate(net, [])
     assert net.training
+
+
+@pytest.mark.parametrize("look", [evaluate, exit_logits])
+def test_parts_that_were_frozen_stay_frozen(look):
+    net = ResANN(n=1, c=2, in_channels=1).train()
+    frozen = [part for part in net.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    for part in frozen:
+        part.eval()
+    look(net, [(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]))])
+    assert net.training
+    assert not any(part.training for part in frozen)

@@ -78,6 +78,8 @@ def resumed():
     again = TrainingRun(config)
     again.fit(progress=False, checkpoints=Kept(checkpoints.states[2] if checkpoints.states else None))
     networks = [{name: value.clone() for name, value in each.network.state_dict().items()} for each in (run, again)]
+    for each, values in zip((run, again), networks, strict=True):
+        values["mean losses of the epochs"] = torch.tensor(each._epoch_losses)
     return noise, *networks, len(checkpoints.states)
 
 

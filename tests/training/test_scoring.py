@@ -1,5 +1,6 @@
 """Scores and record of a trained run."""
 
+import copy
 import math
 from itertools import pairwise
 
@@ -84,3 +85,8 @@ def test_a_trained_network_without_numbers_has_diverged(tiny_config):
         run.record()
     found = caught.value.record
     assert (found.exit, found.epoch, len(found.epoch_losses)) == (2, config.epochs + 1, config.epochs)
+
+
+def test_the_error_travels_between_processes(made_up_divergence):
+    copied = copy.copy(TrainingDiverged(made_up_divergence()))  # by the way of pickling
+    assert (str(copied), copied.record) == ("the loss is NaN", made_up_divergence())

@@ -352,6 +352,19 @@ def test_other_precisions_have_no_nan_at_zero(dtype):
     assert weights_after(weigh, [1.0, 0.0]).tolist() == pytest.approx([0.07, 1], rel=1e-2)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_memory_does_not_stand_still_in_half_precision(dtype):
+    """In bfloat16 itself a mean near 1 with β = 0.99 would not feel a loss of 0.85."""
+    model = torch.nn.ModuleDict({"weigh": AdaLoss(2, refresh_period=1)}).to(dtype)
+    weigh = model["weigh"]
+    for losses in [(1.0, 1.0)] + 1000 * [(1.0, 0.85)]:
+        objective = weigh(torch.tensor(losses, dtype=dtype, requires_grad=True))
+    objective.backward()
+    assert weigh.average.dtype == weigh.weights.dtype == torch.float32
+    assert weigh.weights.tolist() == pytest.approx([0.07 + 0.93 * 0.85, 1], rel=0.01)
+    assert weigh.double().weights.dtype == torch.float64
+
+
 @pytest.mark.parametrize("knobs", [{"epsilon": 1e-40}, {"momentum": 1 - 1e-9, "bias_correction": True}], ids=str)
 def test_no_knob_that_is_accepted_gives_nan(knobs):
     weigh = AdaLoss(2, refresh_period=1, **knobs)

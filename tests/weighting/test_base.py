@@ -225,3 +225,10 @@ def test_a_list_of_losses_is_refused_with_the_way_to_a_tensor():
     weigh = LossWeighting(torch.ones(2))
     with pytest.raises(TypeError, match=r"losses: expected a tensor \[2\], found list; torch.stack makes one"):
         weigh([torch.tensor(1.0), torch.tensor(2.0)])
+
+
+def test_the_error_travels_between_processes():
+    with pytest.raises(BadLoss) as caught:
+        AdaLoss(2)(torch.tensor([1.0, -1.0]))
+    copied = copy.copy(caught.value)  # by the way of pickling
+    assert (str(copied), copied.exit) == (str(caught.value), 2)
