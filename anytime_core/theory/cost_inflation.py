@@ -151,7 +151,8 @@ def log_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int =
     ((g - 1) / (g^M - 1) + g / q - 1 + ln q) / ln g. For g = b these are 1 + 1 / ln b and
     1 + (b - 1) / ((g^M - 1) ln b). Derived here, not in the paper.
 
-    If all costs are multiplied by g^U with U uniform on [0, 1], drawn once, this is the expected C of *every* budget.
+    If all costs are multiplied by g^U with U uniform on [0, 1], drawn once, this is the expected C of every budget,
+    in the limit of late ones.
 
     Args:
         growth: g, above 1.
