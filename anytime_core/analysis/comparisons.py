@@ -10,7 +10,7 @@ import pandas as pd
 
 from anytime_core.analysis.curves import interpolated
 from anytime_core.analysis.measures.relative import percent_over
-from anytime_core.analysis.selection import MissingRuns, Selection
+from anytime_core.analysis.selection import RATES, MissingRuns, Selection, validation_error
 from anytime_core.foundations.validation import InputError
 from anytime_core.studies.experiments import Experiment
 
@@ -120,6 +120,38 @@ def over_tuned(
             rows += [{"name": name, "where": where, "seed": seed, "value": value} for seed, value in values.items()]
     rates = {record.config.learning_rate for record in tuned.values()}
     return pd.DataFrame(rows, columns=["name", "where", "seed", "value"]), rates.pop() if rates else None
+
+
+def rates_tried(experiment: Experiment, weightings: Iterable[str]) -> pd.DataFrame:
+    """How each weighting's learning rate was chosen on validation images, and whether the grid was wide enough.
+
+    Args:
+        experiment: Whose records are read.
+        weightings: Those with runs at every rate of the protocol ``tuned_rate``.
+
+    Returns:
+        A row per weighting and rate with which no run diverged: ``weighting``, ``learning_rate``, ``error`` (of
+        validation images, 0–1), ``seeds`` (their number), ``best`` (the chosen rate) and ``at_the_edge`` (chosen, and
+        no larger or no smaller rate was tried, so that a better one may lie beyond). Weightings whose runs have not
+        been made are left out.
+    """
+    rows: list[dict[str, Any]] = []
+    for weighting in weightings:
+        by_rate = Selection(experiment, "tuned_rate").by_rate(weighting=weighting)
+        errors = {rate: validation_error(records) for rate, records in by_rate.items()}
+        best = min(errors, key=errors.__getitem__, default=None)
+        rows += [
+            {
+                "weighting": weighting,
+                "learning_rate": rate,
+                "error": error,
+                "seeds": len(by_rate[rate]),
+                "best": rate == best,
+                "at_the_edge": rate == best and rate in (min(RATES), max(RATES)),
+            }
+            for rate, error in errors.items()
+        ]
+    return pd.DataFrame(rows, columns=["weighting", "learning_rate", "error", "seeds", "best", "at_the_edge"])
 
 
 def _error(record: RunRecord, where: str) -> float:

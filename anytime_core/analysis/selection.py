@@ -79,26 +79,41 @@ class Selection:
             for seed, reason in diverged.items():
                 self.missing.append(f"{_told(fields)}, seed {seed}: diverged: {reason}")
             return records
-        by_rate = {}
+        by_rate = self.by_rate(**fields)
+        if not by_rate:
+            return {}
+        errors = {rate: validation_error(records) for rate, records in by_rate.items()}
+        best = min(errors, key=errors.__getitem__)
+        self.notes.append(f"{_told(fields)}: learning rate {best}")
+        return by_rate[best]
+
+    def by_rate(self, **fields: Any) -> dict[float, dict[int, RunRecord]]:
+        """What ``tuned_rate`` chooses from: the records of each of its learning rates, by seed.
+
+        Args:
+            fields: As for :meth:`pick`.
+
+        Returns:
+            The rates with which no run diverged, each with the seeds that all of them have. Empty if there is no such
+            seed, for a rate without runs might be the best.
+
+        Raises:
+            InputError: as :meth:`pick`.
+        """
+        fields = {**self.case, **fields}
+        found = {}
         for rate in RATES:
             records, diverged = self._by_seed({**fields, "learning_rate": rate})
             if diverged:
                 seeds = ", ".join(map(str, diverged))
                 self.notes.append(f"{_told(fields)}: not learning rate {rate}, with which seeds {seeds} diverged")
             else:
-                by_rate[rate] = records
-        if not by_rate:
+                found[rate] = records
+        if not found:
             self.missing.append(f"{_told(fields)}: diverged with every learning rate")
             return {}
-        seeds = set.intersection(*(set(records) for records in by_rate.values()))
-        if not seeds:
-            return {}  # a rate without runs might be the best
-        errors = {
-            rate: np.mean([_validation_error(records[seed]) for seed in seeds]) for rate, records in by_rate.items()
-        }
-        best = min(errors, key=errors.__getitem__)
-        self.notes.append(f"{_told(fields)}: learning rate {best}")
-        return by_rate[best]
+        shared = set.intersection(*(set(records) for records in found.values()))
+        return {rate: {seed: records[seed] for seed in sorted(shared)} for rate, records in found.items() if shared}
 
     def network_named(self, text: str) -> str:
         """A network as a claim names it: in full, or by its kind if the experiment has only one of that kind.
@@ -186,6 +201,18 @@ class Selection:
         return validated(RunConfig, chosen, where=f"run of {self.experiment.name}")
 
 
+def validation_error(records: Mapping[int, RunRecord]) -> float:
+    """By which a learning rate is chosen: the mean over seeds and exits; of OPT, over seeds at the exit that it trains.
+
+    Args:
+        records: Of one weighting, by seed.
+
+    Returns:
+        A fraction, 0–1.
+    """
+    return float(np.mean([_validation_error(record) for record in records.values()]))
+
+
 def _kind(network: str) -> str:
     return network.partition("(")[0]
 
@@ -195,7 +222,6 @@ def _told(fields: Mapping[str, Any]) -> str:
 
 
 def _validation_error(record: RunRecord) -> float:
-    """By which a learning rate is chosen: the mean over all exits; of OPT, the error of the exit that it trains."""
     errors = record.validation.error
     if _kind(record.config.weighting) != "opt":
         return float(np.mean(errors))

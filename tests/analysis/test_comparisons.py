@@ -7,6 +7,7 @@ from anytime_core.analysis.comparisons import (
     left_out,
     of_tier,
     over_tuned,
+    rates_tried,
     together,
 )
 from anytime_core.foundations.validation import InputError
@@ -106,3 +107,29 @@ def test_another_reference(rates):
     table, rate = over_tuned(rates, [("CONST", "const", True)], reference="adaloss")
     assert rate == 0.05
     assert np.allclose(table.loc[table["where"] == "last exit", "value"], 100.0)  # 0.2 over 0.1
+
+
+def test_the_rates_tried_tell_which_was_chosen_and_whether_a_better_one_may_lie_beyond(rates):
+    table = rates_tried(rates, ["const", "adaloss", "gls"]).set_index(["weighting", "learning_rate"])
+    assert table.loc["const", "error"].tolist() == pytest.approx([0.3, 0.3, 0.2])  # validation, not test
+    assert table.loc["const", "best"].tolist() == [False, False, True]
+    assert table.loc["adaloss", "best"].tolist() == [True, False, False]
+    assert table["at_the_edge"].tolist() == table["best"].tolist()  # 0.2 is the largest rate, 0.05 the smallest
+    assert set(table["seeds"]) == {3}
+    assert "gls" not in table.index  # it has one rate only
+
+
+def test_a_rate_inside_the_grid_is_not_at_its_edge(made_up_record, made_up_divergence, made_up_experiment):
+    def run(rate, seed, make=made_up_record, **scores):
+        return make(weighting="const", learning_rate=rate, seed=seed, **scores)
+
+    records = [
+        run(rate, seed, scores={"validation": [validation] * 3})
+        for rate, validation in {0.05: 0.3, 0.1: 0.2}.items()
+        for seed in range(3)
+    ]
+    experiment = made_up_experiment([*records, run(0.2, 0, made_up_divergence)], main=MAIN)
+    table = rates_tried(experiment, ["const"])
+    assert table["learning_rate"].tolist() == [0.05, 0.1]  # 0.2 was tried, and diverged
+    assert table["best"].tolist() == [False, True]
+    assert not table["at_the_edge"].any()
