@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # torch comes with the claims and the records, not with this 
 LEVEL = 0.05
 PAPER_DATASETS = frozenset({"cifar10", "cifar100", "svhn", "ilsvrc"})
 
+Outcome = Literal["supported", "opposite", "inconclusive"]
 Word = Literal["replicated on the paper's data", "same direction on ours", "opposite", "inconclusive", "not tested"]
 
 
@@ -45,11 +46,14 @@ class Trial:
     adjusted_p: float
 
     @property
-    def outcome(self) -> Literal["supported", "opposite", "inconclusive"]:
+    def outcome(self) -> Outcome:
         """What this protocol says by itself."""
-        if self.adjusted_p >= LEVEL:
-            return "inconclusive"
-        return "supported" if self.claimed else "opposite"
+        return _outcome(self.adjusted_p, claimed=self.claimed)
+
+    @property
+    def alone(self) -> Outcome:
+        """What it would say if its experiment had no other test."""
+        return _outcome(self.p, claimed=self.claimed)
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,29 @@ class Verdict:
     def waits(self) -> bool:
         """Whether it is undecided for want of runs: one of its protocols has some, another one not."""
         return bool(self.trials and self.untested)
+
+    @property
+    def alone(self) -> Outcome:
+        """What it would be if its claim were the only one of its experiment.
+
+        Its protocols must still agree. That takes no adjustment: each of them has to reach the level.
+        """
+        return _together({trial.alone for trial in self.trials}, self.untested, self.decision)
+
+
+def _outcome(p: float, *, claimed: bool) -> Outcome:
+    if p >= LEVEL:
+        return "inconclusive"
+    return "supported" if claimed else "opposite"
+
+
+def _together(outcomes: Set[Outcome], untested: Collection[ProtocolName], decision: Decision) -> Outcome:
+    """All protocols have to say the same, and something that the measure can decide."""
+    impossible = {"support": "opposite", "refute": "supported"}.get(decision.can_only or "")
+    if untested or len(outcomes) != 1 or impossible in outcomes:
+        return "inconclusive"
+    (outcome,) = outcomes
+    return outcome
 
 
 def judge(values: pd.Series, decision: Decision) -> tuple[bool, float]:
@@ -174,17 +201,14 @@ def _verdict(claim: Claim, findings: _Findings, rules: Mapping[str, str], tier: 
     # a question of this study has nothing to replicate
     published_on = frozenset(claim.published_on) or PAPER_DATASETS
     replicates = claim.where != "this study" and all(r.config.dataset in published_on for r in used.values())
-    outcomes = {trial.outcome for trial in findings.trials}
-    can_only = {"support": "opposite", "refute": "supported"}.get(claim.decision.can_only or "")
+    outcome = _together({trial.outcome for trial in findings.trials}, findings.untested, claim.decision)
     word: Word
     if not findings.trials:
         word = "not tested"
-    elif findings.untested or len(outcomes) > 1 or outcomes <= {"inconclusive", can_only}:
-        word = "inconclusive"
-    elif outcomes == {"opposite"}:
-        word = "opposite"
-    else:
+    elif outcome == "supported":
         word = "replicated on the paper's data" if replicates else "same direction on ours"
+    else:
+        word = outcome
     notes = [f"{protocol} not tested: {reason}" for protocol, reason in findings.untested.items()]
     for selection in findings.selections:
         notes += [f"{selection.protocol}: {text}" for text in dict.fromkeys([*selection.missing, *selection.notes])]

@@ -157,6 +157,22 @@ def counted(found: Sequence[Verdict]) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.most_common())
 
 
+def decided_alone(found: Iterable[Verdict]) -> str:
+    """Which inconclusive claims would be decided if each were the only one that is tested; empty if there is none."""
+    lines = [
+        f"- {verdict.alone}: {verdict.says} *{ours_text(verdict)}*"
+        for verdict in found
+        if verdict.verdict == "inconclusive" and verdict.alone != "inconclusive"
+    ]
+    if not lines:
+        return ""
+    intro = (
+        "Many claims are tested together, so each one has to pass a stricter level than alone (Holm's method). These "
+        "inconclusive ones would be decided if each were the only one:"
+    )
+    return "\n".join([intro, "", *lines])
+
+
 def verdict_scores(found: Iterable[Verdict]) -> pd.DataFrame:
     """How far the mean of each trial lies from its threshold.
 

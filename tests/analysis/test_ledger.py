@@ -163,6 +163,7 @@ def test_holm_takes_a_verdict_back(judged, runs):
     records = runs("adaloss", around(-2)) + runs("linear", around(0.5))
     both = judged(claims_of(strong, claim("weak", "linear")), records)
     assert (both["strong"].verdict, both["weak"].verdict) == ("inconclusive", "inconclusive")
+    assert (both["strong"].alone, both["weak"].alone) == ("supported", "inconclusive")
     p = [both[name].trials[0].p for name in ("strong", "weak")]
     assert p[0] == pytest.approx(alone.trials[0].p) == pytest.approx(0.0474, abs=1e-4)
     assert [both[name].trials[0].adjusted_p for name in ("strong", "weak")] == pytest.approx(holm(p))
@@ -185,6 +186,7 @@ def test_holm_counts_what_has_no_runs_yet(judged, runs):
     (trial,) = found["strong"].trials
     assert trial.adjusted_p == pytest.approx(4 * trial.p)
     assert found["strong"].verdict == "inconclusive"
+    assert [found[name].alone for name in ("strong", "waiting", "two")] == ["supported", "inconclusive", "inconclusive"]
 
 
 @pytest.mark.parametrize(

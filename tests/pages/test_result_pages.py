@@ -7,6 +7,7 @@ from anytime_core.analysis.verdicts import Trial, Verdict
 from anytime_core.pages.result_pages import (
     collect,
     counted,
+    decided_alone,
     distance,
     header,
     interval_text,
@@ -97,6 +98,20 @@ def test_a_verdict_that_waits_for_runs_says_so():
         "inconclusive (runs with tuned rate are missing)",
         "not tested",
     ]
+
+
+def test_what_would_be_decided_alone_is_told():
+    text = decided_alone(
+        [
+            verdict("inconclusive", says="It falls."),
+            verdict("inconclusive", says="It waits.", untested=("tuned_rate",)),
+            verdict("inconclusive", says="It only refutes.", decision=Decision(kind="below", can_only="refute")),
+            verdict(says="It is decided."),
+            verdict("not tested", says="It has no runs.", trials=()),
+        ]
+    )
+    assert text.endswith(f"\n\n- supported: It falls. *{interval_text([-3.0, -1.0, -2.0])}*")
+    assert decided_alone([verdict("same direction on ours")]) == ""
 
 
 @pytest.mark.parametrize(
