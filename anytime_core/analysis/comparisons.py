@@ -10,8 +10,8 @@ import pandas as pd
 
 from anytime_core.analysis.curves import interpolated
 from anytime_core.analysis.measures.relative import percent_over
-from anytime_core.analysis.selection import RATES, MissingRuns, Selection, validation_error
-from anytime_core.foundations.validation import InputError
+from anytime_core.analysis.selection import RATES, MissingRuns, Selection, best_rate, validation_error
+from anytime_core.foundations.validation import InputError, validated
 from anytime_core.studies.experiments import Experiment
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
@@ -55,6 +55,19 @@ def finished(experiment: Experiment, **fields: Any) -> list[RunRecord]:
         and record.outcome == "finished"
         and all(getattr(record.config, name) == value for name, value in fields.items())
     ]
+
+
+def of_main_grid(experiment: Experiment) -> list[RunRecord]:
+    """Records of the finished runs that differ from the experiment's main grid in weighting and seed alone.
+
+    Raises:
+        InputError: the main grid makes no run.
+    """
+    from anytime_core.runs.config import RunConfig
+
+    main = validated(RunConfig, dict(experiment.main), where=f"main grid of {experiment.name}")
+    shared = {name: getattr(main, name) for name in RunConfig.model_fields if name not in ("weighting", "seed")}
+    return finished(experiment, **shared)
 
 
 def left_out(shown: Iterable[str], wanted: Iterable[str]) -> str:
@@ -138,18 +151,17 @@ def rates_tried(experiment: Experiment, weightings: Iterable[str]) -> pd.DataFra
     rows: list[dict[str, Any]] = []
     for weighting in weightings:
         by_rate = Selection(experiment, "tuned_rate").by_rate(weighting=weighting)
-        errors = {rate: validation_error(records) for rate, records in by_rate.items()}
-        best = min(errors, key=errors.__getitem__, default=None)
+        best = best_rate(by_rate) if by_rate else None
         rows += [
             {
                 "weighting": weighting,
                 "learning_rate": rate,
-                "error": error,
-                "seeds": len(by_rate[rate]),
+                "error": validation_error(records),
+                "seeds": len(records),
                 "best": rate == best,
                 "at_the_edge": rate == best and rate in (min(RATES), max(RATES)),
             }
-            for rate, error in errors.items()
+            for rate, records in by_rate.items()
         ]
     return pd.DataFrame(rows, columns=["weighting", "learning_rate", "error", "seeds", "best", "at_the_edge"])
 

@@ -64,8 +64,8 @@ class Selection:
     def pick(self, **fields: Any) -> dict[int, RunRecord]:
         """Records of the runs with these fields, by seed; all other fields are those of the case, then the main grid's.
 
-        Under ``tuned_rate`` these are the runs with the best of three learning rates. A rate with which a run diverged
-        is not the best.
+        Under ``tuned_rate`` these are the runs with the best of three learning rates, of the seeds that have runs with
+        all of them; see :meth:`by_rate`. A rate with which a run diverged is not the best.
 
         Args:
             fields: Of :class:`anytime_core.runs.config.RunConfig`.
@@ -82,8 +82,7 @@ class Selection:
         by_rate = self.by_rate(**fields)
         if not by_rate:
             return {}
-        errors = {rate: validation_error(records) for rate, records in by_rate.items()}
-        best = min(errors, key=errors.__getitem__)
+        best = best_rate(by_rate)
         self.notes.append(f"{_told(fields)}: learning rate {best}")
         return by_rate[best]
 
@@ -211,6 +210,15 @@ def validation_error(records: Mapping[int, RunRecord]) -> float:
         A fraction, 0–1.
     """
     return float(np.mean([_validation_error(record) for record in records.values()]))
+
+
+def best_rate(by_rate: Mapping[float, Mapping[int, RunRecord]]) -> float:
+    """The learning rate with the lowest :func:`validation_error`, the smallest of several.
+
+    Args:
+        by_rate: Records of one weighting, by rate and seed, from :meth:`Selection.by_rate`; at least one rate.
+    """
+    return min(by_rate, key=lambda rate: validation_error(by_rate[rate]))
 
 
 def _kind(network: str) -> str:

@@ -13,6 +13,7 @@ from anytime_core.analysis.measures import measured
 from anytime_core.analysis.selection import MissingRuns, Selection
 from anytime_core.analysis.statistics import mean_interval
 from anytime_core.analysis.verdicts import Verdict
+from anytime_core.foundations.validation import InputError
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_core.analysis.claims import Decision, Protocol
@@ -69,6 +70,19 @@ def _networks(made: Sequence[RunRecord]) -> str:
 
 def _listed(values: Iterable[Any]) -> str:
     return ", ".join(str(value) for value in sorted(values))
+
+
+def require_runs(experiment: Experiment, tier: str) -> None:
+    """Refuse a page whose figures cannot be drawn without runs.
+
+    Raises:
+        InputError: no run of the experiment has finished; says how to make them.
+    """
+    if not any(outcome.outcome == "finished" for outcome in experiment.outcomes.values()):
+        raise InputError(
+            f"no runs: expected finished runs of {experiment.name} in tier {tier}, found none of "
+            f"{len(experiment.planned)}; anytime study workflow/studies/{tier}/{experiment.name}.yaml makes them"
+        )
 
 
 def collect(
@@ -158,7 +172,11 @@ def counted(found: Sequence[Verdict]) -> str:
 
 
 def decided_alone(found: Iterable[Verdict]) -> str:
-    """Which inconclusive claims would be decided if each were the only one that is tested; empty if there is none."""
+    """Which inconclusive claims would be decided if each were the only one that is tested.
+
+    Returns:
+        Markdown: a sentence and a line per claim, or an empty text if there is none.
+    """
     lines = [
         f"- {verdict.alone}: {verdict.says} *{ours_text(verdict)}*"
         for verdict in found

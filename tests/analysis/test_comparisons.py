@@ -5,13 +5,14 @@ from anytime_core.analysis.comparisons import (
     errors_at_costs,
     finished,
     left_out,
+    of_main_grid,
     of_tier,
     over_tuned,
     rates_tried,
     together,
 )
 from anytime_core.foundations.validation import InputError
-from anytime_core.studies.experiments import Experiment
+from anytime_core.studies.experiments import Experiment, load_experiments
 
 MAIN = {"network": "resann(n=3, c=4, s=3)"}
 
@@ -46,6 +47,28 @@ def test_finished_runs_by_their_fields(made_up_record, made_up_divergence, made_
     assert finished(experiment) == [large, small]
     assert finished(experiment, batch_size=64) == [small]
     assert finished(experiment, batch_size=64, seed=1) == []
+
+
+def test_the_main_grid_leaves_out_other_networks_rates_and_schedules(
+    made_up_record, made_up_divergence, made_up_experiment
+):
+    ours = [made_up_record(weighting=name, seed=seed) for name in ("const", "opt(exit=1)") for seed in (0, 1)]
+    others = [
+        made_up_record(learning_rate=0.2),
+        made_up_record(network="resann(n=1, c=4)"),
+        made_up_record(label_smoothing=0.1),
+        made_up_divergence(seed=2),
+    ]
+    config = ours[0].config
+    main = {name: getattr(config, name) for name in type(config).model_fields if name not in ("weighting", "seed")}
+    assert of_main_grid(made_up_experiment([*ours, *others], main=main)) == ours
+
+
+def test_no_chapter_of_the_gpu_tier_compares_different_main_grids(tmp_path):
+    experiments = load_experiments("gpu", records=tmp_path)
+    for name in ("oscillating", "methods_and_knobs"):  # whose chapters read the runs of weightings too
+        both = together(experiments[name], experiments["weightings"])
+        assert len(both.planned) > len(experiments["weightings"].planned)
 
 
 def test_what_is_left_out_is_told():

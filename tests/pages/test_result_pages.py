@@ -4,6 +4,7 @@ import pytest
 from anytime_core.analysis.claims import Decision
 from anytime_core.analysis.statistics import mean_interval
 from anytime_core.analysis.verdicts import Trial, Verdict
+from anytime_core.foundations.validation import InputError
 from anytime_core.pages.result_pages import (
     collect,
     counted,
@@ -12,6 +13,7 @@ from anytime_core.pages.result_pages import (
     header,
     interval_text,
     published,
+    require_runs,
     signature,
     verdict_scores,
     verdict_table,
@@ -61,6 +63,15 @@ def test_the_header_of_nothing():
     assert header(Experiment("e", {}, {}, {}), "gpu") == (
         "**Tier *gpu*:** 0 of 0 planned runs have been made. There is nothing to show yet."
     )
+
+
+def test_a_page_that_needs_runs_is_refused_without(made_up_record, made_up_divergence, made_up_experiment):
+    require_runs(made_up_experiment([made_up_record()]), "gpu")
+    lost = made_up_experiment([made_up_divergence()], unmade=[made_up_record(seed=3)])
+    with pytest.raises(
+        InputError, match=r"weightings in tier gpu, found none of 2; anytime study workflow/studies/gpu/w"
+    ):
+        require_runs(lost, "gpu")
 
 
 def test_measures_without_runs_are_left_out(made_up_record, made_up_experiment):
