@@ -121,7 +121,7 @@ def _study_cost(
 
 
 @app.command(name="ledger")
-def _ledger(tier: Literal["quick", "laptop", "gpu", "paper"] = "laptop", records_dir: Path | None = None) -> None:
+def _ledger(tier: Literal["quick", "laptop", "cifar", "gpu", "paper"] = "laptop", records_dir: Path | None = None) -> None:
     """Judge the papers' claims by the records of a tier, as data/claims.yaml says.
 
     Args:

@@ -34,7 +34,7 @@ class Study(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     title: str
-    tier: Literal["quick", "laptop", "gpu", "paper"]
+    tier: Literal["quick", "laptop", "cifar", "gpu", "paper"]
     committed: bool
     experiment: str | None = None
     common: dict[str, Any] = {}
