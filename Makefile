@@ -28,7 +28,7 @@ book: install
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
 pdf: book
-	@python -m anytime_core.pages.printing
+	@python -m anytime_study.pages.printing
 	@echo "The book on paper: $(CURDIR)/_build/book.pdf"
 
 test: install
@@ -39,7 +39,7 @@ browser-test: install
 	@pytest -m browser -n 0 -rs tests/browser
 
 torture: install
-	@TORTURE_RESULTS=data/torture/results.json pytest -m "" tests/faults tests/training/test_processes.py
+	@TORTURE_RESULTS=data/torture/results.json pytest -m "" tests/study/faults tests/study/training/test_processes.py
 
 slurm-test: install
 	@test "$$(id -u)" = 0 || { echo "make slurm-test needs root: it starts Slurm's daemons" >&2; exit 1; }
@@ -62,7 +62,7 @@ study-cost: install
 lint: install
 	ruff check .
 	ruff format --check .
-	ty check anytime_core benchmarks
+	ty check anytime_core anytime_study benchmarks
 	nbstripout --verify notebooks/*.ipynb
 
 format: install

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 import tyro
 
-from anytime_core.datasets import DatasetError
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
+from anytime_study.datasets import DatasetError
 from benchmarks.reports import Device
 from benchmarks.results import Report, Row, load_report
 from benchmarks.rows import ROWS, RowName

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from anytime_core.foundations.provenance import provenance
+from anytime_study.foundations.provenance import provenance
 from benchmarks.reports import Device, Made
 
 _BF16 = ("avx512_bf16", "amx_bf16", "amx_tile")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torchjd.aggregation import IMTLG
 from torchjd.autojac import backward, jac_to_grad
 
-from anytime_core.training.loop import TrainingRun
-from anytime_core.training.losses import cross_entropy_per_exit
+from anytime_core.losses import cross_entropy_per_exit
+from anytime_study.training.loop import TrainingRun
 
 
 class GradientBalancing:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from anytime_core.datasets import load_dataset
-from anytime_core.datasets.batches import evaluation_batches
-from anytime_core.foundations.torch_state import compute_settings
-from anytime_core.training.evaluation import evaluate
+from anytime_study.datasets import load_dataset
+from anytime_study.datasets.batches import evaluation_batches
+from anytime_study.foundations.torch_state import compute_settings
+from anytime_study.training.evaluation import evaluate
 from benchmarks.packaged import PackagedTraining
 from benchmarks.rows.training_rate import plain_training
 from benchmarks.settings import Settings

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from anytime_core.foundations.torch_state import compute_settings
-from anytime_core.runs.config import RunConfig
-from anytime_core.training.loop import TrainingRun
+from anytime_study.foundations.torch_state import compute_settings
+from anytime_study.runs.config import RunConfig
+from anytime_study.training.loop import TrainingRun
 from benchmarks.turns import Block, clock, timed
 
 

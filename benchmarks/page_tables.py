@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from anytime_core.pages.figures import label
-from anytime_core.weighting import WEIGHTINGS
+from anytime_study.pages.figures import label
+from anytime_study.runs.registries import WEIGHTINGS
 from benchmarks.results import Comparison, Ratio, Report, Row
 
 NOT_MEASURED = "Not measured."

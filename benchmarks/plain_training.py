@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from anytime_core.datasets.images import ImageData
-from anytime_core.foundations.torch_state import compute_settings
+from anytime_study.datasets.images import ImageData
+from anytime_study.foundations.torch_state import compute_settings
 from benchmarks.turns import clock
 
 PREFETCHED = 2  # batches that each worker of a DataLoader has ready, PyTorch's default

@@ -9,8 +9,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from anytime_core.foundations.files import write_whole
-from anytime_core.foundations.validation import InputError, explain
+from anytime_core.errors import InputError
+from anytime_core.files import write_whole
+from anytime_study.foundations.validation import explain
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive

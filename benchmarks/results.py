@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
 from benchmarks.reports import Count, DeviceReport, Made, Part, Positive, read_report
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 import torch
 
-from anytime_core.runs.config import RunConfig
+from anytime_study.runs.config import RunConfig
 from benchmarks.header import bf16_features
 
 Value = TypeVar("Value")

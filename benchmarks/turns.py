@@ -8,7 +8,7 @@ import torch
 from torch.utils.benchmark import Timer
 from torch.utils.benchmark.utils.timer import timer as clock  # waits for the accelerator, if there is one
 
-from anytime_core.foundations.torch_state import compute_settings
+from anytime_study.foundations.torch_state import compute_settings
 
 __all__ = ["Block", "clock", "sandwiched", "take_turns", "timed"]
 

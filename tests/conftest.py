@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import settings
 
-from anytime_core import cli
-from anytime_core.runs.config import PROTOCOL, RunConfig
-from anytime_core.runs.record import DivergedRecord, RunRecord
-from anytime_core.studies.experiments import Experiment
+from anytime_study import cli
+from anytime_study.runs.config import PROTOCOL, RunConfig
+from anytime_study.runs.record import DivergedRecord, RunRecord
+from anytime_study.studies.experiments import Experiment
 
 settings.register_profile("anytime", deadline=None, derandomize=True)  # a shared machine is slow at times
 settings.load_profile("anytime")
@@ -50,7 +50,9 @@ def fresh_process():
     Not a fresh Python either, which takes ten seconds to load PyTorch: a server loads it once and forks.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["anytime_core.cli", "anytime_core.training.kept_run", "pytest", "sklearn.datasets"])
+    context.set_forkserver_preload(
+        ["anytime_study.cli", "anytime_study.training.kept_run", "pytest", "sklearn.datasets"]
+    )
     return context.Process
 
 
@@ -63,7 +65,7 @@ def tiny_config():
 @pytest.fixture(scope="session")
 def tiny_record(tiny_config):
     """The record of one real run."""
-    from anytime_core.training.loop import train
+    from anytime_study.training.loop import train
 
     return train(tiny_config(), progress=False)
 

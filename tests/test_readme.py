@@ -53,7 +53,7 @@ def test_every_make_target_exists():
 
 
 def test_every_papermill_parameter_is_a_field():
-    from anytime_core import RunConfig
+    from anytime_study.runs.config import RunConfig
 
     commands = [line for block in code_blocks("bash") for line in block.splitlines() if line.startswith("papermill")]
     assert commands
@@ -66,7 +66,7 @@ def test_the_command_that_stops_a_network_knows_the_picture():
     name, *arguments = command.split()
     assert name == "anytime"
     done = subprocess.run(
-        [sys.executable, "-m", "anytime_core.cli", *arguments], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "anytime_study.cli", *arguments], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"^class +Ankle boot$", done.stdout, flags=re.MULTILINE)

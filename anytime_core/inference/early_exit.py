@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
 from anytime_core.inference.image_checks import refuse_bad_pixels, refuse_bad_shape
 from anytime_core.inference.logits import checked_temperatures, softmax_at
 from anytime_core.inference.steps import find_steps, step_costs

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
 from anytime_core.inference.early_exit import checked_thresholds
 from anytime_core.inference.logits import (
     Labels,

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
 
 
 def refuse_bad_shape(images: object, like: Tensor) -> None:

@@ -10,8 +10,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from anytime_core.foundations.provenance import device_name
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
+from anytime_core.inference.device import device_name
 from anytime_core.inference.steps import find_steps
 from anytime_core.networks.base import AnytimeNetwork
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anytime_core.foundations.provenance import device_name
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
+from anytime_core.inference.device import device_name
 from anytime_core.inference.latency import ExitLatency, LatencyTable, Quantiles, fingerprint
 from anytime_core.inference.predictor import AnytimePredictor
 

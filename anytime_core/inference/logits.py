@@ -10,23 +10,23 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from anytime_core.datasets.batches import Batch
-from anytime_core.foundations.torch_state import modes_kept
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
 from anytime_core.inference.steps import find_steps
 from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.modes import modes_kept
 
 Logits: TypeAlias = npt.NDArray[np.floating] | Tensor  # [K, N, classes]
 Labels: TypeAlias = npt.NDArray[np.integer] | Tensor  # [N]
 
 
-def exit_logits(net: AnytimeNetwork, batches: Iterable[Batch]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def exit_logits(
+    net: AnytimeNetwork, batches: Iterable[tuple[Tensor, Tensor]]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Logits of the K exits that answer: all, or in an :class:`EANN` those that are adopted.
 
     Args:
         net: The network; it runs in evaluation mode, and the mode of each of its parts is restored.
-        batches: Normalised images [N, C, H, W] without augmentation, and labels [N], such as
-            :func:`anytime_core.datasets.batches.evaluation_batches` gives.
+        batches: Normalised images [N, C, H, W] without augmentation, and labels [N].
 
     Returns:
         Logits float32 [K, N, classes] and labels int64 [N], N over all batches, in their order.

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from anytime_core.foundations.files import write_whole
+from anytime_core.files import write_whole
 from anytime_core.inference.steps import Step, find_steps, step_costs
 
 if TYPE_CHECKING:
-    from anytime_core.inference.artefacts import TrainedModel
+    from anytime_study.training.artefacts import TrainedModel
 
 STEPS = "steps.json"
 

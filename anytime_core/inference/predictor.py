@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
 from anytime_core.inference.image_checks import refuse_bad_pixels, refuse_bad_shape
 from anytime_core.inference.latency import LatencyTable
 from anytime_core.inference.steps import StepCosts, find_steps, step_costs

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from torch import nn
 
-from anytime_core.foundations.validation import InputError
+from anytime_core.costs import exit_costs
+from anytime_core.errors import InputError
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.cost import exit_costs
 from anytime_core.networks.ensemble import EANN
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from anytime_core.foundations.registry import did_you_mean
-from anytime_core.foundations.torch_state import modes_kept
+from anytime_core.errors import did_you_mean
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.networks.initialisation import he_initialise
+from anytime_core.networks.modes import modes_kept
 from anytime_core.networks.pooling import global_average
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 import yaml
 
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
 from benchmarks.cluster.commands import environment, run
 from benchmarks.cluster.report import Command, Sizes, StudySize, keep
 

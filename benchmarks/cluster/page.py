@@ -9,9 +9,9 @@ from statistics import median
 
 import pandas as pd
 
-from anytime_core.runs.record import RunRecord
-from anytime_core.studies.multiply_adds import training_macs
-from anytime_core.studies.study import load_study
+from anytime_study.runs.record import RunRecord
+from anytime_study.studies.multiply_adds import training_macs
+from anytime_study.studies.study import load_study
 from benchmarks.cluster.report import Command, SlurmTrial, StudySize
 
 COUNTS = (10, 1_000, 100_000)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
 from benchmarks.reports import Count, Device, DeviceReport, Made, NotBelow0, Part, Positive, Seconds, read_named_report
 
 

@@ -12,14 +12,14 @@ import torch
 import tyro
 from pydantic import BaseModel
 
-from anytime_core.datasets import DatasetError, load_dataset
-from anytime_core.datasets.images import ImageData
-from anytime_core.foundations.torch_state import compute_settings
-from anytime_core.foundations.validation import InputError
-from anytime_core.inference.artefacts import TrainedModel, load_model
-from anytime_core.networks import NETWORKS
+from anytime_core.errors import InputError
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.networks.ensemble import EANN
+from anytime_study.datasets import DatasetError, load_dataset
+from anytime_study.datasets.images import ImageData
+from anytime_study.foundations.torch_state import compute_settings
+from anytime_study.runs.registries import NETWORKS
+from anytime_study.training.artefacts import TrainedModel, load_model
 from benchmarks.deadlines.confidence import measure_confidence
 from benchmarks.deadlines.exits import compare_exits
 from benchmarks.deadlines.load import may_go_first

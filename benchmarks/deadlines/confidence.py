@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from anytime_core.datasets.batches import evaluation_batches
-from anytime_core.datasets.images import ImageData
+from anytime_core.costs import exit_costs
 from anytime_core.inference.calibration import calibration_table
 from anytime_core.inference.early_exit import EarlyExit, answer_costs
 from anytime_core.inference.exit_thresholds import budgeted_curve, fit_non_inferior_thresholds
 from anytime_core.inference.logits import exit_logits
-from anytime_core.inference.monotonicity import answer_changes
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.cost import exit_costs
+from anytime_study.analysis.monotonicity import answer_changes
+from anytime_study.datasets.batches import evaluation_batches
+from anytime_study.datasets.images import ImageData
 from benchmarks.deadlines.report import Calibration, Changes, Confidence, CurvePoint
 from benchmarks.ratios import comparison
 from benchmarks.reports import Made

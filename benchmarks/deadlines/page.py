@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from anytime_core.analysis.curves import Steps
-from anytime_core.analysis.statistics import mean_interval
+from anytime_study.analysis.curves import Steps
+from anytime_study.analysis.statistics import mean_interval
 from benchmarks.deadlines.report import Confidence, DeadlineReport, Exits, Trial
 from benchmarks.page_tables import bracketed
 

@@ -114,7 +114,7 @@ class Calibration(Part):
 
 
 class Changes(Part):
-    """Shares of test images; see :class:`anytime_core.inference.monotonicity.AnswerChanges`."""
+    """Shares of test images; see :class:`anytime_study.analysis.monotonicity.AnswerChanges`."""
 
     right_to_wrong: list[Share]
     wrong_to_right: list[Share]

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from anytime_core.inference.deadlines import deadline_trial, random_deadlines
 from anytime_core.inference.latency import LatencyTable
 from anytime_core.inference.latency_measurement import measure_latency
 from anytime_core.inference.predictor import AnytimePredictor
 from anytime_core.networks.base import AnytimeNetwork
+from anytime_study.training.deadlines import deadline_trial, random_deadlines
 from benchmarks.deadlines.load import before_others, busy_processes
 from benchmarks.deadlines.report import Bin, Load, Trial
 

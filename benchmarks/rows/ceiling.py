@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from anytime_core.datasets.batches import first_images
+from anytime_study.datasets.batches import first_images
 from benchmarks.convolutions import Convolution, convolutions_of
 from benchmarks.packaged import PackagedTraining
 from benchmarks.ratios import comparison, spread

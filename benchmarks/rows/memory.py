@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from anytime_core.training.compilation import can_compile
+from anytime_study.training.compilation import can_compile
 from benchmarks.ratios import comparison
 from benchmarks.rows import Found
 from benchmarks.settings import Settings

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from anytime_core.runs.config import RunConfig
-from anytime_core.studies.runner import run_study
+from anytime_study.runs.config import RunConfig
+from anytime_study.studies.runner import run_study
 from benchmarks.packaged import PackagedTraining
 from benchmarks.ratios import comparison
 from benchmarks.results import Comparison

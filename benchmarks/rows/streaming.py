@@ -8,8 +8,8 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from anytime_core.datasets import find_card
 from anytime_core.networks.base import AnytimeNetwork
+from anytime_study.datasets import find_card
 from benchmarks.ratios import comparison
 from benchmarks.results import Comparison
 from benchmarks.rows import Found

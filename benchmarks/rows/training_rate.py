@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from anytime_core.datasets import ImageData, load_dataset
+from anytime_study.datasets import ImageData, load_dataset
 from benchmarks.packaged import PackagedTraining
 from benchmarks.plain_network import PlainResANN
 from benchmarks.plain_training import PlainTraining

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from anytime_core.runs.config import RunConfig
-from anytime_core.weighting import WEIGHTINGS
+from anytime_study.runs.config import RunConfig
+from anytime_study.runs.registries import WEIGHTINGS
 from benchmarks.imtl_g import GradientBalancing
 from benchmarks.packaged import PackagedTraining
 from benchmarks.ratios import comparison

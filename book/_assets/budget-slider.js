@@ -1,7 +1,7 @@
 /* The budget slider: what networks with exits answer within a budget that the reader sets.
  *
  * Every <div class="budget-slider"> on the page becomes one. The data come from a script that ran before this one and
- * set window.budgetSliderData; anytime_core/pages/budget_slider.py says what is in it. Every number shown is one of them,
+ * set window.budgetSliderData; anytime_study/pages/budget_slider.py says what is in it. Every number shown is one of them,
  * and stands unrounded in the attribute data-value beside it. No other global name is used.
  */
 (() => {

@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
 from benchmarks.cluster.commands import environment, run
 from benchmarks.cluster.report import (
     ClusterReport,

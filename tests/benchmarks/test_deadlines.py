@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from anytime_core import ResANN
-from anytime_core.analysis.curves import Steps
-from anytime_core.foundations.validation import InputError
+from anytime_core.errors import InputError
+from anytime_study.analysis.curves import Steps
 from benchmarks.deadlines import page, page_figures
 from benchmarks.deadlines.exits import PREDICT, REFINE, compare_exits
 from benchmarks.deadlines.load import before_others, busy_processes

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from anytime_core import ResANN, load_dataset
-from anytime_core.networks.cost import exit_costs
+from anytime_core import ResANN
+from anytime_core.costs import exit_costs
+from anytime_study.datasets import load_dataset
 from benchmarks.convolutions import convolutions_of
 from benchmarks.plain_network import PlainResANN
 from benchmarks.plain_training import PlainTraining

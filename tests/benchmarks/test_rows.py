@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from anytime_core.foundations.validation import InputError
-from anytime_core.runs.config import RunConfig
-from anytime_core.studies.runner import Finished
+from anytime_core.errors import InputError
+from anytime_study.runs.config import RunConfig
+from anytime_study.studies.runner import Finished
 from benchmarks.__main__ import earlier, main, measured
 from benchmarks.memory_probe import peak_mib, work
 from benchmarks.page_figures import ratios_figure, streaming_figure

@@ -20,7 +20,7 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from anytime_core.pages.publishing import page_parameters
+from anytime_study.pages.publishing import page_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"

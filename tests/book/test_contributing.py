@@ -54,7 +54,7 @@ def test_a_new_part_trains_as_the_page_says(part, tmp_path):
     assert program == "anytime"
     records = tmp_path / "records"
     done = subprocess.run(
-        [sys.executable, "-m", "anytime_core.cli", *arguments, "--records-dir", str(records)],
+        [sys.executable, "-m", "anytime_study.cli", *arguments, "--records-dir", str(records)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,

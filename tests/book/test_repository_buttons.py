@@ -2,7 +2,7 @@
 
 import pytest
 
-from anytime_core.pages.repository_buttons import buttons
+from anytime_study.pages.repository_buttons import buttons
 
 
 @pytest.mark.parametrize("environment", [{}, {"BOOK_REPOSITORY": " "}, {"BOOK_BRANCH": "main"}])

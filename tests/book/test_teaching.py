@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import anytime_core
-from anytime_core.pages.exercises import ROOT, Chapter, chapters, exercises_in, markdown_of, sheets
+from anytime_study.pages.exercises import ROOT, Chapter, chapters, exercises_in, markdown_of, sheets
 
 CHAPTERS = chapters()
 # Pages to look things up in, reports, or about the course itself: they teach nothing that could be practised.
@@ -163,7 +163,7 @@ def test_sheets_lead_back_to_their_chapters(tmp_path):
 def test_the_page_of_sheets_includes_what_the_workflow_makes():
     page = (ROOT / "book" / "exercise_sheets.md").read_text(encoding="utf-8")
     assert "```{include} ../build/exercise_sheets.md" in page
-    assert '"python -m anytime_core.pages.exercises --out {output}"' in (ROOT / "workflow/Snakefile").read_text()
+    assert '"python -m anytime_study.pages.exercises --out {output}"' in (ROOT / "workflow/Snakefile").read_text()
 
 
 # ------------------------------------------------------------------------------------------- words, symbols, parts

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from anytime_core.pages.printing import PrintingError
-from anytime_core.pages.printing.chromium import CHROMIUM_ARGUMENTS, find_chromium
+from anytime_study.pages.printing import PrintingError
+from anytime_study.pages.printing.chromium import CHROMIUM_ARGUMENTS, find_chromium
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from anytime_core.pages.printing.book import ROOT
-from anytime_core.pages.printing.outline import pages_of_places
+from anytime_study.pages.printing.book import ROOT
+from anytime_study.pages.printing.outline import pages_of_places
 
 pytestmark = pytest.mark.browser
 
@@ -15,7 +15,7 @@ PAGES = ["book/anytime_prediction", "book/results/budget_slider"]
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "anytime_core.pages.printing", *arguments]
+    command = [sys.executable, "-m", "anytime_study.pages.printing", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 

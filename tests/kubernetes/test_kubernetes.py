@@ -10,9 +10,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from anytime_core import train
-from anytime_core.runs.record import load_outcome
-from anytime_core.studies.study import load_study
+from anytime_study.runs.record import load_outcome
+from anytime_study.studies.study import load_study
+from anytime_study.training.loop import train
 from tests.kubernetes.stand_in import stand_in
 
 ROOT = Path(__file__).parents[2]

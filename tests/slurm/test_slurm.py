@@ -15,11 +15,11 @@ import psutil
 import pytest
 import yaml
 
-from anytime_core import train
-from anytime_core.runs.record import load_outcome
-from anytime_core.studies.one_workflow import MARK
-from anytime_core.studies.study import load_study
-from anytime_core.training.checkpoints import Checkpoints
+from anytime_study.runs.record import load_outcome
+from anytime_study.studies.one_workflow import MARK
+from anytime_study.studies.study import load_study
+from anytime_study.training.checkpoints import Checkpoints
+from anytime_study.training.loop import train
 from benchmarks.cluster.commands import environment, run
 from benchmarks.cluster.report import Execution, SlurmTrial, keep
 from benchmarks.header import describe_device, load_average, made

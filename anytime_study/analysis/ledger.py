@@ -1,0 +1,79 @@
+"""The ledger: all claims of the papers with the verdicts of a tier's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from anytime_study.analysis.statistics import Interval
+from anytime_study.analysis.verdicts import Verdict, verdicts
+from anytime_study.studies.experiments import load_experiments
+
+if TYPE_CHECKING:  # torch comes with the claims and the records, not with this module
+    from anytime_study.analysis.claims import Claims
+
+
+def ledger(
+    tier: str,
+    *,
+    records: Path | None = None,
+    studies: Path | None = None,
+    claims: Claims | None = None,
+) -> list[Verdict]:
+    """Judge every claim by the records of a tier.
+
+    Args:
+        tier: quick, laptop, gpu or paper.
+        records: Folder of the tier's records instead of data/records/<tier>.
+        studies: Folder of the studies instead of workflow/studies.
+        claims: Instead of those in data/claims.yaml.
+
+    Returns:
+        A verdict per claim, in the order of the claims.
+
+    Raises:
+        InputError: a study, a record or the claims cannot be read or do not fit together.
+    """
+    from anytime_study.analysis.claims import load_claims
+
+    claims = load_claims() if claims is None else claims
+    return verdicts(claims, load_experiments(tier, records=records, studies=studies), tier=tier)
+
+
+def ledger_table(found: Iterable[Verdict]) -> pd.DataFrame:
+    """The ledger as a page shows it: a row per claim.
+
+    Columns: claim, says, where, published, then for each protocol ``<protocol>`` (mean with its interval) and
+    ``<protocol>_p`` (adjusted), seeds (how many), tier, verdict, amended, note. What is not there is empty.
+    """
+    rows = []
+    for verdict in found:
+        trials = {trial.protocol: trial for trial in verdict.trials}
+        row: dict[str, object] = {name: getattr(verdict, name) for name in ("claim", "says", "where", "published")}
+        for protocol in ("one_rate", "tuned_rate"):
+            trial = trials.get(protocol)
+            row[protocol] = _text(trial.interval) if trial else ""
+            row[f"{protocol}_p"] = trial.adjusted_p if trial else None
+        row["seeds"] = ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials))
+        rows.append(row | {name: getattr(verdict, name) for name in ("tier", "verdict", "amended", "note")})
+    return pd.DataFrame(rows)
+
+
+def ledger_lines(found: Iterable[Verdict]) -> Iterator[str]:
+    """The ledger for a terminal: a line with each claim's verdict, then its numbers and notes."""
+    for verdict in found:
+        yield f"{verdict.verdict}{' (amended)' if verdict.amended else ''}: {verdict.claim}"
+        for trial in verdict.trials:
+            paper = "" if verdict.published is None else f"; paper {verdict.published:g}"
+            ours = f"{_text(trial.interval)}, {trial.interval.n} seeds, p {trial.adjusted_p:.3g}"
+            yield f"    {trial.protocol}: {ours}{paper}"
+        if verdict.note:
+            yield f"    {verdict.note}"
+
+
+def _text(interval: Interval) -> str:
+    """Mean and ends, with a real minus."""
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]".replace("-", "−")

@@ -1,0 +1,238 @@
+"""The choice of the records that a measure compares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from anytime_core.errors import InputError
+from anytime_study.foundations.validation import validated
+
+if TYPE_CHECKING:  # torch comes with the records, not with this module
+    from anytime_study.analysis import claims
+    from anytime_study.runs.config import RunConfig
+    from anytime_study.runs.record import RunRecord
+    from anytime_study.studies.experiments import Experiment
+
+RATES = (0.05, 0.1, 0.2)
+"""Learning rates of the protocol ``tuned_rate``."""
+
+MIN_SEEDS = 3
+"""Fewer paired seeds are no test."""
+
+
+class MissingRuns(InputError):
+    """A measure cannot be had yet: runs that it compares have no result.
+
+    Attributes:
+        missing: What is missing, an entry per group of seeds, with the reason.
+    """
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__("missing runs: " + "; ".join(missing))
+        self.missing = tuple(missing)
+
+
+@dataclass
+class Selection:
+    """Finds the records that one measure compares under one protocol, and remembers what it gave and what it missed.
+
+    Attributes:
+        experiment: Where the records come from.
+        protocol: one_rate or tuned_rate; data/claims.yaml defines them.
+        case: Fields in which all runs differ from the main grid, unless a measure says otherwise.
+        used: Records that were given out or that a learning rate was chosen by, by name.
+        missing: What was asked for in vain, with the reason.
+        notes: What a reader should know of the choice.
+    """
+
+    experiment: Experiment
+    protocol: claims.Protocol = "one_rate"
+    case: Mapping[str, Any] = field(default_factory=dict)
+    used: dict[str, RunRecord] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def of(self, case: Mapping[str, Any]) -> Selection:
+        """The same for a case; what it gives and misses is remembered here too."""
+        return replace(self, case=case)
+
+    def pick(self, **fields: Any) -> dict[int, RunRecord]:
+        """Records of the runs with these fields, by seed; all other fields are those of the case, then the main grid's.
+
+        Under ``tuned_rate`` these are the runs with the best of three learning rates, of the seeds that have runs with
+        all of them; see :meth:`by_rate`. A rate with which a run diverged is not the best.
+
+        Args:
+            fields: Of :class:`anytime_study.runs.config.RunConfig`.
+
+        Raises:
+            InputError: the main grid does not tell a field, or they make no run.
+        """
+        fields = {**self.case, **fields}
+        if self.protocol == "one_rate":
+            records, diverged = self._by_seed(fields)
+            for seed, reason in diverged.items():
+                self.missing.append(f"{_told(fields)}, seed {seed}: diverged: {reason}")
+            return records
+        by_rate = self.by_rate(**fields)
+        if not by_rate:
+            return {}
+        best = best_rate(by_rate)
+        self.notes.append(f"{_told(fields)}: learning rate {best}")
+        return by_rate[best]
+
+    def by_rate(self, **fields: Any) -> dict[float, dict[int, RunRecord]]:
+        """What ``tuned_rate`` chooses from: the records of each of its learning rates, by seed.
+
+        Args:
+            fields: As for :meth:`pick`.
+
+        Returns:
+            The rates with which no run diverged, each with the seeds that all of them have. Empty if there is no such
+            seed, for a rate without runs might be the best.
+
+        Raises:
+            InputError: as :meth:`pick`.
+        """
+        fields = {**self.case, **fields}
+        found = {}
+        for rate in RATES:
+            records, diverged = self._by_seed({**fields, "learning_rate": rate})
+            if diverged:
+                seeds = ", ".join(map(str, diverged))
+                self.notes.append(f"{_told(fields)}: not learning rate {rate}, with which seeds {seeds} diverged")
+            else:
+                found[rate] = records
+        if not found:
+            self.missing.append(f"{_told(fields)}: diverged with every learning rate")
+            return {}
+        shared = set.intersection(*(set(records) for records in found.values()))
+        return {rate: {seed: records[seed] for seed in sorted(shared)} for rate, records in found.items() if shared}
+
+    def network_named(self, text: str) -> str:
+        """A network as a claim names it: in full, or by its kind if the experiment has only one of that kind.
+
+        Raises:
+            InputError: it has several.
+        """
+        if "(" in text:
+            return text
+        found = {config.network for config in self.experiment.planned.values() if _kind(config.network) == text}
+        if len(found) > 1:
+            told = ", ".join(sorted(found))
+            raise InputError(f"bad network {text}: expected one of this kind in {self.experiment.name}, found {told}")
+        return found.pop() if found else text
+
+    def plans(self, **fields: Any) -> bool:
+        """Whether the studies plan a run with these fields, with any seed, that :meth:`pick` would give."""
+        return any(
+            self._config({**self.case, **fields}, seed).name in self.experiment.planned for seed in self._seeds()
+        )
+
+    def networks(self, weighting: str) -> list[str]:
+        """The networks that the experiment trains with this weighting, all else being the main grid's."""
+        return sorted(
+            {
+                config.network
+                for name, config in self.experiment.planned.items()
+                if config.weighting == weighting
+                and self._config({**self.case, "network": config.network, "weighting": weighting}, config.seed).name
+                == name
+            }
+        )
+
+    def paired(self, value: Callable[..., float], *picks: Mapping[int, RunRecord]) -> pd.Series:
+        """``value`` of the records of each seed that all picks have.
+
+        Returns:
+            Values by seed.
+
+        Raises:
+            MissingRuns: there are fewer than three such seeds.
+        """
+        seeds = sorted(set.intersection(*(set(pick) for pick in picks)))
+        if len(seeds) < MIN_SEEDS:
+            found = f"expected at least {MIN_SEEDS} seeds with all runs, found {len(seeds)}"
+            raise MissingRuns([found, *dict.fromkeys(self.missing)])
+        values = [value(*(pick[seed] for pick in picks)) for seed in seeds]
+        return pd.Series(values, index=pd.Index(seeds, name="seed"), dtype=float)
+
+    def _by_seed(self, fields: Mapping[str, Any]) -> tuple[dict[int, RunRecord], dict[int, str]]:
+        """Finished records, and the reasons of those that diverged, by seed."""
+        from anytime_study.runs.record import DivergedRecord
+
+        records, diverged, absent, planned = {}, {}, [], False
+        for seed in self._seeds():
+            name = self._config(fields, seed).name
+            if name not in self.experiment.planned:
+                continue
+            planned = True
+            outcome = self.experiment.outcomes.get(name)
+            if outcome is None:
+                absent.append(str(seed))
+            elif isinstance(outcome, DivergedRecord):
+                diverged[seed] = outcome.reason
+            else:
+                records[seed] = self.used[name] = outcome
+        if absent:
+            self.missing.append(f"{_told(fields)}, seeds {', '.join(absent)}: no record yet")
+        if not planned:
+            self.missing.append(f"{_told(fields)}: in no study of {self.experiment.name}")
+        return records, diverged
+
+    def _seeds(self) -> list[int]:
+        return sorted({config.seed for config in self.experiment.planned.values()})
+
+    def _config(self, fields: Mapping[str, Any], seed: int) -> RunConfig:
+        from anytime_study.runs.config import RunConfig
+
+        chosen = {**self.experiment.main, **fields, "seed": seed}
+        open_fields = [n for n, value in self.experiment.main.items() if isinstance(value, list) and n not in fields]
+        if open_fields:
+            raise InputError(
+                f"bad main grid of {self.experiment.name}: expected one value of {', '.join(open_fields)}, found a list"
+            )
+        return validated(RunConfig, chosen, where=f"run of {self.experiment.name}")
+
+
+def validation_error(records: Mapping[int, RunRecord]) -> float:
+    """By which a learning rate is chosen: the mean over seeds and exits; of OPT, over seeds at the exit that it trains.
+
+    Args:
+        records: Of one weighting, by seed.
+
+    Returns:
+        A fraction, 0–1.
+    """
+    return float(np.mean([_validation_error(record) for record in records.values()]))
+
+
+def best_rate(by_rate: Mapping[float, Mapping[int, RunRecord]]) -> float:
+    """The learning rate with the lowest :func:`validation_error`, the smallest of several.
+
+    Args:
+        by_rate: Records of one weighting, by rate and seed, from :meth:`Selection.by_rate`; at least one rate.
+    """
+    return min(by_rate, key=lambda rate: validation_error(by_rate[rate]))
+
+
+def _kind(network: str) -> str:
+    return network.partition("(")[0]
+
+
+def _told(fields: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fields.items())
+
+
+def _validation_error(record: RunRecord) -> float:
+    errors = record.validation.error
+    if _kind(record.config.weighting) != "opt":
+        return float(np.mean(errors))
+    exit = re.search(r"exit=(\d+)", record.config.weighting)
+    return errors[int(exit[1]) - 1] if exit else errors[-1]

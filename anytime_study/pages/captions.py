@@ -1,0 +1,51 @@
+"""What captions of figures say of the runs behind them: counted from what is drawn, never typed.
+
+A caption stands in the metadata of the cell that draws, ``mystnb.figure.caption``, and shows such a text by
+``{glue:text}``, after ``glue("errors_seeds", seeds_text(errors, "weighting"), display=False)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from anytime_study.analysis.statistics import BOOTSTRAP_FROM
+from anytime_study.datasets import find_card
+
+if TYPE_CHECKING:  # pages of theory have no tables of runs
+    import pandas as pd
+
+    from anytime_study.runs.config import RunConfig
+
+
+def seeds_text(table: pd.DataFrame, *by: str, intervals: bool = True) -> str:
+    """How many seeds a figure shows, and by what its 95 % intervals are made: ``5 seeds, Student's t``.
+
+    Args:
+        table: A row or more per seed, with the column ``seed``.
+        by: The columns that name a mark of the figure; marks may have different numbers of seeds.
+        intervals: Whether the figure has intervals by :func:`anytime_study.analysis.statistics.mean_interval`.
+
+    Raises:
+        ValueError: the table has no row, so nothing is drawn.
+    """
+    if table.empty:
+        raise ValueError("table: expected a row or more, found none")
+    seeds = table.groupby(list(by))["seed"].nunique() if by else table[["seed"]].nunique()
+    fewest, most = int(seeds.min()), int(seeds.max())
+    if most == 1:
+        return "1 seed, so no interval" if intervals else "1 seed"
+    parts = [f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"]
+    if intervals and fewest < BOOTSTRAP_FROM:
+        parts.append("Student's t")
+    if intervals and most >= BOOTSTRAP_FROM:
+        parts.append("bootstrap" if fewest >= BOOTSTRAP_FROM else "bootstrap from ten seeds up")
+    if intervals and fewest == 1:
+        parts.append("none for a single seed")
+    return ", ".join(parts)
+
+
+def images_text(configs: Iterable[RunConfig]) -> str:
+    """On how many test images the errors of these runs are counted: ``10,000 test images``."""
+    counts = sorted({find_card(config.dataset).num_test for config in configs})
+    return " or ".join(f"{count:,}" for count in counts) + " test images"

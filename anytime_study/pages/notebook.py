@@ -1,0 +1,60 @@
+"""The first cell of a parameterized notebook: read its parameters, or stop with a message that helps.
+
+papermill itself lets wrong types pass and only warns of unknown names, and a misspelt name never reaches the code at
+all: papermill assigns it in a cell of its own and the notebook ignores it. So that cell is read back here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from anytime_core.errors import InputError, did_you_mean
+from anytime_study.foundations.validation import validated
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_INJECTED = "# Parameters"  # how papermill begins the cell that it adds
+
+
+def read_parameters(
+    namespace: Mapping[str, Any], model: type[Model], *, besides: Mapping[str, type] = MappingProxyType({})
+) -> Model:
+    """Check a notebook's parameters against ``model``.
+
+    Args:
+        namespace: The notebook's ``globals()``. Names that are no fields are left alone, so a notebook may be rerun
+            interactively; ``In``, IPython's list of cells, shows what papermill injected.
+        model: The parameters, with their types and ranges.
+        besides: Parameters of the notebook that are no fields of ``model``, with their types.
+
+    Returns:
+        The validated model.
+
+    Raises:
+        InputError: a name that papermill injected is no parameter, or a value is not what its field expects.
+    """
+    known = [*model.model_fields, *besides]
+    unknown = [name for name in _injected_names(namespace.get("In", [])) if name not in known]
+    if unknown:
+        faults = [f"{name}: there is no such parameter{did_you_mean(name, known)}" for name in unknown]
+        raise InputError(f"bad parameters: {'; '.join(faults)}; known: {', '.join(known)}")
+    for name, kind in besides.items():
+        if not isinstance(namespace[name], kind):
+            raise InputError(f"bad parameters: {name}: expected {kind.__name__}, found {namespace[name]!r}")
+    return validated(model, {name: namespace[name] for name in model.model_fields if name in namespace})
+
+
+def _injected_names(cells: Sequence[str]) -> list[str]:
+    """Names assigned in the cells that papermill injected into this session."""
+    names: list[str] = []
+    for cell in cells:
+        if cell.lstrip().startswith(_INJECTED):
+            for statement in ast.parse(cell).body:
+                targets = statement.targets if isinstance(statement, ast.Assign) else []
+                names += [target.id for target in targets if isinstance(target, ast.Name)]
+    return names

@@ -1,0 +1,209 @@
+"""What one run is: every choice that changes its numbers, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.ensemble import EANN
+from anytime_core.weighting.base import LossWeighting
+from anytime_study.datasets import DATASETS, find_card
+from anytime_study.runs.registries import NETWORKS, WEIGHTINGS
+
+# Bump by hand when training code changes what a config means. Every run then gets a new name, so records made under
+# another protocol are stale: no study finds them any more.
+PROTOCOL = 1
+
+# Where a run happens is provenance: it may not change what the run is, so it is no part of its name.
+WHERE_FIELDS = frozenset({"device", "workers"})
+
+Schedule = Literal["cosine", "steps", "thirds"]  # of the learning rate, see anytime_study.training.schedule
+
+HeadDecay = Literal["same", "sieve"]  # of the heads, see anytime_study.training.decay
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class RunConfig(BaseModel):
+    """One training run. Unknown names and wrong types are refused; texts are not turned into numbers.
+
+    A run is named by the fields that differ from their defaults, so defaults never change (a test pins the names), and
+    a new field with a default leaves every old name as it is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+    dataset: str = Field("digits", description="data set by name: " + ", ".join(DATASETS))
+    train_size: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="number of training images, the same ones for every seed; all of them if left out"
+    )
+    augment: bool = Field(True, description="crop, and flip where the data set allows it, afresh in every epoch")
+    colour_jitter: bool = Field(
+        False,
+        description="vary brightness, contrast, saturation and lighting of streamed images, such as those of ILSVRC",
+    )
+    network: str = Field("resann", description="such as resann(n=3, c=16); one of " + ", ".join(NETWORKS.entries))
+    weighting: str = Field(
+        "adaloss",
+        description="of the exits' losses, such as const or opt(exit=2); one of " + ", ".join(WEIGHTINGS.entries),
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of initialisation, data order and augmentation")
+    epochs: int = Field(15, ge=1, description="passes over the training images")
+    batch_size: int = Field(128, ge=1, description="images per step; the last incomplete batch is left out")
+    learning_rate: Finite = Field(0.1, gt=0, description="largest learning rate of the schedule")
+    schedule: Schedule = Field(
+        "cosine",
+        description="cosine to 0, or the papers' divisions by 10: steps (at 1/2 and 3/4) or thirds (at 1/3 and 2/3)",
+    )
+    warmup_epochs: Finite = Field(1.0, ge=0, description="epochs of linear rise to the learning rate")
+    momentum: Finite = Field(0.9, ge=0, lt=1, description="momentum of SGD (not Nesterov)")
+    weight_decay: Finite = Field(1e-4, ge=0, description="L2 penalty on all parameters but those of batch norms")
+    head_weight_decay: HeadDecay = Field(
+        "same", description="sieve multiplies the heads' by the weights of SIEVE, as the authors' code does for AdaLoss"
+    )
+    label_smoothing: Finite = Field(
+        0.0, ge=0, lt=1, description="share of the target spread over all classes, in training only"
+    )
+    loss_scales: Annotated[tuple[Positive, ...], Field(strict=False)] | None = Field(
+        None, description="factors on the exits' losses, before they are weighed; none if left out"
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16 computes convolutions in bfloat16 (autocast); fast where the hardware has it"
+    )
+    compile: bool = Field(
+        False, description="let torch.compile fuse the network: costs half a minute or more, pays for long runs only"
+    )
+    threads: int = Field(1, ge=1, le=1024, description="CPU threads; same seed and threads, same bytes")
+    devices: int = Field(
+        1, ge=1, le=1024, description="processes that share each batch, each on its own GPU, or on threads of the CPU"
+    )
+    early_exit: bool = Field(
+        False, description="after training, measure early exit too: thresholds from validation, score on test images"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device if there is one")
+    workers: int = Field(0, ge=0, le=256, description="processes that decode images which are streamed from files")
+
+    @field_validator("dataset")
+    @classmethod
+    def _known_dataset(cls, name: str) -> str:
+        return find_card(name).name
+
+    @field_validator("network")
+    @classmethod
+    def _canonical_network(cls, text: str) -> str:
+        return NETWORKS.canonical(text)
+
+    @field_validator("weighting")
+    @classmethod
+    def _canonical_weighting(cls, text: str) -> str:
+        return WEIGHTINGS.canonical(text)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        images = DATASETS[self.dataset].num_train
+        if self.train_size is not None and self.train_size > images:
+            raise ValueError(
+                f"train_size: expected at most the {images} training images of {self.dataset}, found {self.train_size}"
+            )
+        if self.colour_jitter and not (self.augment and DATASETS[self.dataset].streamed):
+            raise ValueError(
+                "colour_jitter: expected augment and a data set whose images are streamed from files, found "
+                f"{self.dataset} with augment {self.augment}"
+            )
+        if self.batch_size > self.num_train:
+            raise ValueError(
+                f"batch_size: expected at most the {self.num_train} training images used, found {self.batch_size}"
+            )
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"batch_size: expected a multiple of the {self.devices} devices that share a batch, found "
+                f"{self.batch_size}"
+            )
+        if self.compile and "order=1" in self.weighting:
+            raise ValueError(
+                "compile: expected False with gradient norms (order 1), which a compiled network does not give, found "
+                f"True with {self.weighting}"
+            )
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"warmup_epochs: expected at most the {self.epochs} epochs of the run, found {self.warmup_epochs}"
+            )
+        exits = _exits_that_fit(self.dataset, self.network, self.weighting)
+        if self.loss_scales is not None and len(self.loss_scales) != exits:
+            raise ValueError(
+                f"loss_scales: expected {exits} factors, one per exit of {self.network}, found {len(self.loss_scales)}"
+            )
+        if self.early_exit and (exits == 1 or DATASETS[self.dataset].num_tasks > 1):
+            raise ValueError(
+                "early_exit: expected a network with several exits and images with one label each, found "
+                f"{self.network} on {self.dataset}"
+            )
+        return self
+
+    @property
+    def num_train(self) -> int:
+        """Training images used."""
+        return self.train_size or DATASETS[self.dataset].num_train
+
+    @property
+    def on_cuda(self) -> bool:
+        """Whether the run computes on a GPU, on this machine."""
+        return self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in one epoch."""
+        return self.num_train // self.batch_size
+
+    @property
+    def name(self) -> str:
+        """The run's name: readable parts, then a hash of the protocol and of the fields that differ from defaults."""
+        fields = self.model_dump(exclude_defaults=True, exclude=set(WHERE_FIELDS))
+        text = json.dumps({"protocol": PROTOCOL, **fields}, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        parts = [self.dataset, self.network.partition("(")[0], self.weighting.partition("(")[0], f"seed{self.seed}"]
+        return "-".join([*parts, digest])
+
+    def build_network(self) -> AnytimeNetwork:
+        """A new network for this data set, initialised from torch's current random state."""
+        card = DATASETS[self.dataset]
+        return NETWORKS.build(self.network, num_classes=len(card.class_names), in_channels=card.image_shape[0])
+
+    def build_weighting(self, net: AnytimeNetwork) -> LossWeighting:
+        """A new weighting for the losses of this network's exits."""
+        return WEIGHTINGS.build(self.weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=self.seed)
+
+
+@functools.cache  # a study has hundreds of runs of a few kinds
+def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
+    """Build network and weighting without data: options that do not fit show now. Gives the number of exits, K.
+
+    Where an image has several labels, exit k learns label k. So there must be as many exits as labels, and no EANN,
+    which may answer with an earlier exit. With one label for each image all exits learn it, and every network fits.
+
+    Raises:
+        ValueError: of network or weighting, or the network does not have an exit for each label.
+    """
+    card = DATASETS[dataset]
+    net = network_without_data(network, card.num_classes, card.image_shape[0])
+    WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
+    if card.num_tasks > 1 and (net.num_exits != card.num_tasks or isinstance(net, EANN)):
+        raise ValueError(
+            f"network: expected no EANN and {card.num_tasks} exits, one for each label of an image of {dataset}, such "
+            f"as two_heads has, found {network} with {net.num_exits}"
+        )
+    return net.num_exits
+
+
+@functools.cache  # a deep network takes a tenth of a second
+def network_without_data(network: str, num_classes: int, in_channels: int) -> AnytimeNetwork:
+    """A network of shapes alone, which nobody may change."""
+    with torch.device("meta"):
+        return NETWORKS.build(network, num_classes=num_classes, in_channels=in_channels)

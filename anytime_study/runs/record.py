@@ -1,0 +1,246 @@
+"""One small JSON file per run: what was asked, what came out, where it was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from anytime_core.errors import InputError
+from anytime_core.files import write_whole
+from anytime_study.foundations.provenance import Provenance
+from anytime_study.foundations.validation import explain
+from anytime_study.runs.config import PROTOCOL, RunConfig
+
+
+class Scores(BaseModel):
+    """Scores of the K exits on one split, in evaluation mode, unaugmented, against the labels as they are.
+
+    Attributes:
+        loss: Mean cross-entropy in nats, [K].
+        error: Top-1 error from 0 to 1, [K].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    loss: list[FiniteFloat]
+    error: list[FiniteFloat]
+
+
+class Costs(BaseModel):
+    """Costs of one image at the K exits; see :class:`anytime_core.costs.ExitCosts`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    macs_cumulative: list[int]
+    macs_fixed: list[int]
+    parameters_cumulative: list[int]
+    parameters_fixed: list[int]
+
+
+class EarlyExitScores(BaseModel):
+    """What early exit saves on the test images, and what it costs.
+
+    Thresholds are the cheapest that err no more than the last exit on the validation images; see
+    :func:`anytime_study.training.exit_saving.early_exit_saving`.
+
+    Attributes:
+        thresholds: Confidence from which an image leaves, of the exits but the last, [K - 1]; None: none leaves there.
+        exit_shares: Share of test images that each exit answers, [K].
+        error: Test error with early exit, from 0 to 1.
+        last_error: Test error of the last exit, on the same images in the same precision.
+        macs: Mean multiply-adds per test image, heads passed included.
+        last_macs: Multiply-adds of the last exit alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    thresholds: list[FiniteFloat | None]
+    exit_shares: list[FiniteFloat]
+    error: FiniteFloat
+    last_error: FiniteFloat
+    macs: FiniteFloat
+    last_macs: int
+
+
+class Timing(BaseModel):
+    """How long training took: evaluation, loading and imports left out.
+
+    Attributes:
+        seconds: Wall-clock seconds of all training steps.
+        images_per_second: Training images per second.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: FiniteFloat
+    images_per_second: FiniteFloat
+
+
+class _Record(BaseModel):
+    """What finished and diverged runs have in common: E epochs that were completed, K exits in depth order.
+
+    Attributes:
+        name: The run's name, :attr:`RunConfig.name`.
+        protocol: The protocol it was made under.
+        config: The run's config, all fields.
+        num_exits: K.
+        epoch_losses: [E, K], mean training loss per epoch (training mode, augmented), in nats. Label smoothing counts;
+            ``loss_scales`` do not; 0 at exits that the weighting leaves out (those after OPT's are not computed).
+        epoch_weights: [E, K], the weights B after each epoch; with ``loss_scales``, of the scaled losses.
+        rules: The SHA-256 of the rule of every claim, by the claim's id, as it was when the run was made.
+        timing: Seconds; with provenance the only part that differs between two runs of one config on one machine.
+        provenance: Versions, commit, machine.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # the file's name: it may not lead to another folder
+    protocol: int
+    config: RunConfig
+    num_exits: Annotated[int, Field(ge=1)]
+    epoch_losses: list[list[FiniteFloat]]
+    epoch_weights: list[list[FiniteFloat]]
+    rules: dict[str, str] = {}
+    timing: Timing
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _one_number_per_exit(self) -> Self:
+        for name, row in self._rows():
+            if len(row) != self.num_exits:
+                raise ValueError(f"{name}: expected {self.num_exits} numbers, one per exit, found {len(row)}")
+        if len(self.epoch_weights) != len(self.epoch_losses):
+            raise ValueError(
+                f"epoch_weights: expected as many epochs as epoch_losses has, {len(self.epoch_losses)}, "
+                f"found {len(self.epoch_weights)}"
+            )
+        return self
+
+    def _rows(self) -> Iterator[tuple[str, Sequence[float]]]:
+        """All lists that have a number for each exit, with their names."""
+        for name in ("epoch_losses", "epoch_weights"):
+            for epoch, row in enumerate(getattr(self, name)):
+                yield f"{name}.{epoch}", row
+
+    @property
+    def stale(self) -> bool:
+        """Whether the record was made under another protocol, or its name is not that of its config."""
+        return self.protocol != PROTOCOL or self.name != self.config.name
+
+    def results(self) -> dict[str, Any]:
+        """What a rerun must repeat: everything but the rules, the timing and the provenance."""
+        return self.model_dump(exclude={"rules", "timing", "provenance"})
+
+    def save(self, folder: Path) -> Path:
+        """Write ``<folder>/<name>.json``; the file is there whole or not at all. Returns its path."""
+        path = folder / f"{self.name}.json"
+        content = self.model_dump(mode="json")
+        # the config stays to the digit: its hash is the run's name
+        content = {key: value if key == "config" else _rounded(value) for key, value in content.items()}
+        write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        return path
+
+
+class RunRecord(_Record):
+    """What one run gave. Exits are in depth order; E epochs, K exits.
+
+    Attributes:
+        outcome: That it came to its end.
+        train, validation, test: Final scores.
+        costs: MACs and parameters.
+        early_exit: Where the config asks for it.
+        name, protocol, config, num_exits, epoch_losses, epoch_weights, rules, timing, provenance: As in every record.
+    """
+
+    outcome: Literal["finished"] = "finished"
+    train: Scores
+    validation: Scores
+    test: Scores
+    costs: Costs
+    early_exit: EarlyExitScores | None = None
+
+    def _rows(self) -> Iterator[tuple[str, Sequence[float]]]:
+        yield from super()._rows()
+        for part in ("train", "validation", "test", "costs"):
+            for name, row in getattr(self, part):
+                yield f"{part}.{name}", row
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"test error of the last exit {self.test.error[-1]:.2%}, {self.timing.seconds:.0f} s of training"
+
+    @classmethod
+    def load(cls, path: Path) -> RunRecord:
+        """Read the record of a run that finished.
+
+        Raises:
+            InputError: the file is absent, not JSON, or not such a record; it names the file and the field.
+        """
+        record = load_outcome(path)
+        if isinstance(record, DivergedRecord):
+            raise InputError(f"bad record {path}: expected a finished run, found one that diverged: {record.reason}")
+        return record
+
+
+class DivergedRecord(_Record):
+    """Of a run that left the numbers. It says that and where, and has no scores: it is no result.
+
+    Attributes:
+        outcome: That it diverged.
+        epoch: The epoch, from 1, in which that was found; the epochs before it were completed.
+        exit: The first exit whose loss was negative, NaN or infinite.
+        reason: The message.
+        name, protocol, config, num_exits, epoch_losses, epoch_weights, rules, timing, provenance: As in every record.
+    """
+
+    outcome: Literal["diverged"] = "diverged"
+    epoch: int
+    exit: int
+    reason: str
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"diverged in epoch {self.epoch} at exit {self.exit}"
+
+
+def load_outcome(path: Path) -> RunRecord | DivergedRecord:
+    """Read a record, of whichever outcome.
+
+    Raises:
+        InputError: the file is absent, not JSON, or not a record; it names the file and the field.
+    """
+    kind: type[RunRecord | DivergedRecord] = RunRecord
+    try:
+        content = path.read_bytes()
+        if _outcome(content) == "diverged":
+            kind = DivergedRecord
+        return kind.model_validate_json(content)
+    except OSError as error:
+        raise InputError(f"bad record {path}: {error.strerror}") from None
+    except ValidationError as error:
+        raise InputError(explain(error, kind, where=f"record {path}")) from None
+
+
+def _outcome(content: bytes) -> Any:
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        return None  # whoever validates it says what is wrong with it
+    return fields.get("outcome") if isinstance(fields, dict) else None
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to nine significant digits, which give every float32 back exactly and keep records small."""
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,42 @@
+"""What the texts in configs name: the networks and weightings of the study. A new one is one line here."""
+
+from anytime_study.foundations.registry import Registry
+
+NETWORKS = Registry(
+    kind="network",
+    entries={
+        "resann": "anytime_core.networks.resann:ResANN",
+        "denseann": "anytime_core.networks.denseann:DenseANN",
+        "msdnet": "anytime_core.networks.msdnet:MSDNet",
+        "torchvision": "anytime_core.networks.backbone:torchvision_with_exits",
+        "eann": "anytime_core.networks.ensemble:eann",
+        "two_heads": "anytime_study.runs.two_heads:TwoHeads",
+        "resann_imagenet": "anytime_core.networks.resann:ResANN.imagenet",
+        "denseann_imagenet": "anytime_core.networks.denseann:DenseANN.imagenet",
+        "msdnet_imagenet": "anytime_core.networks.msdnet:MSDNet.imagenet",
+    },
+    supplied=frozenset({"num_classes", "in_channels"}),
+    largest=1000,
+)
+
+WEIGHTINGS = Registry(
+    kind="weighting",
+    entries={
+        "const": "anytime_core.weighting.static:const",
+        "linear": "anytime_core.weighting.static:linear",
+        "half_end": "anytime_core.weighting.static:half_end",
+        "sieve": "anytime_core.weighting.static:sieve",
+        "exponential": "anytime_core.weighting.static:exponential",
+        "opt": "anytime_core.weighting.static:opt",
+        "adaloss": "anytime_core.weighting.adaloss:AdaLoss",
+        "adaloss_released": "anytime_core.weighting.adaloss:AdaLoss.released",
+        "adaloss_formula": "anytime_core.weighting.adaloss:AdaLoss.formula",
+        "sampled": "anytime_core.weighting.sampled:Sampled",
+        "gls": "anytime_core.weighting.scalarized:gls",
+        "uw": "anytime_core.weighting.scalarized:uw",
+        "imtl_l": "anytime_core.weighting.scalarized:imtl_l",
+        "dwa": "anytime_core.weighting.scalarized:DynamicWeightAverage",
+        "stch": "anytime_core.weighting.scalarized:stch",
+    },
+    supplied=frozenset({"num_exits", "parameters", "seed"}),
+)

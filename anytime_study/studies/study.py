@@ -1,0 +1,110 @@
+"""A study file lists what to run; here it becomes the list of its runs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anytime_core.errors import InputError
+from anytime_study.foundations.validation import read_yaml, validated
+from anytime_study.runs.config import RunConfig
+from anytime_study.runs.record import RunRecord
+
+ROOT = Path(__file__).parents[2]  # the checkout; studies and records have their place in it
+RECORDS = ROOT / "data" / "records"
+
+
+class Study(BaseModel):
+    """A set of runs that answer one question.
+
+    Attributes:
+        title: For people.
+        tier: Where it can be run; also the folder of its records.
+        experiment: What it belongs to: claims of this experiment are judged by its records.
+        committed: Whether its records are in git. Such records are kept when code changes: a run is made again only
+            if its record is missing.
+        common: Fields of :class:`RunConfig` that all runs share.
+        grids: Each is a set of fields; where a field has a list, every value is run, with every value of the others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    title: str
+    tier: Literal["quick", "laptop", "cifar", "gpu", "paper"]
+    committed: bool
+    experiment: str | None = None
+    common: dict[str, Any] = {}
+    grids: list[dict[str, Any]] = Field(min_length=1)
+
+    @property
+    def records(self) -> Path:
+        """Folder of the study's records."""
+        return RECORDS / self.tier
+
+
+def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
+    """Read a study file and expand it.
+
+    Args:
+        path: A YAML file; relative paths start at the checkout.
+
+    Returns:
+        The study, and its runs in the order of the file, each once.
+
+    Raises:
+        InputError: the file cannot be read, is not YAML, or a run is not valid; names file, run and field.
+    """
+    file = ROOT / path
+    content = read_yaml(file, where=f"study {path}", expected="names with values (title, tier, …)")
+    study = validated(Study, content, where=f"study {path}")
+    runs: dict[str, RunConfig] = {}
+    for number, grid in enumerate(study.grids, start=1):
+        where = f"study {path}, grid {number}"
+        for fields in combinations({**study.common, **grid}, where=where):
+            config = validated(RunConfig, fields, where=where)
+            runs.setdefault(config.name, config)
+    return study, list(runs.values())
+
+
+_MOST_RUNS = 1_000_000  # of one grid
+
+
+def combinations(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
+    """All combinations of the values of those fields that have lists.
+
+    Args:
+        fields: A grid.
+        where: For the message: what the grid is part of.
+
+    Raises:
+        InputError: a list is empty, or there are more than a million combinations.
+    """
+    for name, value in fields.items():
+        if value == []:
+            raise InputError(f"bad {where}: {name}: expected at least one value, found an empty list")
+    choices = [value if isinstance(value, list) else [value] for value in fields.values()]
+    if (runs := math.prod(map(len, choices))) > _MOST_RUNS:
+        raise InputError(f"bad {where}: together: expected at most {_MOST_RUNS} runs, found {runs}")
+    return [dict(zip(fields, values, strict=True)) for values in itertools.product(*choices)]
+
+
+def load_records(runs: Sequence[RunConfig], folder: Path) -> list[RunRecord]:
+    """The records of these runs, in their order.
+
+    Raises:
+        InputError: some are missing, or one cannot be read or is not the record of its run; names the files.
+    """
+    paths = [folder / f"{config.name}.json" for config in runs]
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        raise InputError(f"bad records in {folder}: {len(missing)} of {len(paths)} missing, such as {missing[0]}")
+    records = [RunRecord.load(path) for path in paths]
+    for config, record, path in zip(runs, records, paths, strict=True):
+        if record.stale or record.name != config.name:
+            raise InputError(f"bad record {path}: expected the run {config.name}, found {record.config.name}")
+    return records

@@ -1,0 +1,265 @@
+"""What changes when AdaLoss sees the losses of batches instead of expected losses.
+
+Two things: weights from a running mean are noisy and late; weights from the batch itself descend another objective.
+The paper asks for expected losses (its Eq. 3 has ln E ℓ) and says nothing of either effect; all formulas here are
+derived here, not in the paper.
+
+Notation: ℓ_B the loss of one exit on a batch, μ its mean over batches and κ its coefficient of variation (standard
+deviation over mean); n samples in a batch; β the momentum of the running mean, P the refresh period in steps. Batches
+are independent of each other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.optimize
+import scipy.special
+import scipy.stats
+
+from anytime_study.theory.quadratics import Array
+
+# --- the running mean ----------------------------------------------------------------------------------------------
+
+
+def running_mean_variance(variation: npt.ArrayLike, momentum: npt.ArrayLike) -> Array:
+    """κ² (1 - β) / (1 + β), the variance of the running mean relative to μ², once the start is forgotten.
+
+    Exact for independent batches. Since E[μ / mean] - 1 ≈ Var(mean) / μ² for small fluctuations, the same number is
+    about the relative *bias* of the weight 1 / mean. A bias that all exits share vanishes in any normalisation.
+
+    Args:
+        variation: κ, 0 or more.
+        momentum: β, 0 or more and below 1.
+    """
+    momentum = np.asarray(momentum, dtype=np.float64)
+    return np.square(variation) * (1 - momentum) / (1 + momentum)
+
+
+def mean_age(momentum: npt.ArrayLike, refresh_period: npt.ArrayLike) -> Array:
+    """How many steps old the losses behind a weight are, on average: 1 + β / (1 - β) + (P - 1) / 2.
+
+    The first term is there because a step is made before its losses enter the mean, the second is the memory of the
+    mean, and the third is the wait for the refresh, 0 to P - 1 steps.
+    """
+    momentum, refresh_period = np.asarray(momentum, dtype=np.float64), np.asarray(refresh_period)
+    return 1 + momentum / (1 - momentum) + (refresh_period - 1) / 2
+
+
+def lag_ratio(momentum: float, decay_time: float) -> float:
+    """Running mean over loss while the loss falls as exp(-t / τ): (1 - β) / (1 - β e^(1/τ)), once it has settled.
+
+    Args:
+        momentum: β.
+        decay_time: τ, in steps.
+
+    Raises:
+        ValueError: the loss falls faster than the mean forgets (β e^(1/τ) ≥ 1); then the ratio grows without end.
+    """
+    kept = momentum * math.exp(1 / decay_time)
+    if kept >= 1:
+        raise ValueError(f"decay_time: expected above {-1 / math.log(momentum):.4g} steps, found {decay_time}")
+    return (1 - momentum) / (1 - kept)
+
+
+def weight_error(variation: float, momentum: float, refresh_period: int, drift: float) -> float:
+    """Root mean square of the relative error of a weight 1 / mean, for small errors: noise and lag together.
+
+    The loss changes by the fraction δ of itself per step. The error is then δ times the age plus the noise of the
+    mean. The age is :func:`mean_age` on average, and over the refresh period it varies with variance (P² - 1) / 12:
+
+        error² = δ² (age² + (P² - 1) / 12) + κ² (1 - β) / (1 + β).
+
+    Args:
+        variation: κ of the batch losses.
+        momentum: β.
+        refresh_period: P, in steps.
+        drift: δ, per step.
+    """
+    late = mean_age(momentum, refresh_period) ** 2 + (refresh_period**2 - 1) / 12
+    return float(np.sqrt(drift**2 * late + running_mean_variance(variation, momentum)))
+
+
+def best_momentum(variation: float, refresh_period: int, drift: float) -> float:
+    """The momentum β with the smallest :func:`weight_error`: a longer memory has less noise, but more lag.
+
+    Raises:
+        ValueError: a variation or drift that is not above 0; without one of the two there is nothing to trade.
+    """
+    for name, value in {"variation": variation, "drift": drift}.items():
+        if not value > 0:
+            raise ValueError(f"{name}: expected above 0, found {value}")
+    found = scipy.optimize.minimize_scalar(  # over β = 1 - e^-s, since β comes close to 1
+        lambda s: weight_error(variation, -math.expm1(-s), refresh_period, drift), bounds=(0, 20), method="bounded"
+    )
+    return -math.expm1(-found.x)
+
+
+# --- weights from the batch itself ---------------------------------------------------------------------------------
+
+
+def log_gap(variation: npt.ArrayLike, batch_size: npt.ArrayLike) -> Array:
+    """About E ln ℓ_B - ln μ for a batch of n independent samples: -κ² / (2 n), with κ that of single samples."""
+    return -np.square(variation) / (2 * np.asarray(batch_size, dtype=np.float64))
+
+
+def log_gap_gamma(variation: npt.ArrayLike, batch_size: npt.ArrayLike) -> Array:
+    """E ln ℓ_B - ln μ exactly, if the loss of a sample is Gamma distributed: ψ(m) - ln m with m = n / κ².
+
+    κ = 1 is the exponential distribution.
+    """
+    shape = np.asarray(batch_size, dtype=np.float64) / np.square(variation)
+    return scipy.special.digamma(shape) - np.log(shape)
+
+
+def log_error_slope(theta: float, shares: Array, means: Array, deviations: Array) -> float:
+    """d/dθ E ln (θ - x)², for x from a mixture of normal distributions: what in-batch weights descend for n = 1.
+
+    The mean of 2 / (θ - x), as a principal value, is the Hilbert transform of a normal density, which is Dawson's
+    function D: Σ_j p_j (2 √2 / σ_j) D((θ - μ_j) / (√2 σ_j)).
+
+    Args:
+        theta: θ.
+        shares: p_j, which sum to 1.
+        means: μ_j.
+        deviations: σ_j, above 0.
+    """
+    width = math.sqrt(2) * deviations
+    return float(shares @ (4 / width * scipy.special.dawsn((theta - means) / width)))
+
+
+# --- two exits, one of them with samples that nobody can learn ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HardSamples:
+    """Two exits share one parameter θ: ℓ_1 = θ² + ε for every sample, ℓ_2 = (1 - θ)² + ξ, with ξ random.
+
+    ξ is ``hard`` with probability p and ``easy`` otherwise. It is the loss that remains whatever θ is, such as that
+    of a wrong label. It moves the *size* of ℓ_2, never its gradient. So the gradients have no noise at all, and all
+    that happens to θ comes from the weights.
+
+    Attributes:
+        first_floor: ε, above 0.
+        easy, hard: The two values of ξ, above 0.
+        hard_share: p, from 0 to 1.
+
+    Raises:
+        ValueError: an attribute outside its range.
+    """
+
+    first_floor: float = 0.3
+    easy: float = 0.05
+    hard: float = 10.0
+    hard_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("first_floor", "easy", "hard"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: expected above 0, found {getattr(self, name)}")
+        if not 0 <= self.hard_share <= 1:
+            raise ValueError(f"hard_share: expected 0 to 1, found {self.hard_share}")
+
+    @property
+    def mean_remainder(self) -> float:
+        """E ξ."""
+        return (1 - self.hard_share) * self.easy + self.hard_share * self.hard
+
+    def full_batch_minimiser(self) -> float:
+        """argmin of ln ℓ_1 + ln E ℓ_2, the paper's objective."""
+        return self._minimiser(np.ones(1), np.array([self.mean_remainder]))
+
+    def in_batch_minimiser(self, batch_size: int) -> float:
+        """argmin of E_B[ln ℓ_1 + ln ℓ_2B], which weights 1 / ℓ_B from the batch itself descend.
+
+        The number of hard samples in a batch is binomial, so the expectation is a finite sum.
+
+        Raises:
+            ValueError: no sample in the batch.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected at least 1, found {batch_size}")
+        count = np.arange(batch_size + 1)
+        chances = scipy.stats.binom.pmf(count, batch_size, self.hard_share)
+        return self._minimiser(chances, self.easy + (self.hard - self.easy) * count / batch_size)
+
+    def variation(self, theta: float, batch_size: int) -> float:
+        """κ of ℓ_2B at θ."""
+        spread = (self.hard - self.easy) * math.sqrt(self.hard_share * (1 - self.hard_share) / batch_size)
+        return spread / ((1 - theta) ** 2 + self.mean_remainder)
+
+    def _minimiser(self, chances: Array, remainders: Array) -> float:
+        """argmin over θ in [0, 1] of ln(θ² + ε) + Σ chances ln((1 - θ)² + remainders); outside no loss is smaller.
+
+        There can be two minima, so the best point of a grid is refined.
+        """
+        grid = np.linspace(0, 1, 1001)
+
+        def objective(theta: Array) -> Array:
+            return np.log(theta**2 + self.first_floor) + np.log((1 - theta[..., None]) ** 2 + remainders) @ chances
+
+        best = grid[objective(grid).argmin()]
+        found = scipy.optimize.minimize_scalar(
+            lambda theta: float(objective(np.asarray(theta))),
+            bounds=(max(best - 1e-3, 0), min(best + 1e-3, 1)),
+            method="bounded",
+            options={"xatol": 1e-10},
+        )
+        return float(found.x)
+
+
+def weighted_descent(
+    problem: HardSamples,
+    *,
+    batch_size: int,
+    momentum: float | None,
+    refresh_period: int = 1,
+    steps: int = 20_000,
+    learning_rate: float = 2e-3,
+    start: float = 0.0,
+    seed: int = 0,
+) -> float:
+    """Stochastic gradient descent on :class:`HardSamples` with weights 1 / loss, and where it settles.
+
+    Args:
+        problem: The losses.
+        batch_size: n, samples in a batch.
+        momentum: β of a running mean that is used from the step *after* it was updated, as AdaLoss does; None takes
+            the losses of the very batch that gives the gradient.
+        refresh_period: P; of no effect without a running mean.
+        steps: How many.
+        learning_rate: η.
+        start: θ before the first step.
+        seed: Of the batches.
+
+    Returns:
+        The mean of θ over the second half of the steps.
+
+    Raises:
+        ValueError: a momentum outside [0, 1), or a refresh period below 1.
+    """
+    if momentum is not None and not 0 <= momentum < 1:
+        raise ValueError(f"momentum: expected 0 or more and below 1, or None, found {momentum}")
+    if refresh_period < 1:
+        raise ValueError(f"refresh_period: expected at least 1 step, found {refresh_period}")
+    count = np.random.default_rng(seed).binomial(batch_size, problem.hard_share, size=steps)
+    remainders = (problem.easy + (problem.hard - problem.easy) * count / batch_size).tolist()
+    theta, total = start, 0.0
+    first_mean = second_mean = math.nan
+    first_weight = second_weight = 1.0
+    for step, remainder in enumerate(remainders, start=1):
+        first, second = theta * theta + problem.first_floor, (1 - theta) ** 2 + remainder
+        if momentum is None:
+            first_weight, second_weight = 1 / first, 1 / second
+        theta += 2 * learning_rate * (second_weight * (1 - theta) - first_weight * theta)
+        if momentum is not None:
+            first_mean = first if step == 1 else momentum * first_mean + (1 - momentum) * first
+            second_mean = second if step == 1 else momentum * second_mean + (1 - momentum) * second
+            if step % refresh_period == 0:
+                first_weight, second_weight = 1 / first_mean, 1 / second_mean
+        if 2 * step > steps:
+            total += theta
+    return total / (steps - steps // 2)

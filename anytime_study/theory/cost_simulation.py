@@ -1,0 +1,180 @@
+"""A sequence of networks, run: workers take the networks in order, and at each budget the best answer so far is kept.
+
+Only the rules are here. What follows from them is in :mod:`.cost_inflation`, which this module does not know, so that
+each can be checked against the other. The rules are those of the paper's section 4; overhead, exits at a spacing and
+costs that are no geometric sequence are added here.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anytime_study.theory.quadratics import Array
+
+_ASIDE = 1e-12  # relative; how far before and after an event C is looked at
+
+
+@dataclass(frozen=True)
+class SequenceRun:
+    """Networks with the moments at which they start. A budget is a moment on the clock, in units of cost.
+
+    Attributes:
+        costs: x, [n], in order of start, without overhead.
+        starts: When each network's worker takes it up, [n].
+        competence: b. A network's answer at internal cost d counts once d ≥ x / b, and then it is as good as that of
+            the best network of cost d. The answer at its end always counts.
+        overhead: Paid on the clock by each network before its work.
+        spacing: Internal cost between exits; 0 means that there is an answer at every internal cost.
+    """
+
+    costs: Array
+    starts: Array
+    competence: float
+    overhead: float
+    spacing: float
+
+    @property
+    def ends(self) -> Array:
+        """When each network has finished, [n]."""
+        return self.starts + self.overhead + self.costs
+
+    def best(self, budgets: npt.ArrayLike) -> Array:
+        """The cost of the network that the best competent answer so far is as good as: [...] -> [...], 0 before any."""
+        budgets = np.asarray(budgets, dtype=np.float64)
+        best = np.zeros_like(budgets)
+        for cost, start, end in zip(self.costs, self.starts, self.ends, strict=True):
+            # an end is read off the clock, as rounding could leave the work done a hair below the cost
+            done = np.where(budgets >= end, cost, np.clip(budgets - start - self.overhead, 0, cost))
+            if self.spacing:  # the last exit passed; the end of a network is always one
+                done = np.where(done < cost, np.floor(done / self.spacing) * self.spacing, cost)
+            best = np.maximum(best, np.where((done >= cost / self.competence) | (done == cost), done, 0))
+        return best
+
+    def inflation(self, budgets: npt.ArrayLike) -> Array:
+        """C(B) = B / best(B), infinite before the first competent answer: [...] -> [...]."""
+        budgets, best = np.asarray(budgets, dtype=np.float64), self.best(budgets)
+        return np.divide(budgets, best, out=np.full_like(best, np.inf), where=best > 0)
+
+    def events(self) -> Array:
+        """Every budget at which the rule for the best answer can change, sorted.
+
+        A network becomes competent, passes an exit, ends, or draws level with what another network reaches at its end.
+        Between two events C is smooth: the best answer stands still, or grows with the clock.
+        """
+        moments = []
+        for cost, start in zip(self.costs, self.starts, strict=True):
+            inside = [self.costs[self.costs <= cost], [cost / self.competence]]
+            if self.spacing:
+                inside.append(np.arange(self.spacing, cost, self.spacing))
+            moments.append(start + self.overhead + np.concatenate(inside))
+        return np.unique(np.concatenate(moments))
+
+    def highest(self, low: float, high: float) -> float:
+        """The supremum of C over budgets from ``low`` to ``high``.
+
+        The best answer never gets worse, so C can only peak just before an event.
+
+        Raises:
+            ValueError: the range is empty, or begins before the first competent answer.
+        """
+        if not low < high:
+            raise ValueError(f"high: expected above low = {low}, found {high}")
+        if self.best(low) == 0:
+            raise ValueError(f"low: expected a budget with a competent answer, found {low}")
+        events = self.events()
+        inside = events[(events > low) & (events <= high)]
+        looked_at = np.concatenate([[low, high], inside * (1 - _ASIDE)])
+        return float(self.inflation(looked_at[looked_at >= low]).max())
+
+
+def run_sequence(
+    costs: npt.ArrayLike, competence: float, *, workers: int = 1, overhead: float = 0.0, spacing: float = 0.0
+) -> SequenceRun:
+    """Let workers run networks in the given order: whoever is free first takes the next one and runs it to its end.
+
+    Args:
+        costs: x, [n], each above 0, in any order.
+        competence: b, 1 or more.
+        workers: M, 1 or more.
+        overhead: Paid by each network before its work, 0 or more.
+        spacing: Internal cost between exits, 0 or more; 0 means an answer at every internal cost.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+    costs = np.asarray(costs, dtype=np.float64)
+    if costs.ndim != 1 or not len(costs) or not np.all((costs > 0) & np.isfinite(costs)):
+        raise ValueError(f"costs: expected one or more finite numbers above 0, found {costs}")
+    for name, value, least in (
+        ("competence", competence, 1),
+        ("workers", workers, 1),
+        ("overhead", overhead, 0),
+        ("spacing", spacing, 0),
+    ):
+        if not (value >= least and math.isfinite(value)):
+            raise ValueError(f"{name}: expected {least} or more, found {value}")
+    free = [0.0] * workers  # when each worker is free again; a heap
+    starts = []
+    for cost in costs.tolist():
+        start = heapq.heappop(free)
+        starts.append(start)
+        heapq.heappush(free, start + overhead + cost)
+    return SequenceRun(costs, np.array(starts), float(competence), float(overhead), float(spacing))
+
+
+def geometric_costs(growth: float, *, reach: float, first: float = 1.0, whole: bool = False) -> Array:
+    """Costs first · g^i for i = 0, 1, … up to the first that is at least ``reach``; rounded to integers if ``whole``.
+
+    Raises:
+        ValueError: growth not above 1, or first or reach not above 0, or (for ``whole``) two equal depths.
+    """
+    for name, value, least in (("growth", growth, 1), ("first", first, 0), ("reach", reach, 0)):
+        if not (value > least and math.isfinite(value)):
+            raise ValueError(f"{name}: expected finite and above {least}, found {value}")
+    count = 1 + max(0, math.ceil(math.log(reach / first) / math.log(growth) - 1e-9))  # a reach of g^k needs k + 1
+    costs = first * growth ** np.arange(count, dtype=np.float64)
+    if whole:
+        costs = np.round(costs)
+        if np.any(np.diff(costs, prepend=0) <= 0):
+            raise ValueError(f"first: expected so large that the integer costs grow, found costs {costs}")
+    return costs
+
+
+@dataclass(frozen=True)
+class SampledMean:
+    """A mean over random budgets and its standard error."""
+
+    mean: float
+    standard_error: float
+
+
+def sampled_mean(
+    run: SequenceRun, low: float, high: float, *, trials: int, seed: int, logarithmic: bool = False
+) -> SampledMean:
+    """Mean of C over random budgets from ``low`` to ``high``.
+
+    Args:
+        run: A run with a competent answer at ``low``.
+        low, high: The range of budgets.
+        trials: Number of budgets, 2 or more.
+        seed: Of the random generator.
+        logarithmic: The logarithm of the budget is uniform, not the budget.
+
+    Raises:
+        ValueError: an empty range, no competent answer at ``low``, or fewer than two trials.
+    """
+    if not 0 < low < high:
+        raise ValueError(f"low: expected above 0 and below high = {high}, found {low}")
+    if run.best(low) == 0:
+        raise ValueError(f"low: expected a budget with a competent answer, found {low}")
+    if trials < 2:
+        raise ValueError(f"trials: expected at least 2, found {trials}")
+    place = np.random.default_rng(seed).random(trials)
+    budgets = low * (high / low) ** place if logarithmic else low + (high - low) * place
+    inflation = run.inflation(budgets)
+    return SampledMean(float(inflation.mean()), float(inflation.std(ddof=1) / math.sqrt(trials)))

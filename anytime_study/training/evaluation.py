@@ -1,0 +1,52 @@
+"""Loss and error of every exit on a fixed set of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from anytime_core.losses import cross_entropy_per_exit
+from anytime_core.networks.modes import modes_kept
+from anytime_study.datasets.batches import Batch
+
+
+@dataclass(frozen=True)
+class ExitScores:
+    """Scores of the K exits.
+
+    Attributes:
+        loss: Mean cross-entropy in nats, [K].
+        error: Share of images whose largest logit is not the label's, from 0 to 1, [K].
+    """
+
+    loss: list[float]
+    error: list[float]
+
+
+def evaluate(net: nn.Module, batches: Iterable[Batch]) -> ExitScores:
+    """Score every exit of ``net``, in evaluation mode and without augmentation.
+
+    Args:
+        net: images -> logits [K, N, num_classes]. The mode of each of its parts is restored afterwards.
+        batches: Normalised images float32 [N, C, H, W] with labels int64 [N], or [N, K] where exit k has a task of its
+            own and is scored on column k; how they are cut into batches does not change the scores beyond rounding.
+
+    Raises:
+        ValueError: there is no batch.
+    """
+    totals, count = [], 0
+    with modes_kept(net), torch.inference_mode():
+        net.eval()
+        for images, labels in batches:
+            logits = net(images)  # [K, N, num_classes]
+            targets = labels if labels.ndim == 1 else labels.T  # [N], or [K, N]
+            wrong = (logits.argmax(-1) != targets).sum(1)
+            totals.append(torch.stack([cross_entropy_per_exit(logits, labels) * len(labels), wrong]))
+            count += len(labels)
+        if not totals:
+            raise ValueError("batches: expected at least one, found none")
+        loss, error = (torch.stack(totals).double().sum(0) / count).tolist()  # the one wait for the device
+    return ExitScores(loss=loss, error=error)

@@ -1,0 +1,109 @@
+"""One run on the disk: checkpoints while it trains, its record in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anytime_core.errors import InputError
+from anytime_study.runs.config import RunConfig
+from anytime_study.runs.record import DivergedRecord, RunRecord
+from anytime_study.training.artefacts import ModelCard, save_model
+from anytime_study.training.checkpoints import Checkpoints
+from anytime_study.training.loop import TrainingRun
+from anytime_study.training.processes import from_first, in_processes, process_group, process_rank, were_started
+from anytime_study.training.scoring import TrainingDiverged
+
+Outcome = RunRecord | DivergedRecord
+
+
+def run_to_record(
+    config: RunConfig,
+    folder: Path,
+    *,
+    rules: Mapping[str, str] | None = None,
+    progress: bool = True,
+    model_dir: Path | None = None,
+) -> tuple[Outcome, Path]:
+    """Train ``config``, or go on where it was interrupted, and write its record to ``<folder>/<name>.json``.
+
+    The states on the way lie in ``<folder>/.checkpoints`` and are deleted once the record is there. A run that diverges
+    has a record too, of that outcome.
+
+    A run with several ``devices`` starts a process for each on this machine. Or ``torchrun`` has started them, on
+    several machines if need be; then every process makes this call, and ``folder`` lies on a disk that they share.
+
+    Args:
+        config: The run.
+        folder: For the record.
+        rules: For the record: the rules in force, :attr:`Claims.rules`.
+        progress: Whether to show a progress bar on standard error.
+        model_dir: Folder for the trained network too (:func:`save_model`); a run that diverges gives none.
+
+    Returns:
+        The record and its path.
+
+    Raises:
+        DatasetError: the data set is not there or is damaged.
+        Interrupted: the process was asked to stop (SIGTERM, Ctrl-C); the same call goes on.
+        OSError: a folder cannot be written; found out before anything is trained.
+        InputError: there are not as many processes or GPUs as the run has devices; or, with ``model_dir``: images with
+            several labels, which no anytime prediction is made for.
+    """
+    given = config, folder, rules, progress, model_dir
+    if config.devices > 1 and not were_started():
+        return in_processes(config.devices, _make_together, *given)
+    return _make_together(*given) if were_started() else _make(*given)
+
+
+def _make_together(config: RunConfig, *given: Any) -> tuple[Outcome, Path]:
+    """What each of several processes does."""
+    with process_group(config.devices, cuda=config.on_cuda):
+        return _make(config, *given)
+
+
+def _make(
+    config: RunConfig, folder: Path, rules: Mapping[str, str] | None, progress: bool, model_dir: Path | None
+) -> tuple[Outcome, Path]:
+    """Train; then the first process writes, for the trained network is the same in all of them."""
+    checkpoints = Checkpoints(folder / ".checkpoints" / f"{config.name}.pt")
+    checkpoints.path.parent.mkdir(parents=True, exist_ok=True)
+    if model_dir is not None:
+        model_dir.mkdir(parents=True, exist_ok=True)
+    made: tuple[Outcome, Path] | None = None
+    try:
+        run = TrainingRun(config)
+        if model_dir is not None and run.data.card.num_tasks != 1:
+            raise InputError(f"model_dir: expected a data set with one label per image, found {config.dataset}")
+        run.fit(progress=progress, checkpoints=checkpoints)
+        if process_rank() == 0:
+            record = run.record()
+            if model_dir is not None:
+                save_model(model_dir, run.network, _model_card(run, record))
+            made = _kept(record, rules, folder, checkpoints)
+    except TrainingDiverged as error:
+        if process_rank() == 0:
+            made = _kept(error.record, rules, folder, checkpoints)
+    return from_first(made)  # ty: ignore[invalid-explicit-return]  (the first has made it)
+
+
+def _kept(
+    record: Outcome, rules: Mapping[str, str] | None, folder: Path, checkpoints: Checkpoints
+) -> tuple[Outcome, Path]:
+    path = record.model_copy(update={"rules": dict(rules or {})}).save(folder)
+    checkpoints.remove()
+    return record, path
+
+
+def _model_card(run: TrainingRun, record: RunRecord) -> ModelCard:
+    data = run.data
+    return ModelCard(
+        network=run.config.network,
+        dataset=run.config.dataset,
+        class_names=data.class_names,
+        image_shape=data.card.image_shape,
+        mean=tuple(data.mean.tolist()),
+        std=tuple(data.std.tolist()),
+        record=record.name,
+    )

@@ -1,0 +1,139 @@
+"""The end of a run: every exit is scored on all splits, and what there is to keep is written down."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import torch
+from torch import nn
+
+from anytime_core.costs import ExitCosts
+from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.ensemble import EANN
+from anytime_study.datasets import ImageData, ImageStream
+from anytime_study.datasets.batches import Split, evaluation_batches
+from anytime_study.foundations.provenance import provenance
+from anytime_study.runs.config import PROTOCOL, RunConfig
+from anytime_study.runs.record import Costs, DivergedRecord, EarlyExitScores, RunRecord, Scores, Timing
+from anytime_study.training.evaluation import evaluate
+from anytime_study.training.exit_saving import early_exit_saving
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss left the numbers: what follows would not be a result.
+
+    Attributes:
+        record: What there is to keep of the run.
+    """
+
+    def __init__(self, record: DivergedRecord) -> None:
+        super().__init__(record.reason)
+        self.record = record
+
+    def __reduce__(self) -> tuple[type[TrainingDiverged], tuple[DivergedRecord]]:
+        """From one process to another."""
+        return type(self), (self.record,)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How training went: E epochs that were completed, K exits.
+
+    Attributes:
+        config: What was trained.
+        num_exits: K.
+        epoch_losses: Mean training loss of every exit, epoch by epoch, [E, K].
+        epoch_weights: The weights after each epoch, [E, K].
+        seconds: Wall-clock seconds of all training steps.
+        device: Where it was trained.
+        compiled: Whether torch.compile was at work.
+    """
+
+    config: RunConfig
+    num_exits: int
+    epoch_losses: list[list[float]]
+    epoch_weights: list[list[float]]
+    seconds: float
+    device: torch.device
+    compiled: bool
+
+    def described(self) -> dict[str, Any]:
+        """What records of finished and of diverged runs have in common."""
+        images_seen = len(self.epoch_losses) * self.config.steps_per_epoch * self.config.batch_size
+        return {
+            "name": self.config.name,
+            "protocol": PROTOCOL,
+            "config": self.config,
+            "num_exits": self.num_exits,
+            "epoch_losses": self.epoch_losses,
+            "epoch_weights": self.epoch_weights,
+            "timing": Timing(
+                seconds=self.seconds, images_per_second=images_seen / self.seconds if images_seen else 0.0
+            ),
+            "provenance": provenance(self.device, compiled=self.compiled),
+        }
+
+    def diverged(self, exit_number: int, what: str) -> TrainingDiverged:
+        """The error that ends a run in the epoch at hand, with its record."""
+        epoch = len(self.epoch_losses) + 1
+        return TrainingDiverged(
+            DivergedRecord(
+                **self.described(),
+                epoch=epoch,
+                exit=exit_number,
+                reason=f"{self.config.name}: epoch {epoch}: {what}; "
+                f"try a learning rate below {self.config.learning_rate:g}",
+            )
+        )
+
+
+def scored_record(
+    course: Course, network: AnytimeNetwork, net: nn.Module, data: ImageData | ImageStream, costs: ExitCosts
+) -> RunRecord:
+    """Score every exit on all splits and write down the run.
+
+    Args:
+        course: How training went.
+        network: The trained network; an ensemble decides here which of its exits it adopts.
+        net: The same in the run's precision.
+        data: Its three splits are scored.
+        costs: Of the network.
+
+    Raises:
+        TrainingDiverged: the network gives no numbers: its weights or its running statistics blew up at the end.
+    """
+    with torch.compiler.set_stance("force_eager"):  # else a compiled network is compiled again to be evaluated
+        if isinstance(network, EANN):  # which exits count is decided on validation images, before any score
+            network.adopt(_scores(course, net, data, "validation").error)
+        scores = {split: _scores(course, net, data, split) for split in get_args(Split)}
+        early_exit = _early_exit(network, data, course.config.workers) if course.config.early_exit else None
+    return RunRecord(
+        **course.described(),
+        **scores,
+        costs=Costs(**{key: list(value) for key, value in vars(costs).items()}),
+        early_exit=early_exit,
+    )
+
+
+def _scores(course: Course, net: nn.Module, data: ImageData | ImageStream, split: Split) -> Scores:
+    batches = evaluation_batches(data, split, workers=course.config.workers)
+    scores = evaluate(net, batches)
+    for exit_number, loss in enumerate(scores.loss, start=1):
+        if not math.isfinite(loss):
+            raise course.diverged(exit_number, f"the {split} loss of the trained network is {loss}")
+    return Scores(**vars(scores))
+
+
+def _early_exit(network: AnytimeNetwork, data: ImageData | ImageStream, workers: int) -> EarlyExitScores:
+    validation, test = (evaluation_batches(data, split, workers=workers) for split in ("validation", "test"))
+    found = early_exit_saving(network, validation, test)
+    return EarlyExitScores(
+        thresholds=[value if math.isfinite(value) else None for value in found["thresholds"]],
+        exit_shares=found["exit_shares"],
+        error=found["error"],
+        last_error=found["last_error"],
+        macs=found["macs"],
+        last_macs=found["last_macs"],
+    )

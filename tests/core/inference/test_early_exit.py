@@ -1,0 +1,342 @@
+import inspect
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torchvision.models import resnet18
+
+from anytime_core import EANN, AnytimeNetwork, EarlyExit, MSDNet, ResANN, answer_costs, exit_costs, with_exits
+from anytime_core.errors import InputError
+from anytime_core.networks.ensemble import eann
+
+SHAPE = (1, 16, 16)
+NETWORKS = {
+    "resann": lambda: ResANN(n=2, c=4, in_channels=1),
+    "msdnet": lambda: MSDNet(blocks=(3, 3), growth=2, s=1, in_channels=1),
+    "backbone": lambda: with_exits(
+        nn.Sequential(nn.Conv2d(1, 3, 1), resnet18(num_classes=10)), at=["1.layer1", "1.layer2"], image_shape=SHAPE
+    ),
+    "eann": lambda: eann(n=(1, 2), c=4, s=1, in_channels=1),
+    "eann, some adopted": lambda: adopted(eann(n=(1, 2), c=4, s=1, in_channels=1)),
+}
+
+
+def adopted(net):
+    net.adopt([0.5, 0.4, 0.45, 0.6, 0.3, 0.35, 0.2, 0.1, 0.15])  # exits 1, 2, 5, 7 and 8 of 9
+    return net
+
+
+def made(name):
+    torch.manual_seed(0)
+    net = NETWORKS[name]().train()
+    for _ in range(3):  # running statistics that differ from those of one batch
+        net(torch.randn(16, *SHAPE))
+    return net
+
+
+@pytest.fixture(params=NETWORKS)
+def net(request):
+    return made(request.param)
+
+
+@pytest.fixture
+def images():
+    return torch.randn(24, *SHAPE, generator=torch.Generator().manual_seed(1))
+
+
+def full_run(net, images):
+    """Logits of the exits that answer, [K, N, classes], and the numbers of these exits."""
+    exits = torch.arange(1, net.num_exits + 1)
+    if isinstance(net, EANN):
+        exits = exits[net.adopted]
+    with torch.inference_mode():
+        return net.eval()(images)[exits - 1], exits
+
+
+def quantile_thresholds(net, images, share=0.3):
+    """Thresholds under which about a share of the images leaves at each exit."""
+    logits, _ = full_run(net, images)
+    return torch.quantile(logits.softmax(-1).amax(-1)[:-1], 1 - share, dim=1).tolist()
+
+
+class Counted:
+    """Numbers of images in each call of each segment and head; those of the count of costs, without data, left out."""
+
+    def __init__(self, net):
+        self.segments, self.heads = [], []
+        for modules, sizes in ((net.segments, self.segments), (net.heads, self.heads)):
+            for number, module in enumerate(modules, start=1):
+                module.register_forward_hook(self.note(number, sizes))
+
+    @staticmethod
+    def note(number, sizes):
+        def hook(module, args, result):
+            state = args[0] if isinstance(args[0], torch.Tensor) else args[0][0]
+            if not state.is_meta:
+                sizes.append((number, len(state)))
+
+        return hook
+
+
+# --- answers -------------------------------------------------------------------------------------------------------
+
+
+def test_each_image_gets_what_the_full_run_gives_at_its_exit(net, images):
+    thresholds = quantile_thresholds(net, images)
+    logits, exits = full_run(net, images)
+    costs = torch.tensor(answer_costs(net, SHAPE))
+    sure = logits.softmax(-1).amax(-1) >= torch.tensor([*thresholds, 0.0])[:, None]
+    place = sure.int().argmax(0)  # the first
+    prediction = EarlyExit(net, thresholds).predict(images)
+    assert len(place.unique()) > 2  # several exits take part
+    assert torch.equal(prediction.exit, exits[place])
+    expected = logits[place, torch.arange(len(images))]
+    torch.testing.assert_close(prediction.logits, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(prediction.probabilities, expected.softmax(-1), rtol=1e-4, atol=1e-5)
+    assert torch.equal(prediction.macs, costs[place])
+    assert prediction.mean_macs == pytest.approx(costs[place].double().mean().item())
+
+
+def test_order_and_company_do_not_matter(net, images):
+    early = EarlyExit(net, quantile_thresholds(net, images))
+    together = early.predict(images)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2))
+    shuffled = early.predict(images[order])
+    assert torch.equal(shuffled.exit, together.exit[order])
+    torch.testing.assert_close(shuffled.logits, together.logits[order], rtol=1e-4, atol=1e-5)
+    alone = [early.predict(image[None]) for image in images]
+    assert [one.exit.item() for one in alone] == together.exit.tolist()
+    torch.testing.assert_close(torch.cat([one.logits for one in alone]), together.logits, rtol=1e-4, atol=1e-5)
+    assert all(one.macs.shape == (1,) for one in alone)
+
+
+def test_the_batch_really_shrinks(net, images):
+    early = EarlyExit(net, quantile_thresholds(net, images))
+    counted = Counted(net)
+    prediction = early.predict(images)
+    waiting = [int((prediction.exit >= number).sum()) for number in range(1, net.num_exits + 1)]
+    assert waiting[0] == len(images) > waiting[len(waiting) // 2] > waiting[-1]
+    expected = [(number, waiting[number - 1]) for number in early.exits if waiting[number - 1]]
+    assert counted.heads == expected
+    # a segment runs with those that wait for the next exit that answers; those after a member's last one do not run
+    assert all(size == waiting[number - 1] for number, size in counted.segments)
+    assert {number for number, _ in counted.segments} >= {number for number, _ in expected}
+
+
+def test_an_exit_that_is_not_adopted_neither_answers_nor_runs(images):
+    net = made("eann, some adopted")
+    early = EarlyExit(net, quantile_thresholds(net, images, share=0.2))
+    counted = Counted(net)
+    prediction = early.predict(images)
+    assert early.exits == (1, 2, 5, 7, 8)
+    assert set(prediction.exit.tolist()) == set(early.exits)
+    assert {number for number, _ in counted.heads} == set(early.exits)
+
+
+def test_all_leave_at_once(net, images):
+    counted = Counted(net)
+    prediction = EarlyExit(net, 0.0).predict(images)
+    assert set(prediction.exit.tolist()) == {1}
+    assert counted.segments == counted.heads == [(1, len(images))]
+    assert prediction.mean_macs == exit_costs(net, SHAPE).macs_fixed[0]
+
+
+def test_none_leaves_early(net, images):
+    logits, exits = full_run(net, images)
+    prediction = EarlyExit(net, math.inf).predict(images)
+    assert set(prediction.exit.tolist()) == {int(exits[-1])}
+    torch.testing.assert_close(prediction.logits, logits[-1], rtol=1e-4, atol=1e-5)
+    assert prediction.mean_macs == answer_costs(net, SHAPE)[-1]
+
+
+def test_costs_are_those_of_the_cost_module(net):
+    if isinstance(net, EANN):
+        fewer = answer_costs(net, SHAPE)
+        every = exit_costs(net, SHAPE).macs_cumulative
+        assert all(cost <= every[exit - 1] for cost, exit in zip(fewer, EarlyExit(net, 1).exits, strict=True))
+        net.adopted.fill_(True)
+    assert answer_costs(net, SHAPE) == exit_costs(net, SHAPE).macs_cumulative
+
+
+class Rows(nn.Module):
+    """A head that reads row k of each image as its logits."""
+
+    def __init__(self, row):
+        super().__init__()
+        self.row = row
+
+    def forward(self, x):
+        return x[:, 0, self.row]
+
+
+def table(*exits):
+    """Images [N, 1, K, classes] that hold their own logits, and the network that reads them exit by exit."""
+    net = AnytimeNetwork([nn.Identity() for _ in exits], [Rows(row) for row in range(len(exits))])
+    return net, torch.tensor(exits).transpose(0, 1)[:, None]
+
+
+def odds(p):
+    return [math.log(p / (1 - p)), 0.0]
+
+
+def test_by_hand():
+    # probabilities 0.9, 0.6, 0.7 at exit 1; 0.99, 0.8, 0.6 at exit 2; 0.5 at exit 3
+    net, images = table([odds(0.9), odds(0.6), odds(0.3)], [odds(0.99), odds(0.8), odds(0.4)], [odds(0.5)] * 3)
+    assert EarlyExit(net, [0.85, 0.75]).predict(images).exit.tolist() == [1, 2, 3]
+    assert EarlyExit(net, [0.65, 0.75]).predict(images).exit.tolist() == [1, 2, 1]
+    assert EarlyExit(net, 0.95).predict(images).exit.tolist() == [2, 3, 3]
+    prediction = EarlyExit(net, [0.85, 0.75]).predict(images)
+    assert prediction.probabilities[:, 0].tolist() == pytest.approx([0.9, 0.8, 0.5])
+
+
+def test_temperatures_change_confidence_and_probabilities_but_not_logits():
+    # odds of 9 and T = 2 are odds of 3: 0.75
+    net, images = table([odds(0.9)], [odds(0.99)])
+    assert EarlyExit(net, 0.8, [1, 1]).predict(images).exit.item() == 1
+    prediction = EarlyExit(net, 0.8, [2, 0.5]).predict(images)
+    assert prediction.exit.item() == 2
+    assert prediction.probabilities[0, 0].item() == pytest.approx(99**2 / (99**2 + 1))
+    assert prediction.logits[0, 0].item() == pytest.approx(math.log(99))
+    assert EarlyExit(net, 0.74, 2).predict(images).exit.item() == 1
+
+
+def test_a_confidence_equal_to_the_threshold_leaves_also_where_float64_is_finer():
+    net, images = table([[0.0] * 10], [[0.0] * 10])
+    assert EarlyExit(net, 0.1).predict(images).exit.item() == 1  # float32 0.1 is not Python's 0.1
+
+
+def test_one_exit_only():
+    net, images = table([odds(0.6), odds(0.7)])
+    for thresholds in ([], 0.9):
+        assert EarlyExit(net, thresholds).predict(images).exit.tolist() == [1, 1]
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_any_thresholds_on_any_logits(data):
+    exits, number = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 6))
+    logits = torch.tensor(
+        data.draw(
+            st.lists(
+                st.lists(
+                    st.lists(st.floats(-9, 9, width=32), min_size=3, max_size=3), min_size=number, max_size=number
+                ),
+                min_size=exits,
+                max_size=exits,
+            )
+        )
+    )
+    thresholds = data.draw(st.lists(st.floats(0, 1.1), min_size=exits - 1, max_size=exits - 1))
+    net, images = table(*logits.tolist())
+    prediction = EarlyExit(net, thresholds).predict(images)
+    for image in range(number):
+        for exit in range(exits):
+            if exit == exits - 1 or logits[exit, image].softmax(-1).max() >= np.float32(thresholds[exit]):
+                break
+        assert prediction.exit[image] == exit + 1
+        assert torch.equal(prediction.logits[image], logits[exit, image])
+
+
+# --- use -----------------------------------------------------------------------------------------------------------
+
+
+def test_labels_are_never_asked_for():
+    assert list(inspect.signature(EarlyExit.predict).parameters) == ["self", "images"]
+    assert not any("label" in name for name in inspect.signature(EarlyExit).parameters)
+
+
+def test_batch_norm_never_sees_the_batch(images):
+    net = made("resann")
+    early = EarlyExit(net, quantile_thresholds(net, images))
+    expected = early.predict(images)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    net.train()  # somebody trains on
+    again = early.predict(images)
+    assert not net.training
+    assert torch.equal(again.logits, expected.logits)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert not again.logits.requires_grad
+
+
+class Transposed(nn.Module):
+    """Segment whose state does not have a row per image."""
+
+    def forward(self, x):
+        return x.transpose(0, 1)
+
+
+class FirstRow(nn.Module):
+    def forward(self, x):
+        return x[0, :, 0]
+
+
+def test_a_state_that_cannot_shrink_is_refused_and_not_cut_wrongly():
+    _, images = table([odds(0.9), odds(0.6), odds(0.6)], [odds(0.9)] * 3)
+    net = AnytimeNetwork([Transposed(), nn.Identity()], [FirstRow(), FirstRow()])
+    with pytest.raises(
+        InputError, match=r"state after exit 1: expected tensors \[3, ...\].* found shape \[1, 3, 2, 2\]"
+    ):
+        EarlyExit(net, 0.8).predict(images)
+
+
+class Stubborn(nn.Module):
+    """Head that always answers for two images."""
+
+    def forward(self, x):
+        return torch.tensor([odds(0.9), odds(0.6)]).to(x)
+
+
+def test_logits_of_another_number_of_images_are_refused():
+    _, images = table([odds(0.9), odds(0.6)], [odds(0.9), odds(0.6)])
+    net = AnytimeNetwork([nn.Identity()] * 2, [Stubborn(), Stubborn()])
+    with pytest.raises(InputError, match="exit 2: expected logits of 1 images, found 2"):
+        EarlyExit(net, 0.8).predict(images)
+
+
+def test_every_image_is_answered_even_if_logits_are_not_numbers():
+    net, images = table([odds(0.9), odds(0.6)], [odds(0.9), odds(0.6)])
+    net.heads[0].register_forward_hook(lambda *args: args[-1] * math.nan)
+    assert EarlyExit(net, 0.0).predict(images).exit.tolist() == [2, 2]
+    net.heads[1].register_forward_hook(lambda *args: args[-1] * math.nan)
+    assert EarlyExit(net, 0.0).predict(images).exit.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([[0.0]], "expected a tensor .* found list"),
+        (torch.zeros(1, 16, 16), r"found shape \[1, 16, 16\]"),
+        (torch.zeros(1, *SHAPE, dtype=torch.float64), "expected torch.float32 .* found torch.float64"),
+        (torch.zeros(1, *SHAPE, dtype=torch.uint8), "found torch.uint8"),
+        (torch.zeros(0, *SHAPE), "found an empty batch"),
+        (torch.full((1, *SHAPE), math.nan), "found NaN or infinity"),
+        (torch.zeros(1, 3, 16, 16), r"expected a shape \(C, H, W\) that the network takes"),
+    ],
+)
+def test_bad_images(images, message):
+    with pytest.raises(InputError, match=message):
+        EarlyExit(made("resann"), 0.5).predict(images)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "temperatures", "message"),
+    [
+        ([0.5], None, r"one for each of 6 exits but the last, found shape \(1,\)"),
+        ([0.5] * 6, None, r"found shape \(6,\)"),
+        (-0.1, None, "expected 0 or more"),
+        (math.nan, None, "expected 0 or more"),
+        ("high", None, "expected numbers, found 'high'"),
+        (0.5, [1.0], "one for each of 6 exits"),
+        (0.5, 0.0, "above 0"),
+        (0.5, [1, 1, 1, 1, 1, math.nan], "finite"),
+        (0.5, [1, 1, 1, 1, 1, math.inf], "finite"),
+        (0.5, "warm", "expected numbers"),
+    ],
+)
+def test_bad_settings(thresholds, temperatures, message):
+    with pytest.raises(InputError, match=message):
+        EarlyExit(ResANN(n=2, c=4, in_channels=1), thresholds, temperatures)

@@ -1,0 +1,227 @@
+import pytest
+import torch
+from torch import nn
+
+from anytime_core import AnytimeNetwork, ResANN, exit_costs
+from anytime_core.networks.ensemble import EANN, eann
+from anytime_study.foundations.registry import Registry
+
+
+class Constant(nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, x):
+        return torch.full((len(x), 2), float(self.value))
+
+
+def constant_member(*values):
+    """A network whose exits answer these values whatever the image."""
+    return AnytimeNetwork([nn.Identity() for _ in values], [Constant(value) for value in values])
+
+
+def answers(net):
+    return net(torch.zeros(1, 1, 2, 2))[:, 0, 0].tolist()
+
+
+def small(**options):
+    torch.manual_seed(0)
+    return eann(n=(1, 2), c=4, s=2, **options)
+
+
+# --- answers -------------------------------------------------------------------------------------------------------
+
+
+def test_exits_are_those_of_all_members_in_a_row():
+    net = EANN([constant_member(1, 2), constant_member(3), constant_member(4, 5)])
+    assert isinstance(net, AnytimeNetwork)
+    assert net.num_exits == len(net.segments) == len(net.heads) == 5
+    assert answers(net.eval()) == answers(net.train()) == [1, 2, 3, 4, 5]
+
+
+def test_an_exit_that_is_not_adopted_repeats_the_last_one_that_is():
+    net = EANN([constant_member(1, 2), constant_member(3, 4, 5)], adopted=[True, True, False, False, True])
+    assert answers(net.eval()) == [1, 2, 2, 2, 5]
+    assert answers(net.train()) == [1, 2, 3, 4, 5]  # each exit learns from its own logits
+
+
+@pytest.mark.parametrize(
+    ("errors", "adopted"),
+    [
+        ([0.5, 0.4, 0.45, 0.4, 0.3], [True, True, False, False, True]),  # as good as the best is not better
+        ([0.1, 0.2, 0.3, 0.4, 0.5], [True, False, False, False, False]),
+        ([5, 4, 3, 2, 1], [True] * 5),
+        ([0.0] * 5, [True, False, False, False, False]),
+    ],
+)
+def test_an_exit_is_adopted_if_it_beats_the_best_so_far(errors, adopted):
+    net = EANN([constant_member(1, 2), constant_member(3, 4, 5)])
+    net.adopt(errors)
+    assert net.adopted.tolist() == adopted
+    best_so_far = [max(k for k in range(1, last + 1) if adopted[k - 1]) for last in range(1, 6)]
+    assert answers(net.eval()) == best_so_far
+    net.adopt([errors[k - 1] for k in best_so_far])  # the errors of the answers lead to the same choice
+    assert net.adopted.tolist() == adopted
+
+
+def test_adoption_is_in_the_state_dict():
+    net, other = small(), small()
+    net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
+    other.load_state_dict(net.state_dict())
+    assert other.adopted.tolist() == [True, False, True, False, True]
+
+
+def test_adoption_does_not_touch_members():
+    net = small().eval()
+    images = torch.randn(3, 3, 8, 8)
+    own = torch.cat([member(images) for member in net.members])
+    net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
+    assert torch.equal(net(images), own[[0, 0, 2, 2, 4]])
+    assert torch.equal(torch.cat([member(images) for member in net.members]), own)
+
+
+# --- contract ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("errors", [None, [0.5, 0.6, 0.4, 0.7, 0.3]])
+def test_stream_equals_forward_bit_for_bit(errors):
+    net = small().eval()
+    if errors:
+        net.adopt(errors)
+    images = torch.randn(3, 3, 8, 8)
+    streamed = list(net.stream(images))
+    assert len(streamed) == net.num_exits == 5
+    assert torch.equal(torch.stack(streamed), net(images))
+
+
+@pytest.mark.parametrize("asked", range(6))
+def test_asking_for_k_exits_runs_k_segments_and_k_heads(asked):
+    net = small().eval()
+    net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
+    ran = []
+    for kind, modules in [("segment", net.segments), ("head", net.heads)]:
+        for number, module in enumerate(modules):
+            module.register_forward_hook(lambda *_, kind=kind, number=number: ran.append((kind, number)))
+    stream = net.stream(torch.zeros(1, 3, 8, 8))
+    for _ in range(asked):
+        next(stream)
+    assert ran == [(kind, number) for number in range(asked) for kind in ("segment", "head")]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_compiles_without_a_graph_break(training):
+    net = small().train(training)
+    net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
+    images = torch.randn(3, 3, 9, 9)
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(net, fullgraph=True, backend="eager")(images), net(images))
+
+
+def test_members_train_together_and_no_gradient_crosses_between_them():
+    net = small()
+    net(torch.randn(4, 3, 8, 8))[3].sum().backward()  # first exit of the second member
+    assert not any(parameter.grad is not None and parameter.grad.any() for parameter in net.members[0].parameters())
+    net(torch.randn(4, 3, 8, 8)).square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
+
+
+def test_one_parameter_has_one_name():
+    net = small()
+    names = [name for name, _ in net.named_parameters()]
+    assert {name.split(".")[0] for name in names} == {"members"}
+    assert set(net.state_dict()) == {"adopted"} | {
+        f"members.{number}.{name}" for number, member in enumerate(net.members) for name in member.state_dict()
+    }
+
+
+# --- costs ---------------------------------------------------------------------------------------------------------
+
+
+def test_costs_by_hand():
+    net = EANN(
+        AnytimeNetwork(
+            [nn.Flatten(), *(nn.Linear(12, 12, bias=False) for _ in range(exits - 1))],
+            [nn.Linear(12, 2) for _ in range(exits)],
+        )
+        for exits in (2, 3)
+    )
+    costs = exit_costs(net, (3, 2, 2))
+    head, layer = 12 * 2, 12 * 12
+    first = 2 * head + layer  # the first member, finished
+    assert costs.macs_fixed == (head, layer + head, head, layer + head, 2 * layer + head)
+    assert costs.macs_cumulative == (head, first, first + head, first + layer + 2 * head, first + 2 * layer + 3 * head)
+    bias = 2
+    assert costs.parameters_fixed == tuple(macs + bias for macs in costs.macs_fixed)
+    assert costs.parameters_cumulative == tuple(m + bias * k for k, m in enumerate(costs.macs_cumulative, start=1))
+
+
+def test_costs_are_those_of_the_members_in_a_row():
+    net = small()
+    members = [exit_costs(member, (3, 8, 8)) for member in net.members]
+    costs = exit_costs(net, (3, 8, 8))
+    assert costs.macs_fixed == members[0].macs_fixed + members[1].macs_fixed
+    finished = members[0].macs_cumulative[-1]
+    assert costs.macs_cumulative[2:] == tuple(finished + macs for macs in members[1].macs_cumulative)
+    assert costs.parameters_cumulative[-1] == sum(parameter.numel() for parameter in net.parameters())
+    assert exit_costs(EANN([EANN(net.members)]), (3, 8, 8)) == costs
+
+
+# --- the registry's factory ----------------------------------------------------------------------------------------
+
+
+def test_the_factory_builds_resanns_of_growing_depth():
+    net = eann(n=(1, 2), c=4, s=3, num_classes=7, in_channels=1)
+    assert [(type(member), member.n, member.c, member.s) for member in net.members] == [
+        (ResANN, 1, 4, 3),
+        (ResANN, 2, 4, 3),
+    ]
+    assert net(torch.zeros(2, 1, 8, 8)).shape == (3, 2, 7)
+
+
+def test_its_text_in_a_registry():
+    registry = Registry(
+        "network", {"eann": "anytime_core.networks.ensemble:eann"}, frozenset({"num_classes", "in_channels"})
+    )
+    assert registry.canonical("eann(n=(1, 3))") == "eann"
+    assert registry.canonical("eann((1,2), s=2)") == "eann(n=(1, 2), s=2)"
+    assert registry.build("eann(n=(1, 2), c=4)", num_classes=3, in_channels=1).num_exits == 9
+    with pytest.raises(ValueError, match=r"option n of eann: expected a valid tuple, found 3"):
+        registry.canonical("eann(n=(3))")
+
+
+# --- errors and repr -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [(), (2, 2), (3, 1)])
+def test_depths_that_do_not_grow_are_refused(n):
+    with pytest.raises(ValueError, match=r"eann n: expected one or more growing numbers, found \("):
+        eann(n=n)
+
+
+def test_no_member_is_refused():
+    with pytest.raises(ValueError, match=r"EANN members: expected at least one network, found none"):
+        EANN([])
+
+
+@pytest.mark.parametrize("adopted", [[True], [True, 0.5], [True, 1]])
+def test_adopted_is_one_boolean_per_exit(adopted):
+    with pytest.raises(ValueError, match=r"EANN adopted: expected 2 booleans, one per exit, found \[True"):
+        EANN([constant_member(1, 2)], adopted=adopted)
+
+
+def test_the_first_exit_cannot_be_left_out():
+    with pytest.raises(ValueError, match=r"EANN adopted: expected True for the first exit"):
+        EANN([constant_member(1, 2)], adopted=[False, True])
+
+
+@pytest.mark.parametrize("errors", [[0.1], [0.1, 0.2, 0.3], [0.1, float("nan")], [float("inf"), 0.1]])
+def test_validation_errors_are_one_finite_number_per_exit(errors):
+    with pytest.raises(ValueError, match=r"validation_errors: expected 2 finite numbers, found \["):
+        EANN([constant_member(1, 2)]).adopt(errors)
+
+
+def test_repr_shows_the_exits_and_members():
+    text = repr(eann(n=(1, 2), c=4))
+    assert text.startswith("EANN(\n  num_exits=9\n")
+    assert "n=2, c=4" in text

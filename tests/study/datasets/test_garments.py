@@ -1,0 +1,280 @@
+import gzip
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torchvision.datasets import utils
+
+from anytime_study.datasets import DATASETS, DatasetError, fetch, load_dataset, readers
+from anytime_study.datasets.garments import FAMILIES, overlaid, with_noise
+
+NOISY = ["fashion-noise-30", "fashion-noise-60"]
+DERIVED = [*NOISY, "fashion-coarse", "multi-fashion"]
+SPLITS = ["train", "validation", "test"]
+real = pytest.mark.skipif(
+    not readers.DEBIAN_FASHION_MNIST.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"
+)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache folder that holds Fashion-MNIST alone, with 600 training images, of which 100 are held out, and 200."""
+    rng = np.random.default_rng(3)
+    folder = tmp_path / "fashion-mnist"
+    folder.mkdir()
+    for part, count in (("train", 600), ("t10k", 200)):
+        images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        images[:, :, :14] = 0  # black, as half of the real ones
+        for kind, array in (("images-idx3", images), ("labels-idx1", rng.integers(0, 10, count, dtype=np.uint8))):
+            file = f"{part}-{kind}-ubyte.gz"
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            (folder / file).write_bytes(gzip.compress(header + array.tobytes()))
+            digest = hashlib.sha256(header + array.tobytes()).hexdigest()
+            monkeypatch.setitem(readers.FASHION_MNIST_SHA256, file, digest)
+    monkeypatch.setattr(readers, "DEBIAN_FASHION_MNIST", tmp_path / "no-such-folder")
+    for name in ("fashion-mnist", *DERIVED):
+        sizes = {"num_train": 500, "num_validation": 100, "num_test": 200}
+        monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], **sizes))
+    return tmp_path
+
+
+def parts(data):
+    """Split -> images, labels."""
+    return {split: (getattr(data, f"{split}_images"), getattr(data, f"{split}_labels")) for split in SPLITS}
+
+
+# --- cards ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_cards_are_those_of_fashion_mnist_but_for_what_is_changed(name):
+    card, original = DATASETS[name], DATASETS["fashion-mnist"]
+    changed = {"name", "title", "reader", "made_of"}
+    changed |= {"fashion-coarse": {"class_names"}, "multi-fashion": {"flip", "num_tasks"}}.get(name, set())
+    different = {field for field in vars(card) if getattr(card, field) != getattr(original, field)}
+    assert different == changed
+    assert card.folder == "fashion-mnist"
+    assert f"`{name}`" not in card.how_to_get
+
+
+# --- noise ---------------------------------------------------------------------------------------------------------
+
+
+def test_noise_has_the_strength_that_is_asked_for():
+    grey = np.full((1000, 1, 28, 28), 127, np.uint8)
+    added = (with_noise(grey, 0.05, stream=0).astype(float) - 127) / 255  # ten deviations from black and from white
+    assert abs(added.mean()) < 0.001
+    assert added.std() == pytest.approx(0.05, rel=0.01)
+    strong = with_noise(grey, 0.3, stream=0)
+    assert ((strong == 0) | (strong == 255)).mean() == pytest.approx(0.0968, abs=0.003)  # |z| > 0.498 / 0.3
+    assert np.percentile((strong.astype(float) - 127) / 255, 84.13) == pytest.approx(0.3, abs=0.005)  # one deviation
+
+
+@pytest.mark.parametrize(("sigma", "mean"), [(0.3, 0.1196), (0.6, 0.2275)])
+def test_noise_on_black_is_clipped(sigma, mean):
+    black = with_noise(np.zeros((500, 1, 28, 28), np.uint8), sigma, stream=0) / 255
+    assert (black == 0).mean() == pytest.approx(0.5, abs=0.005)
+    # the mean of a normal variable clipped to 0 … 1: σ (φ(0) - φ(1/σ)) + P(z > 1/σ)
+    assert black.mean() == pytest.approx(mean, rel=0.01)
+
+
+def test_two_strengths_have_one_noise():
+    grey = np.full((50, 1, 28, 28), 128, np.uint8)
+    weak, strong = (with_noise(grey, sigma, stream=0).astype(int) - 128 for sigma in (0.02, 0.04))
+    assert np.abs(strong - 2 * weak).max() <= 2  # of rounding
+    assert np.abs(weak).max() > 10
+
+
+def test_noise_is_that_of_the_published_data_set():
+    """These values are part of the data set. If they change, records of the set are of another set: undo the change."""
+    noisy = with_noise(np.full((2, 1, 2, 2), 128, np.uint8), 0.1, stream=0)
+    assert noisy.flatten().tolist() == [136, 103, 166, 80, 149, 152, 63, 164]
+
+
+def test_each_image_and_each_file_has_its_own_noise():
+    grey = np.full((9000, 1, 28, 28), 128, np.uint8)  # more than a block
+    train, test = (with_noise(grey, 0.1, stream=stream) for stream in (0, 1))
+    assert len({image.tobytes() for image in np.concatenate([train, test])}) == 18_000
+    assert np.array_equal(train[:7], with_noise(grey[:7], 0.1, stream=0))  # whatever comes after an image
+    assert grey.min() == grey.max() == 128
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_noisy_sets_are_the_clean_splits_with_the_noise_of_the_files(cache, name):
+    clean, noisy = (parts(load_dataset(each, cache_dir=cache)) for each in ("fashion-mnist", name))
+    order = np.random.default_rng(0).permutation(600)
+    places = {"validation": order[:100], "train": order[100:], "test": np.arange(200)}
+    sigma = int(name[-2:]) / 100
+    for split in SPLITS:
+        assert torch.equal(noisy[split][1], clean[split][1])
+        in_file = np.empty((len(places[split]) if split == "test" else 600, 1, 28, 28), np.uint8)
+        in_file[:] = 0
+        in_file[places[split]] = clean[split][0].numpy()
+        expected = with_noise(in_file, sigma, stream=int(split == "test"))[places[split]]
+        assert np.array_equal(noisy[split][0].numpy(), expected)
+
+
+# --- families ------------------------------------------------------------------------------------------------------
+
+
+def test_every_garment_has_one_family():
+    garments = [garment for members in FAMILIES.values() for garment in members]
+    assert sorted(garments) == sorted(DATASETS["fashion-mnist"].class_names)
+    assert DATASETS["fashion-coarse"].class_names == ("Top", "Trouser", "Dress", "Shoe", "Bag")
+
+
+def test_coarse_labels_name_the_family_of_the_garment(cache):
+    fine, coarse = (load_dataset(name, cache_dir=cache) for name in ("fashion-mnist", "fashion-coarse"))
+    by_hand = {
+        "T-shirt/top": "Top",
+        "Trouser": "Trouser",
+        "Pullover": "Top",
+        "Dress": "Dress",
+        "Coat": "Top",
+        "Sandal": "Shoe",
+        "Shirt": "Top",
+        "Sneaker": "Shoe",
+        "Bag": "Bag",
+        "Ankle boot": "Shoe",
+    }
+    for split in SPLITS:
+        (images, labels), (same_images, families) = parts(fine)[split], parts(coarse)[split]
+        assert torch.equal(images, same_images)
+        assert families.dtype == torch.int64
+        garments = [fine.class_names[label] for label in labels]
+        assert [coarse.class_names[family] for family in families] == [by_hand[garment] for garment in garments]
+        assert set(garments) == set(by_hand)
+
+
+# --- pairs ---------------------------------------------------------------------------------------------------------
+
+
+def test_overlaid_images_lie_in_their_corners_and_the_brighter_pixel_counts():
+    left, right, black = (np.full((1, 1, 28, 28), level, np.uint8) for level in (100, 200, 0))
+    (both,), (alone,), (other,) = overlaid(left, right)[0], overlaid(left, black)[0], overlaid(black, right)[0]
+    # 28 pixels of 36 are 21.8 of 28; the right one begins at pixel 6.2
+    assert (alone[:20, :20] == 100).all()
+    assert alone[24:].max() == alone[:, 24:].max() == 0
+    assert (other[8:, 8:] == 200).all()
+    assert other[:4].max() == other[:, :4].max() == 0
+    assert (both[8:, 8:] == 200).all()
+    assert (both[:4, :20] == 100).all()
+    assert both[24:, :4].max() == both[:4, 24:].max() == 0
+    assert both.shape == (28, 28)
+
+
+def test_scaling_is_antialiased():
+    fine = np.zeros((1, 1, 28, 28), np.uint8)
+    fine[..., ::2] = 255  # stripes of one pixel become grey, all alike
+    (scaled,) = overlaid(fine, np.zeros_like(fine))[0]
+    assert scaled[5:15, 5:15].std() < 60  # 75 without antialiasing
+    assert scaled[5:15, 5:15].mean() == pytest.approx(127, abs=8)
+
+
+def test_pairs_are_made_within_a_split_of_fashion_mnist(cache):
+    single, pairs = (parts(load_dataset(name, cache_dir=cache)) for name in ("fashion-mnist", "multi-fashion"))
+    for stream, split in enumerate(SPLITS):
+        (images, labels), (paired, both) = single[split], pairs[split]
+        assert both.shape == (len(labels), 2)
+        assert (both.dtype, paired.dtype, paired.shape) == (torch.int64, torch.uint8, images.shape)
+        partner = np.random.default_rng([36, stream]).permutation(len(labels))
+        assert torch.equal(both[:, 0], labels)
+        assert torch.equal(both[:, 1], labels[partner])
+        assert np.array_equal(paired.numpy(), overlaid(images.numpy(), images.numpy()[partner]))
+        assert sorted(both[:, 1].tolist()) == sorted(labels.tolist())  # each garment once at either place
+
+
+# --- what all keep -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DERIVED)
+@pytest.mark.parametrize("size", [1, 37, 499])
+def test_a_smaller_training_set_is_the_beginning_of_a_larger_one(cache, name, size):
+    full, part = load_dataset(name, cache_dir=cache), load_dataset(name, cache_dir=cache, train_size=size)
+    assert torch.equal(part.train_images, full.train_images[:size])
+    assert torch.equal(part.train_labels, full.train_labels[:size])
+    for split in ("validation", "test"):
+        assert all(map(torch.equal, parts(part)[split], parts(full)[split]))
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_no_random_state_matters_or_is_touched(cache, name):
+    torch.manual_seed(1)
+    np.random.seed(1)
+    first = load_dataset(name, cache_dir=cache)
+    torch.manual_seed(2)
+    np.random.seed(2)
+    before = torch.get_rng_state()
+    second = load_dataset(name, cache_dir=cache)
+    assert torch.equal(first.train_images, second.train_images)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_the_files_are_those_of_fashion_mnist(cache, name):
+    assert fetch(name, cache) == cache / "fashion-mnist"
+    assert [path.name for path in cache.iterdir()] == ["fashion-mnist"]
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_absent_files_are_downloaded_into_the_folder_of_fashion_mnist(cache, monkeypatch, name):
+    shelf = cache / "shelf"
+    (cache / "fashion-mnist").rename(shelf)
+
+    def download(url, root, filename=None, md5=None):
+        (root / filename).write_bytes((shelf / filename).read_bytes())
+
+    monkeypatch.setattr(utils, "download_url", download)
+    assert load_dataset(name, cache_dir=cache / "box", train_size=3).card.name == name
+    assert [path.name for path in (cache / "box").iterdir()] == ["fashion-mnist"]
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_bad_file_is_named_with_the_ways_to_get_fashion_mnist(cache, name):
+    path = cache / "fashion-mnist" / "t10k-labels-idx1-ubyte.gz"
+    path.unlink()
+    for action in (fetch, lambda name, folder: load_dataset(name, cache_dir=folder)):
+        with pytest.raises(DatasetError) as caught:
+            action(name, cache)
+        message = str(caught.value)
+        assert message.startswith(f"{DATASETS[name].title}: {path}: missing")
+        assert f"remove {cache / 'fashion-mnist'}, then run `anytime fetch fashion-mnist`" in message
+        assert f"put the four .gz files into {cache / 'fashion-mnist'}" in message
+
+
+# --- the real garments ---------------------------------------------------------------------------------------------
+
+
+@real
+@pytest.mark.parametrize(("name", "added"), [("fashion-noise-30", 0.2227), ("fashion-noise-60", 0.3719)])
+def test_real_noise_is_as_strong_as_the_card_says(tmp_path, name, added):
+    clean, noisy = (load_dataset(each, cache_dir=tmp_path) for each in ("fashion-mnist", name))
+    assert torch.equal(clean.train_labels, noisy.train_labels)
+    difference = (noisy.test_images.short() - clean.test_images.short()).double() / 255
+    assert difference.std().item() == pytest.approx(added, abs=0.004)
+    black = noisy.test_images[clean.test_images == 0]
+    assert (black == 0).double().mean().item() == pytest.approx(0.5, abs=0.005)
+
+
+@real
+def test_real_families_have_the_shares_that_the_card_says(tmp_path):
+    data = load_dataset("fashion-coarse", cache_dir=tmp_path)
+    assert data.test_labels.bincount().tolist() == [4000, 1000, 1000, 3000, 1000]
+    everything = torch.cat([data.train_labels, data.validation_labels])
+    assert everything.bincount().tolist() == [24_000, 6000, 6000, 18_000, 6000]
+
+
+@real
+def test_real_pairs(tmp_path):
+    single, pairs = (load_dataset(name, cache_dir=tmp_path) for name in ("fashion-mnist", "multi-fashion"))
+    assert pairs.train_labels.shape == (55_000, 2)
+    for column in (0, 1):
+        assert pairs.test_labels[:, column].bincount().tolist() == [1000] * 10
+    assert torch.equal(pairs.test_labels[:, 0], single.test_labels)
+    same = (pairs.test_labels[:, 0] == pairs.test_labels[:, 1]).double().mean().item()
+    assert same == pytest.approx(0.1, abs=0.01)  # partners are drawn whatever they are

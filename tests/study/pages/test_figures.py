@@ -1,0 +1,210 @@
+import io
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+import torch
+
+from anytime_study.analysis.statistics import mean_interval
+from anytime_study.pages.figures import error_against_cost, label, over_epochs, sample_images, use_book_style
+from anytime_study.runs.registries import WEIGHTINGS
+from anytime_study.runs.tables import epochs_table, exits_table
+
+
+@pytest.fixture(autouse=True)
+def _own_style():
+    """Figures are closed and the style is put back, so that tests do not see each other."""
+    with plt.rc_context():
+        yield
+    plt.close("all")
+
+
+def svg(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
+
+
+def curves(figure):
+    """Legend entry -> x, y and half widths of each curve of ``error_against_cost``."""
+    (axes,) = figure.axes
+    found = {}
+    for container in axes.containers:
+        line, _, bars = container.lines
+        segments = [ends for bar in bars for ends in bar.get_segments()]
+        halves = [(ends[1][1] - ends[0][1]) / 2 if len(ends) else None for ends in segments]
+        found[container.get_label()] = (line.get_xdata().tolist(), line.get_ydata().tolist(), halves)
+    return found
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("weighting", "expected"),
+    [
+        ("const", "CONST"),
+        ("linear", "LINEAR"),
+        ("adaloss", "AdaLoss"),
+        ("adaloss_released", "AdaLoss, released"),
+        ("adaloss_formula", "AdaLoss, formula"),
+        ("opt", "OPT, last exit"),
+        ("opt(exit=2)", "OPT, exit 2"),
+        ("adaloss(floor=0.0)", "AdaLoss, floor=0.0"),
+        ("sieve", "SIEVE"),
+        ("mine", "mine"),
+    ],
+)
+def test_how_the_book_writes_a_weighting(weighting, expected):
+    assert label(weighting) == expected
+
+
+def test_every_weighting_has_its_own_name_and_can_be_drawn(made_up_record):
+    assert len({label(name) for name in WEIGHTINGS.entries}) == len(WEIGHTINGS.entries)
+    figure = error_against_cost(exits_table(made_up_record(weighting=name) for name in WEIGHTINGS.entries))
+    looks = {(line.get_color(), line.get_marker()) for line in figure.axes[0].lines if line.get_marker() != "_"}
+    assert len(looks) == len(WEIGHTINGS.entries)  # no two look alike
+
+
+# --- error against cost --------------------------------------------------------------------------------------------
+
+
+def test_one_run_is_one_curve_over_cumulative_cost_without_intervals(made_up_record):
+    found = curves(error_against_cost(exits_table([made_up_record(seed=2)])))
+    assert found.keys() == {"AdaLoss"}
+    cost, error, halves = found["AdaLoss"]
+    assert cost == pytest.approx([110e-6, 220e-6, 330e-6])
+    assert error == pytest.approx([0.12, 0.22, 0.32])
+    assert halves == []
+
+
+def test_several_seeds_give_means_with_students_intervals(made_up_record):
+    table = exits_table(made_up_record(seed=seed, weighting="const") for seed in (0, 1, 5))
+    _, error, halves = curves(error_against_cost(table))["CONST"]
+    assert error == pytest.approx([0.12, 0.22, 0.32])
+    interval = mean_interval([0.1, 0.11, 0.15])
+    assert halves == pytest.approx([interval.high - interval.mean] * 3)
+    points = error_against_cost(table).axes[0].collections[-1].get_offsets()
+    assert sorted(points[:, 1].tolist()) == pytest.approx(sorted(table["test_error"]))  # every seed is shown
+
+
+def test_opt_at_several_exits_is_one_set_of_points(made_up_record):
+    def of(exit, seed):
+        weights = [float(k == exit) for k in (1, 2, 3)]
+        return made_up_record(weighting=f"opt(exit={exit})", seed=seed, scores={"weights": weights})
+
+    records = [of(3, 0), of(3, 1), of(2, 0), of(2, 1), of(1, 0)]
+    found = curves(error_against_cost(exits_table(records)))
+    (cost, error, halves) = found.pop("OPT, each exit alone")
+    assert found == {}
+    assert cost == [1e-4, 2e-4, 3e-4]
+    assert error == pytest.approx([0.1, 0.205, 0.305])
+    assert halves[0] is None  # one seed has no spread
+    assert halves[1:] == pytest.approx([12.706 * 0.005] * 2, rel=1e-3)  # t of one degree of freedom
+
+
+def test_opt_is_one_point_at_the_cost_of_its_exit_alone(made_up_record):
+    cost, error, _ = curves(error_against_cost(exits_table([made_up_record(weighting="opt")])))["OPT, last exit"]
+    assert (cost, error) == (pytest.approx([300e-6], rel=0.01), pytest.approx([0.3]))
+
+
+def test_weightings_stand_beside_each_other_by_less_than_a_step(made_up_record):
+    found = curves(
+        error_against_cost(exits_table(made_up_record(weighting=name) for name in ("const", "adaloss", "linear")))
+    )
+    places = [found[name][0][0] for name in ("CONST", "AdaLoss", "LINEAR")]
+    assert len(set(places)) == 3
+    assert places == pytest.approx([110e-6] * 3, abs=5e-6)
+
+
+def test_another_measure_can_be_drawn(made_up_record):
+    figure = error_against_cost(exits_table([made_up_record()]), measure="validation_error")
+    assert figure.axes[0].get_ylabel() == "validation error"
+    assert figure.axes[0].get_ylim()[0] == 0
+    assert "MACs" in figure.axes[0].get_xlabel()
+
+
+def test_equal_errors_of_all_seeds_are_drawn_without_a_warning(made_up_record, recwarn):
+    table = exits_table(made_up_record(seed=seed) for seed in range(3)).assign(test_error=0.1)
+    svg(error_against_cost(table))
+    assert [str(warning.message) for warning in recwarn if issubclass(warning.category, RuntimeWarning)] == []
+
+
+# --- over epochs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_panel_per_weighting_and_a_line_per_exit(made_up_record):
+    records = [made_up_record(weighting=name, seed=seed, epochs=3) for name in ("const", "linear") for seed in (0, 1)]
+    figure = over_epochs(epochs_table(records), "train_loss", ["linear", "const"])
+    assert [axes.get_title() for axes in figure.axes] == ["LINEAR", "CONST"]
+    for axes in figure.axes:
+        assert axes.get_yscale() == "log"
+        assert [line.get_label() for line in axes.lines] == ["1", "2", "3"]
+        for number, line in enumerate(axes.lines, start=1):
+            assert list(line.get_xdata()) == [1, 2, 3]
+            assert list(line.get_ydata()) == pytest.approx([number, number / 2, number / 3])
+    assert figure.axes[0].get_ylabel() == "training loss (nats)"
+    assert figure.axes[1].get_legend().get_title().get_text() == "exit"
+
+
+def test_lines_are_means_over_seeds(made_up_record):
+    table = epochs_table(made_up_record(seed=seed) for seed in (0, 1))
+    table.loc[table["seed"] == 1, "weight"] = 0.5
+    figure = over_epochs(table, "weight", ["adaloss"])
+    assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.75, 0.75]] * 3
+    assert figure.axes[0].get_ylabel() == "weight $B_i$"
+
+
+def test_an_exit_keeps_its_look_when_others_are_left_out(made_up_record):
+    table = epochs_table([made_up_record()])
+    whole = over_epochs(table, "weight", ["adaloss"]).axes[0].lines[2]
+    alone = over_epochs(table[table["exit"] == 3], "weight", ["adaloss"]).axes[0].lines[0]
+    assert (alone.get_color(), alone.get_linestyle(), alone.get_label()) == (
+        whole.get_color(),
+        whole.get_linestyle(),
+        "3",
+    )
+
+
+# --- images --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "shown"), [(4, 4), (5, 4), (7, 6)])
+def test_full_rows_of_images_with_their_names(count, shown):
+    images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(count, 1, 3, 3)
+    labels = torch.arange(count) % 2
+    figure = sample_images(images, labels, ["even", "odd"], columns=2)
+    assert len(figure.axes) == shown
+    assert [axes.get_title() for axes in figure.axes] == ["even", "odd"] * (shown // 2)
+    assert [int(axes.images[0].get_array().flatten()[0]) for axes in figure.axes] == list(range(shown))
+
+
+def test_colour_images_keep_their_channels():
+    image = torch.arange(12, dtype=torch.uint8).view(1, 3, 2, 2)
+    figure = sample_images(image, torch.tensor([0]), ["only"], columns=1)
+    assert figure.axes[0].images[0].get_array().tolist() == image[0].permute(1, 2, 0).tolist()
+
+
+def test_several_labels_of_an_image_stand_below_each_other():
+    images = torch.zeros(2, 1, 3, 3, dtype=torch.uint8)
+    figure = sample_images(images, torch.tensor([[0, 1], [1, 1]]), ["Dress", "Bag"], columns=2)
+    assert [axes.get_title() for axes in figure.axes] == ["Dress\nBag", "Bag\nBag"]
+
+
+# --- style ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_figure_is_the_same_bytes_every_time(made_up_record):
+    use_book_style()
+    table = exits_table(made_up_record(weighting=name, seed=seed) for name in ("const", "opt") for seed in (0, 1))
+    first = svg(error_against_cost(table))
+    assert first == svg(error_against_cost(table))
+    assert first != svg(error_against_cost(table.assign(test_error=table["test_error"] + 0.01)))
+    assert plt.rcParams["savefig.facecolor"] == "white"
+
+
+def test_drawing_leaves_the_table_alone(made_up_record):
+    table = exits_table([made_up_record()])
+    before = table.copy()
+    error_against_cost(table)
+    pd.testing.assert_frame_equal(table, before)

@@ -1,0 +1,373 @@
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from anytime_core import AdaLoss
+from anytime_core.errors import InputError
+from anytime_study.datasets import DATASETS
+from anytime_study.foundations.validation import validated
+from anytime_study.runs import config as config_module
+from anytime_study.runs.config import RunConfig
+
+# A record is found by the name of its run. These names are promises: a default never changes its value, and a new field
+# comes with the default that means what was done before. If one of these tests fails, records would be lost: do not
+# edit the name, undo the change (or raise PROTOCOL, on purpose, when a run no longer means what it did).
+PINNED = [
+    ({}, "digits-resann-adaloss-seed0-f12f2e92b789"),
+    ({"seed": 7}, "digits-resann-adaloss-seed7-c073ed9787b7"),
+    (
+        {"augment": False, "network": "resann(n=2, c=8)", "batch_size": 32, "weighting": "opt"},
+        "digits-resann-opt-seed0-5d78c85ce457",
+    ),
+    (
+        {
+            "dataset": "cifar100",
+            "network": "resann(n=5)",
+            "weighting": "const",
+            "schedule": "steps",
+            "epochs": 300,
+            "batch_size": 64,
+            "weight_decay": 2e-4,
+        },
+        "cifar100-resann-const-seed0-08dece4bc015",
+    ),
+    (
+        {
+            "dataset": "fashion-mnist",
+            "train_size": 2000,
+            "weighting": "adaloss_released(momentum=0.99)",
+            "precision": "bf16",
+            "threads": 2,
+        },
+        "fashion-mnist-resann-adaloss_released-seed0-6d3a203dbe7d",
+    ),
+    (
+        {"weighting": "adaloss(floor=0.0)", "learning_rate": 0.05, "warmup_epochs": 0.0, "momentum": 0.0},
+        "digits-resann-adaloss-seed0-fd5487f33945",
+    ),
+]
+
+# Every field with another valid value than its default.
+OTHER = {
+    "dataset": "fashion-mnist",
+    "train_size": 500,
+    "augment": False,
+    "colour_jitter": True,
+    "network": "resann(n=1)",
+    "weighting": "linear",
+    "seed": 1,
+    "epochs": 3,
+    "batch_size": 16,
+    "learning_rate": 0.2,
+    "schedule": "steps",
+    "warmup_epochs": 0.5,
+    "momentum": 0.5,
+    "weight_decay": 0.0,
+    "head_weight_decay": "sieve",
+    "label_smoothing": 0.1,
+    "loss_scales": [1] * 8 + [10],
+    "precision": "bf16",
+    "compile": True,
+    "threads": 2,
+    "devices": 2,
+    "early_exit": True,
+    "device": "cpu",
+    "workers": 2,
+}
+NEEDED = {"colour_jitter": {"dataset": "ilsvrc"}}  # what a field cannot be set without
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("fields", "name"), PINNED, ids=[name for _, name in PINNED])
+def test_names_never_change(fields, name):
+    assert RunConfig(**fields).name == name
+
+
+def test_defaults_never_change():
+    assert RunConfig().model_dump() == {
+        "dataset": "digits",
+        "train_size": None,
+        "augment": True,
+        "colour_jitter": False,
+        "network": "resann",
+        "weighting": "adaloss",
+        "seed": 0,
+        "epochs": 15,
+        "batch_size": 128,
+        "learning_rate": 0.1,
+        "schedule": "cosine",
+        "warmup_epochs": 1.0,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "head_weight_decay": "same",
+        "label_smoothing": 0.0,
+        "loss_scales": None,
+        "precision": "fp32",
+        "compile": False,
+        "threads": 1,
+        "devices": 1,
+        "early_exit": False,
+        "device": "auto",
+        "workers": 0,
+    }
+
+
+def test_every_field_changes_the_name_but_those_that_say_where():
+    assert OTHER.keys() == RunConfig.model_fields.keys()
+    names = {field: RunConfig(**NEEDED.get(field, {}), **{field: value}).name for field, value in OTHER.items()}
+    assert names.pop("device") == names.pop("workers") == RunConfig().name
+    plain = {RunConfig(**needed).name for needed in ({}, *NEEDED.values())}
+    assert len({*plain, *names.values()}) == len(plain) + len(names)
+
+
+@pytest.mark.parametrize(
+    ("fields", "same"),
+    [
+        ({"network": "resann(n=3)"}, {}),
+        ({"network": "resann(4, 8)"}, {"network": "resann(c=8, n=4)"}),
+        ({"weighting": "opt(2)"}, {"weighting": " opt( exit = 2 )"}),
+        ({"learning_rate": 1}, {"learning_rate": 1.0}),
+        ({"weighting": "adaloss(floor=0)"}, {"weighting": "adaloss(floor=0.0)"}),
+        ({"epochs": 15, "device": "cpu"}, {}),
+        ({"loss_scales": [2] * 9}, {"loss_scales": (2.0,) * 9}),
+        ({"label_smoothing": 0, "head_weight_decay": "same", "loss_scales": None}, {}),
+    ],
+    ids=str,
+)
+def test_two_spellings_of_one_run_have_one_name(fields, same):
+    assert RunConfig(**fields).name == RunConfig(**same).name
+
+
+def test_a_new_protocol_renames_every_run(monkeypatch):
+    before = RunConfig().name
+    monkeypatch.setattr(config_module, "PROTOCOL", config_module.PROTOCOL + 1)
+    assert RunConfig().name != before
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "seed": st.integers(0, 2**63 - 1),
+            "epochs": st.integers(1, 10**6),
+            "batch_size": st.integers(1, 1257),
+            "learning_rate": st.floats(1e-9, 10),
+            "momentum": st.floats(0, 0.999),
+            "weight_decay": st.floats(0, 1),
+            "warmup_epochs": st.floats(0, 1),
+            "schedule": st.sampled_from(["cosine", "steps", "thirds"]),
+            "label_smoothing": st.floats(0, 0.999),
+            "loss_scales": st.none() | st.lists(st.floats(1e-6, 1e6), min_size=9, max_size=9),
+            "head_weight_decay": st.sampled_from(["same", "sieve"]),
+            "weighting": st.sampled_from(["const", "opt(exit=2)", "adaloss(normalisation='sum')"]),
+        },
+    )
+)
+def test_a_config_comes_back_from_json_and_from_what_differs_from_the_defaults(fields):
+    config = RunConfig(**fields)
+    again = RunConfig.model_validate_json(config.model_dump_json())
+    assert again == config
+    assert again.name == config.name
+    assert RunConfig(**config.model_dump(exclude_defaults=True)) == config
+    assert json.loads(config.model_dump_json()).keys() == RunConfig.model_fields.keys()
+
+
+# --- what is refused -----------------------------------------------------------------------------------------------
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("dataset", "mnist", r"expected one of digits, .*, found 'mnist'"),
+        ("dataset", "Digits", r"expected one of digits, .* \(did you mean digits\?\)"),
+        ("dataset", 3, "valid string"),
+        ("train_size", 0, "greater than or equal to 1"),
+        ("train_size", -5, "greater than or equal to 1"),
+        ("train_size", 1258, r"expected at most the 1257 training images of digits, found 1258"),
+        ("train_size", 100.5, "valid integer"),
+        ("train_size", "100", "valid integer"),
+        ("train_size", True, "valid integer"),
+        ("augment", "yes", "valid boolean"),
+        ("augment", 1, "valid boolean"),
+        ("network", "resnet", r"expected one of resann, .* \(did you mean resann\?\)"),
+        ("network", "resann(n=0)", "ResANN n: expected at least 1, found 0"),
+        ("network", "resann(c=5)", "ResANN c: expected an even number .*found 5"),
+        ("network", "resann(s=10)", "ResANN s: expected at most the 9 units that n = 3 gives, found 10"),
+        ("network", "resann(n='many')", "option n of resann: .*integer, found 'many'"),
+        ("network", "resann(n={[]: 1})", "expected a network written as name"),
+        ("network", None, "valid string"),
+        ("weighting", "adalos", r"expected one of const, .* \(did you mean adaloss\?\)"),
+        ("weighting", "opt(exit=99)", "opt exit: expected 1 to 9, found 99"),
+        ("weighting", "opt(exit=0)", "opt exit: expected 1 to 9, found 0"),
+        ("weighting", "adaloss(momentum=1.5)", "AdaLoss momentum: expected 0 or more and below 1, found 1.5"),
+        ("weighting", "adaloss(momentum=1e999)", "expected"),
+        ("weighting", "const(n=1)", "unknown option n of const; it has: none"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("seed", 0.5, "valid integer"),
+        ("seed", True, "valid integer"),
+        ("epochs", 0, "greater than or equal to 1"),
+        ("epochs", -1, "greater than or equal to 1"),
+        ("epochs", "many", "valid integer"),
+        ("epochs", "3", "valid integer"),
+        ("epochs", 1.5, "valid integer"),
+        ("epochs", NAN, "valid integer"),
+        ("epochs", None, "valid integer"),
+        ("batch_size", 0, "greater than or equal to 1"),
+        ("batch_size", 1258, "batch_size: expected at most the 1257 training images used, found 1258"),
+        ("learning_rate", NAN, "finite number"),
+        ("learning_rate", INF, "finite number"),
+        ("learning_rate", 0, "greater than 0"),
+        ("learning_rate", -0.1, "greater than 0"),
+        ("learning_rate", "0.1", "valid number"),
+        ("schedule", "linear", "'cosine', 'steps' or 'thirds'"),
+        ("warmup_epochs", -1, "greater than or equal to 0"),
+        ("warmup_epochs", NAN, "finite number"),
+        ("warmup_epochs", 15.5, "warmup_epochs: expected at most the 15 epochs of the run, found 15.5"),
+        ("momentum", 1, "less than 1"),
+        ("momentum", -0.1, "greater than or equal to 0"),
+        ("momentum", NAN, "finite number"),
+        ("weight_decay", -1e-4, "greater than or equal to 0"),
+        ("weight_decay", INF, "finite number"),
+        ("head_weight_decay", "none", "'same' or 'sieve'"),
+        ("label_smoothing", -0.1, "greater than or equal to 0"),
+        ("label_smoothing", 1, "less than 1"),
+        ("label_smoothing", NAN, "finite number"),
+        ("loss_scales", [10, 1], "loss_scales: expected 9 factors, one per exit of resann, found 2"),
+        ("loss_scales", [], "loss_scales: expected 9 factors, one per exit of resann, found 0"),
+        ("loss_scales", (1,) * 10, "loss_scales: expected 9 factors, one per exit of resann, found 10"),
+        ("loss_scales", 10.0, "valid tuple"),
+        ("loss_scales", "111111111", "valid tuple"),
+        ("precision", "fp16", "'fp32' or 'bf16'"),
+        ("threads", 0, "greater than or equal to 1"),
+        ("threads", 1025, "less than or equal to 1024"),
+        ("device", "tpu", "'auto', 'cpu' or 'cuda'"),
+        ("epoch", 3, r"there is no such name \(did you mean epochs\?\)"),
+        ("name", "mine", "there is no such name"),
+    ],
+)
+def test_bad_values_are_refused(field, value, expected):
+    with pytest.raises(InputError, match=expected) as caught:
+        validated(RunConfig, {field: value})
+    message = str(caught.value)
+    assert message.startswith((f"bad parameters: {field}: ", "bad parameters: together: "))
+    assert "\n" not in message
+    assert "found" in message or "there is no such name" in message
+
+
+@pytest.mark.parametrize("scale", [0, -1, NAN, INF, "1", True, None])
+def test_a_bad_factor_of_a_loss_is_refused_with_its_place(scale):
+    with pytest.raises(InputError, match=r"^bad parameters: loss_scales\.8: expected .*found "):
+        validated(RunConfig, {"loss_scales": [1] * 8 + [scale]})
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [("resann", 9), ("resann(n=1)", 3), ("resann(n=1, s=3)", 1), ("eann(n=(1,), s=2)", 2)],
+)
+def test_two_labels_need_an_exit_each(network, found):
+    with pytest.raises(InputError) as caught:
+        validated(RunConfig, {"dataset": "multi-fashion", "network": network})
+    assert str(caught.value) == (
+        "bad parameters: together: network: expected no EANN and 2 exits, one for each label of an image of "
+        f"multi-fashion, such as two_heads has, found {network} with {found}"
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"network": "resann(n=1, c=2, s=3)"}, {"network": "two_heads(n=1)", "dataset": "multi-fashion"}],
+    ids=["one exit", "two labels"],
+)
+def test_early_exit_needs_exits_that_answer_the_same_question(fields):
+    with pytest.raises(InputError, match=r"early_exit: expected a network with several exits .*, found .*"):
+        validated(RunConfig, {**fields, "early_exit": True})
+
+
+@pytest.mark.parametrize("fields", [{}, {"dataset": "ilsvrc", "augment": False}])
+def test_colours_vary_only_where_images_are_read_one_by_one(fields):
+    with pytest.raises(InputError, match=r"colour_jitter: expected augment and a data set whose images are streamed"):
+        validated(RunConfig, {**fields, "colour_jitter": True})
+
+
+def test_gradient_norms_are_not_compiled():
+    RunConfig(weighting="adaloss(order=1)")
+    with pytest.raises(InputError, match=r"compile: expected False with gradient norms \(order 1\)"):
+        validated(RunConfig, {"weighting": "adaloss(order=1)", "compile": True})
+
+
+def test_two_heads_may_share_one_label():
+    assert RunConfig(network="two_heads(n=1)").build_network().num_exits == 2
+    assert RunConfig(dataset="multi-fashion", network="resann(n=1, s=2)").build_network().num_exits == 2
+
+
+def test_batches_are_measured_against_the_images_used():
+    assert RunConfig(train_size=64, batch_size=64).steps_per_epoch == 1
+    with pytest.raises(ValidationError, match="batch_size: expected at most the 64 training images used, found 65"):
+        RunConfig(train_size=64, batch_size=65)
+
+
+def test_each_data_set_has_its_own_limit():
+    assert RunConfig(dataset="cifar10", train_size=45_000).num_train == 45_000
+    with pytest.raises(ValidationError, match="expected at most the 45000 training images of cifar10, found 45001"):
+        RunConfig(dataset="cifar10", train_size=45_001)
+
+
+def test_all_faults_of_fields_are_told_at_once():
+    with pytest.raises(ValidationError) as caught:
+        RunConfig(epochs=0, batch_size=-1, epoch=3)
+    assert [fault["loc"][0] for fault in caught.value.errors()] == ["epochs", "batch_size", "epoch"]
+
+
+def test_a_config_cannot_be_changed():
+    config = RunConfig()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.epochs = 3
+    assert config.epochs == 15
+    assert len({config, RunConfig(), RunConfig(seed=1)}) == 2  # so it can be hashed
+
+
+def test_checking_a_config_computes_nothing_and_draws_no_random_number():
+    before = torch.get_rng_state()
+    RunConfig(network="resann(n=25, c=128, s=3)", dataset="cifar100")
+    assert torch.equal(before, torch.get_rng_state())
+
+
+# --- what it builds ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "images", "steps"),
+    [
+        ({}, 1257, 9),
+        ({"batch_size": 1257}, 1257, 1),
+        ({"batch_size": 1}, 1257, 1257),
+        ({"train_size": 100, "batch_size": 33}, 100, 3),
+        ({"dataset": "svhn"}, 599_388, 4682),
+    ],
+)
+def test_steps_leave_the_incomplete_batch_out(fields, images, steps):
+    config = RunConfig(**fields)
+    assert (config.num_train, config.steps_per_epoch) == (images, steps)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_the_network_fits_the_data_set(dataset):
+    card = DATASETS[dataset]
+    network = {1: "resann(n=1, c=2, s=3)", 2: "two_heads(n=1, c=2)"}[card.num_tasks]
+    net = RunConfig(dataset=dataset, network=network).build_network()
+    assert net(torch.zeros(1, *card.image_shape)).shape == (card.num_tasks, 1, len(card.class_names))
+
+
+def test_the_weighting_fits_the_network():
+    config = RunConfig(weighting="adaloss_released(floor=0.2)")
+    weigh = config.build_weighting(config.build_network())
+    assert isinstance(weigh, AdaLoss)
+    assert (weigh.num_exits, weigh.floor, weigh.momentum) == (9, 0.2, 0.9)

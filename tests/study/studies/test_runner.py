@@ -1,0 +1,135 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing.context import SpawnProcess
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from anytime_study.runs.record import load_outcome
+from anytime_study.studies.runner import run_study
+from anytime_study.training.loop import train
+
+
+def rounded(record, folder):
+    """The record's results as a file holds them: floats with nine digits."""
+    return load_outcome(record.save(folder)).results()
+
+
+def test_runs_side_by_side_give_the_records_of_runs_alone(tiny_config, tmp_path):
+    """Good runs, one that diverges and one that cannot begin: each has its own end."""
+    good = [tiny_config(seed=seed) for seed in (0, 1, 2)]
+    diverging = tiny_config(learning_rate=1e30, warmup_epochs=0.0)
+    unable = tiny_config(dataset="cifar100")
+    order = [unable, good[0], diverging, good[1], good[2]]
+    done = {end.config: end for end in run_study(order, tmp_path, jobs=2)}
+    assert done.keys() == set(order)
+    assert [done[config].outcome for config in order] == ["failed", "finished", "diverged", "finished", "finished"]
+    assert done[unable].message.startswith("DatasetError: ")
+    assert "diverged in epoch 1 at exit" in done[diverging].message
+    assert "test error of the last exit" in done[good[0]].message
+    for config in good:
+        alone = rounded(train(config, progress=False), tmp_path / "alone")
+        assert load_outcome(tmp_path / f"{config.name}.json").results() == alone
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == sorted(
+        f"{config.name}.json" for config in (*good, diverging)
+    )
+    assert not (tmp_path / ".checkpoints").exists()
+
+
+def test_a_killed_process_costs_its_run_alone(tiny_config, tmp_path, monkeypatch):
+    long, short = tiny_config(epochs=10_000), tiny_config()
+    started = []
+    original = SpawnProcess.start
+
+    def noted(process):
+        original(process)
+        started.append(process)
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", noted)
+    ends = run_study([long, short], tmp_path, jobs=2)
+    first = next(ends)
+    assert (first.config, first.outcome) == (short, "finished")
+    os.kill(started[0].pid, signal.SIGKILL)
+    (second,) = ends
+    assert (second.config, second.outcome) == (long, "failed")
+    assert second.message == "its process ended with status -9"
+
+
+def test_a_study_that_is_asked_to_stop_goes_on_with_the_next_call(tiny_config, tmp_path):
+    study = {
+        "title": "Two runs",
+        "tier": "quick",
+        "committed": False,
+        "common": {"train_size": 128, "batch_size": 32, "epochs": 150, "network": "resann(n=1, c=4)"},
+        "grids": [{"seed": [0, 1]}],
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "anytime_study.cli", "study", str(tmp_path / "study.yaml"), "--jobs", "2"]
+    command += ["--records-dir", str(tmp_path / "records")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "records" / ".checkpoints"
+    for _ in range(3000):
+        if folder.exists():  # a run has begun
+            break
+        time.sleep(0.02)
+    time.sleep(1)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "Traceback" not in err
+    assert out.count("interrupted ") == 2
+    assert not list((tmp_path / "records").glob("*.json"))
+    config = tiny_config(epochs=150)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "2 finished" in done.stdout
+    alone = rounded(train(config, progress=False), tmp_path / "alone")
+    assert load_outcome(tmp_path / "records" / f"{config.name}.json").results() == alone
+
+
+def test_when_the_time_is_over_runs_keep_their_state_and_no_other_begins(tiny_config, tmp_path, monkeypatch):
+    long, next_one = tiny_config(epochs=10_000), tiny_config(seed=1)
+    folder = tmp_path / ".checkpoints"
+
+    def clock():
+        """The time is over once the run has surely begun, however long its process takes to start."""
+        begun = folder.exists() and time.time() - folder.stat().st_mtime > 5
+        return 100.0 if begun else 0.0
+
+    monkeypatch.setattr("anytime_study.studies.runner.time", SimpleNamespace(monotonic=clock))
+    ends = list(run_study([long, next_one], tmp_path, jobs=1, seconds=50))
+    assert [(end.config, end.outcome) for end in ends] == [(long, "interrupted")]
+    assert "the state is kept" in ends[0].message
+    assert [path.stem for path in folder.glob("*.pt")] == [long.name]
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_study_within_its_time_is_whole(tiny_config, tmp_path):
+    assert [end.outcome for end in run_study([tiny_config()], tmp_path, seconds=600)] == ["finished"]
+
+
+def test_a_piece_of_a_study_says_that_there_is_more(tmp_path):
+    """Less time than a process needs to start: nothing is made, and the status says "again"."""
+    study = {
+        "title": "Two runs",
+        "tier": "quick",
+        "committed": False,
+        "common": {"epochs": 1},
+        "grids": [{"seed": [0, 1]}],
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "anytime_study.cli", "study", str(tmp_path / "study.yaml"), "--jobs", "1"]
+    command += ["--records-dir", str(tmp_path / "records"), "--minutes", "0.0001"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 75, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(("1 interrupted, 1 not begun; ", "2 not begun; "))
+    assert not list((tmp_path / "records").glob("*.json"))
+
+
+def test_no_job_is_no_study(tiny_config, tmp_path):
+    with pytest.raises(ValueError, match="jobs: expected at least 1, found 0"):
+        next(run_study([tiny_config()], tmp_path, jobs=0))

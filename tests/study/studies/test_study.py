@@ -1,0 +1,237 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from anytime_core.errors import InputError
+from anytime_study.runs.config import RunConfig
+from anytime_study.studies import study
+from anytime_study.studies.study import ROOT, load_records, load_study
+
+HEAD = {"title": "A study", "tier": "quick", "committed": False}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a study file; a text as it is, anything else as YAML."""
+
+    def write(content, **head):
+        path = tmp_path / "study.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump({**HEAD, **content, **head}))
+        return path
+
+    return write
+
+
+def refusal(path):
+    with pytest.raises(InputError) as caught:
+        load_study(path)
+    return str(caught.value)
+
+
+# --- expansion -----------------------------------------------------------------------------------------------------
+
+
+def test_the_last_list_of_a_grid_runs_fastest(write):
+    path = write(
+        "title: A study\ntier: laptop\ncommitted: true\ncommon: {epochs: 2}\n"
+        "grids:\n- {weighting: [const, linear], seed: [0, 1]}\n- {weighting: opt, seed: 5, epochs: 3}\n"
+    )
+    found, runs = load_study(path)
+    assert runs == [
+        RunConfig(weighting="const", seed=0, epochs=2),
+        RunConfig(weighting="const", seed=1, epochs=2),
+        RunConfig(weighting="linear", seed=0, epochs=2),
+        RunConfig(weighting="linear", seed=1, epochs=2),
+        RunConfig(weighting="opt", seed=5, epochs=3),  # a grid goes before what is common
+    ]
+    assert (found.title, found.tier, found.committed) == ("A study", "laptop", True)
+    assert found.records == ROOT / "data" / "records" / "laptop"
+
+
+def test_lists_in_common_are_run_too(write):
+    _, runs = load_study(write({"common": {"seed": [3, 4]}, "grids": [{"epochs": 1}, {"seed": 9}]}))
+    assert [(run.epochs, run.seed) for run in runs] == [(1, 3), (1, 4), (15, 9)]
+
+
+def test_a_list_of_one_is_a_scalar(write):
+    assert load_study(write({"grids": [{"seed": [4]}]}))[1] == load_study(write({"grids": [{"seed": 4}]}))[1]
+
+
+def test_a_grid_of_defaults_is_one_run(write):
+    assert load_study(write({"grids": [{}]}))[1] == [RunConfig()]
+
+
+def test_each_run_is_there_once_where_it_came_first(write):
+    grids = [
+        {"weighting": ["opt(exit=2)", "const"]},
+        {"weighting": ["const", "opt(2)"], "epochs": 15},  # other spellings of the same runs
+        {"weighting": "linear"},
+    ]
+    _, runs = load_study(write({"grids": grids}))
+    assert [run.weighting for run in runs] == ["opt(exit=2)", "const", "linear"]
+
+
+def test_runs_that_differ_in_their_place_alone_are_one(write):
+    assert len(load_study(write({"grids": [{"device": ["auto", "cpu"]}]}))[1]) == 1
+
+
+def test_relative_paths_start_at_the_checkout(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert load_study("workflow/studies/quick.yaml") == load_study(ROOT / "workflow/studies/quick.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "studies").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_studies_of_this_repository_load(path):
+    found, runs = load_study(path)
+    assert runs
+    assert found.title
+
+
+def test_the_quick_study_pairs_its_seeds():
+    found, runs = load_study("workflow/studies/quick.yaml")
+    assert (found.tier, found.committed) == ("quick", False)
+    by_weighting = {}
+    for run in runs:
+        by_weighting.setdefault(run.weighting, []).append(run.seed)
+    assert "const" in by_weighting
+    assert "adaloss" in by_weighting
+    assert all(seeds == by_weighting["const"] for seeds in by_weighting.values())
+    assert len({run.model_copy(update={"weighting": "const", "seed": 0}) for run in runs}) == 1
+
+
+# --- faults --------------------------------------------------------------------------------------------------------
+
+
+def test_an_absent_study_is_named():
+    assert (
+        refusal("workflow/studies/nothing.yaml") == "bad study workflow/studies/nothing.yaml: No such file or directory"
+    )
+
+
+def test_a_folder_is_no_study(tmp_path):
+    assert refusal(tmp_path) == f"bad study {tmp_path}: Is a directory"
+
+
+@pytest.mark.parametrize("content", ["title: [", "a: b: c", "\tx: 1", "!!python/object/apply:os.system ['true']"])
+def test_what_is_no_yaml_is_refused(write, content):
+    path = write(content)
+    assert refusal(path).startswith(f"bad study {path}: expected YAML, found: ")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_bytes(b"title: \xff\xfe")
+    assert refusal(path).startswith(f"bad study {path}: expected YAML, found: ")
+
+
+@pytest.mark.parametrize("content", ["", "just text", "- a\n- b", "3"])
+def test_a_study_has_names_with_values(write, content):
+    assert "expected names with values (title, tier, …), found " in refusal(write(content))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tier": "huge"}, "tier: expected 'quick', 'laptop', 'gpu' or 'paper', found 'huge'"),
+        ({"grids": []}, "grids: List should have at least 1 item"),
+        ({"grids": {"seed": 1}}, "grids: expected a valid list"),
+        ({"grids": [3]}, "grids.0: expected a valid dictionary, found 3"),
+        ({"committed": "no"}, "committed: expected a valid boolean, found 'no'"),
+        ({"title": 3}, "title: expected a valid string, found 3"),
+        ({"grid": [{}]}, "grid: there is no such name (did you mean grids?)"),
+        ({"common": [1]}, "common: expected a valid dictionary"),
+    ],
+    ids=str,
+)
+def test_a_bad_field_of_a_study_is_named(write, changes, message):
+    path = write({"grids": [{}]}, **changes)
+    assert refusal(path).startswith(f"bad study {path}: {message}")
+
+
+@pytest.mark.parametrize("missing", ["title", "tier", "committed", "grids"])
+def test_a_missing_field_of_a_study_is_named(tmp_path, missing):
+    content = {**HEAD, "grids": [{}]}
+    del content[missing]
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert refusal(path) == f"bad study {path}: {missing}: expected a value, found none"
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"epoch": 3}, "epoch: there is no such name (did you mean epochs?)"),
+        ({"epochs": [1, 0]}, "epochs: expected greater than or equal to 1, found 0"),
+        ({"epochs": "3"}, "epochs: expected a valid integer, found '3'"),
+        ({"weighting": ["const", "adalos"]}, "weighting: expected one of const, "),
+        ({"seed": [[1, 2]]}, "seed: expected a valid integer, found [1, 2]"),
+        ({"batch_size": 9999}, "together: batch_size: expected at most the 1257 training images"),
+    ],
+    ids=str,
+)
+def test_a_bad_run_is_named_with_its_file_and_grid(write, grid, message):
+    path = write({"grids": [{}, grid]})
+    assert refusal(path).startswith(f"bad study {path}, grid 2: {message}")
+
+
+def test_an_empty_list_is_refused(write):
+    # else a slip of the pen leaves a study without runs, and nobody is told
+    path = write({"grids": [{"weighting": ["const"], "seed": []}]})
+    assert "seed" in refusal(path)
+
+
+# --- records of a study --------------------------------------------------------------------------------------------
+
+
+def test_records_come_in_the_order_of_the_runs(made_up_record, tmp_path):
+    records = [made_up_record(seed=seed) for seed in (2, 0, 1)]
+    for record in reversed(records):
+        record.save(tmp_path)
+    assert load_records([record.config for record in records], tmp_path) == records
+    assert load_records([], tmp_path) == []
+
+
+def test_missing_records_are_counted_and_the_first_is_named(made_up_record, tmp_path):
+    records = [made_up_record(seed=seed) for seed in range(3)]
+    records[1].save(tmp_path)
+    with pytest.raises(InputError) as caught:
+        load_records([record.config for record in records], tmp_path)
+    assert str(caught.value) == f"bad records in {tmp_path}: 2 of 3 missing, such as {records[0].name}.json"
+
+
+def test_a_missing_folder_is_all_missing(tmp_path):
+    with pytest.raises(InputError, match="1 of 1 missing"):
+        load_records([RunConfig()], tmp_path / "nowhere")
+
+
+def test_a_damaged_record_is_named(made_up_record, tmp_path):
+    record = made_up_record()
+    path = record.save(tmp_path)
+    path.write_text("{")
+    with pytest.raises(InputError, match=f"bad record .*{path.name}: .*Invalid JSON"):
+        load_records([record.config], tmp_path)
+
+
+def test_a_record_under_the_name_of_another_run_is_refused(made_up_record, tmp_path):
+    right, wrong = made_up_record(seed=0), made_up_record(seed=1)
+    wrong.save(tmp_path).rename(tmp_path / f"{right.name}.json")
+    with pytest.raises(InputError, match=right.name):
+        load_records([right.config], tmp_path)
+
+
+def test_records_have_their_place_in_the_checkout():
+    assert (ROOT / "anytime_core" / "studies" / "study.py").samefile(study.__file__)
+    assert study.RECORDS.relative_to(ROOT) == Path("data", "records")
+
+
+def test_a_grid_of_more_runs_than_anybody_makes_is_refused_at_once(write):
+    grid = {name: list(range(200)) for name in ("seed", "epochs", "learning_rate")}
+    assert refusal(write({"grids": [grid]})).endswith(
+        ", grid 1: together: expected at most 1000000 runs, found 8000000"
+    )
+
+
+@pytest.mark.parametrize("text", ["title: 2024-99-99", "title: 0x_", "grids: " + "[" * 5000])
+def test_errors_that_are_not_yamls_own_are_told_as_the_others(write, text):
+    assert ": expected YAML, found: " in refusal(write(text))

@@ -1,0 +1,166 @@
+"""The study files of all tiers: valid, with enough seeds, and at one with each other."""
+
+import functools
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from anytime_core import exit_costs
+from anytime_study.analysis.claims import load_claims
+from anytime_study.datasets import DATASETS
+from anytime_study.studies.study import ROOT, load_study
+
+STUDIES = sorted((ROOT / "workflow" / "studies").rglob("*.yaml"))
+HEADLINES = {"weightings", "small_against_large", "eann", "difficulty"}  # rest on five seeds or more
+load = functools.cache(load_study)  # hundreds of runs: seconds
+
+
+def id_of(path):
+    return str(path.relative_to(ROOT / "workflow" / "studies"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=id_of)
+def test_every_study_is_valid_and_in_the_folder_of_its_tier(path):
+    found, runs = load(path)
+    assert runs
+    assert found.tier == (path.stem if path.parent.name == "studies" else path.parent.name)
+    assert found.committed == (found.tier != "quick")
+
+
+def seeds_by_kind(tier):
+    """Per experiment and run-without-its-seed: the seeds."""
+    seeds = defaultdict(set)
+    for path in STUDIES:
+        found, runs = load(path)
+        if found.tier == tier:
+            for run in runs:
+                seeds[found.experiment, run.model_copy(update={"seed": 0})].add(run.seed)
+    return seeds
+
+
+@pytest.mark.parametrize("tier", ["laptop", "gpu", "paper"])
+def test_every_kind_of_run_has_the_seeds_that_its_experiment_needs(tier):
+    seeds = seeds_by_kind(tier)
+    assert seeds
+    for (experiment, run), found in seeds.items():
+        if run.weighting.startswith("opt(exit=") and found == {0}:
+            continue  # only the picture of Fig. 2a has OPT at every exit
+        needed = 5 if experiment in HEADLINES and run.dataset != "ilsvrc" else 3
+        assert found >= set(range(needed)), (experiment, run.name, found)
+        assert found == set(range(len(found))), "seeds are paired: the same ones everywhere"
+
+
+def test_no_name_stands_for_two_runs():
+    by_name = defaultdict(set)
+    for path in STUDIES:
+        found, runs = load(path)
+        for run in runs:
+            by_name[found.tier, run.name].add(run)
+    assert [name for name, runs in by_name.items() if len(runs) > 1] == []
+
+
+def test_every_experiment_with_a_claim_has_a_study_on_a_laptop():
+    made = {load(path)[0].experiment for path in STUDIES if path.parent.name == "laptop"}
+    assert {claim.experiment for claim in load_claims().claims} <= made
+
+
+@pytest.mark.parametrize("tier", ["laptop", "gpu", "paper"])
+def test_one_schedule_within_a_study(tier):
+    """What differs between two runs of a study is what the study is about, and on the paper's data the set's epochs."""
+    free = {"seed", "dataset", "network", "weighting"}
+    known = {
+        "weightings": {"learning_rate", "epochs", "batch_size"} if tier == "paper" else {"learning_rate"},
+        "small_against_large": {"epochs"} if tier == "paper" else set(),
+        "difficulty": {"epochs"} if tier == "paper" else set(),
+        "architectures": set(),
+        "weightings_longer": set(),
+        "eann": set(),
+    }
+    for path in STUDIES:
+        found, runs = load(path)
+        if found.tier == tier and found.experiment in known:
+            fields = [run.model_dump(exclude=free) for run in runs]
+            differing = {name for name in fields[0] if len({str(each[name]) for each in fields}) > 1}
+            assert differing <= known[found.experiment], path
+
+
+# --- what the studies say they are ---------------------------------------------------------------------------------
+
+
+@functools.cache
+def costs_of(dataset, network):
+    _, runs = next(load(path) for path in STUDIES if any(run.network == network for run in load(path)[1]))
+    run = next(run for run in runs if run.network == network)
+    with torch.device("meta"):
+        return exit_costs(run.build_network(), DATASETS[dataset].image_shape)
+
+
+def nearest_exits(run):
+    """The exits whose cost alone is nearest to 1/4, 1/2 and 3/4 of the cumulative cost: the measures' definition."""
+    costs = costs_of(run.dataset, run.network)
+    total = costs.macs_cumulative[-1]
+    return {
+        1 + min(range(len(costs.macs_fixed)), key=lambda index: abs(costs.macs_fixed[index] - fraction * total))
+        for fraction in (0.25, 0.5, 0.75)
+    }
+
+
+@pytest.mark.parametrize("name", ["weightings", "weightings_rates", "weightings_longer"])
+def test_opt_is_trained_at_the_exits_that_the_measure_reads(name):
+    opt = defaultdict(set)
+    for run in load(Path(f"workflow/studies/gpu/{name}.yaml"))[1]:
+        exits = opt[run.model_copy(update={"weighting": "opt"})]
+        if run.weighting.startswith("opt(exit="):
+            exits.add(int(run.weighting.partition("=")[2].rstrip(")")))
+    assert opt
+    for run, exits in opt.items():
+        assert nearest_exits(run) <= exits
+
+
+@pytest.mark.parametrize("tier", ["laptop", "gpu"])
+def test_architectures_are_compared_at_the_same_cost(tier):
+    _, runs = load(ROOT / "workflow" / "studies" / tier / "architectures.yaml")
+    totals = {run.network: costs_of(run.dataset, run.network).macs_cumulative[-1] for run in runs}
+    exits = {run.network: len(costs_of(run.dataset, run.network).macs_fixed) for run in runs}
+    assert len(totals) == 3
+    assert max(totals.values()) <= 1.1 * totals["resann"]
+    assert min(totals.values()) >= 0.9 * totals["resann"]
+    assert all(6 <= count <= 9 for count in exits.values())
+
+
+def test_the_papers_twelve_networks_have_its_settings():
+    _, runs = load(Path("workflow/studies/paper/weightings.yaml"))
+    main = [run for run in runs if run.batch_size == 64]
+    assert len({run.network for run in main}) == 12
+    assert {run.dataset for run in main} == {"cifar10", "cifar100", "svhn"}
+    assert len(main) == 12 * 3 * 7 * 5
+    assert all(run.epochs == (60 if run.dataset == "svhn" else 300) for run in main)
+    assert {(run.learning_rate, run.schedule, run.warmup_epochs, run.weight_decay) for run in runs} == {
+        (0.1, "steps", 0.0, 1e-4)
+    }
+    assert {run.network for run in main if "n=25" in run.network} == {
+        "resann(n=25, s=3)",
+        "resann(n=25, c=32, s=3)",
+    }
+
+
+def test_exits_of_opt_in_the_paper_are_near_its_fractions_of_the_cost():
+    _, runs = load(Path("workflow/studies/paper/weightings.yaml"))
+    opt = defaultdict(set)
+    for run in runs:
+        if run.batch_size == 64 and run.dataset == "cifar10" and run.weighting.startswith("opt(exit="):
+            opt[run.network].add(int(run.weighting.partition("=")[2].rstrip(")")))
+    assert len(opt) == 12
+    for network, exits in opt.items():
+        costs = costs_of("cifar10", network)
+        fractions = [costs.macs_fixed[number - 1] / costs.macs_cumulative[-1] for number in sorted(exits)]
+        assert fractions == pytest.approx([0.25, 0.5, 0.75], abs=0.04), network
+
+
+@pytest.mark.parametrize("experiment", ["small_against_large", "difficulty"])
+def test_studies_of_the_paper_share_their_runs(experiment):
+    _, all_runs = load(Path("workflow/studies/paper/weightings.yaml"))
+    _, runs = load(Path(f"workflow/studies/paper/{experiment}.yaml"))
+    assert {run.name for run in runs} <= {run.name for run in all_runs}

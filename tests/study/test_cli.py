@@ -1,0 +1,282 @@
+import json
+import re
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from anytime_core.errors import InputError
+from anytime_study.runs.config import RunConfig
+from anytime_study.runs.record import RunRecord, load_outcome
+from anytime_study.studies import study
+from anytime_study.training.artefacts import load_model
+from anytime_study.training.kept_run import run_to_record
+
+TINY = [
+    *("--train-size", "64", "--batch-size", "16", "--epochs", "1"),
+    *("--network", "resann(n=1, c=4)"),
+]
+
+
+@pytest.fixture
+def two_folders(made_up_record, tmp_path):
+    """Two folders with the records of the same two runs, made at another time."""
+    for name in ("a", "b"):
+        for seed in (0, 1):
+            record = made_up_record(seed=seed)
+            timing = record.timing.model_copy(update={"seconds": 1.0 + len(name) + ord(name)})
+            record.model_copy(update={"timing": timing}).save(tmp_path / name)
+    return tmp_path / "a", tmp_path / "b"
+
+
+# --- help ----------------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_the_commands(anytime):
+    status, out, err = anytime("--help")
+    assert (status, err) == (0, "")
+    assert all(command in out for command in ("train", "study", "study-cost", "fetch", "compare", "publish"))
+
+
+def test_help_of_train_tells_every_field(anytime):
+    status, out, _ = anytime("train", "--help")
+    assert status == 0
+    assert all(f"--{field.replace('_', '-')}" in out for field in RunConfig.model_fields)
+    assert "--records-dir" in out
+    assert "passes over the training images" in re.sub(r"[│\s]+", " ", out)
+
+
+@pytest.mark.parametrize("arguments", [[], ["bogus"], ["study"], ["train", "--epochs", "many"], ["train", "--epoch=1"]])
+def test_arguments_that_cannot_be_read_are_told_without_a_traceback(anytime, arguments):
+    status, out, err = anytime(*arguments)
+    assert status != 0
+    assert err + out
+    assert "Traceback" not in err
+
+
+# --- bad input: one line, status 1 ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--epochs", "-1"], "bad arguments: epochs: expected greater than or equal to 1, found -1"),
+        (["train", "--learning-rate", "nan"], "bad arguments: learning_rate: expected a finite number, found nan"),
+        (["train", "--weighting", "adalos"], "bad arguments: weighting: expected one of const, "),
+        (["train", "--dataset", "mnist3"], "bad arguments: dataset: "),
+        (["train", "--batch-size", "9999"], "bad arguments: together: batch_size: expected at most the 1257 "),
+        (["train", "--weighting", "opt(exit=99)"], "bad arguments: together: opt exit: expected 1 to 9, found 99"),
+        (["study", "nothing.yaml"], "bad study nothing.yaml: No such file or directory"),
+        (
+            ["study", "workflow/studies/quick.yaml", "--minutes", "0"],
+            "bad arguments: minutes: expected above 0, found 0",
+        ),
+        (["compare", "nowhere", "nowhere-else"], "no records in nowhere and nowhere-else"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_one(anytime, arguments, message):
+    status, out, err = anytime(*arguments)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"anytime: {message}")
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_data_set_is_told_with_those_there_are(anytime):
+    status, _, err = anytime("fetch", "mnist3")
+    assert status == 1
+    assert err.startswith("anytime: ")
+    assert "fashion-mnist" in err
+    assert err.count("\n") == 1
+
+
+# --- train ---------------------------------------------------------------------------------------------------------
+
+
+def test_train_writes_one_record_and_prints_its_place(anytime, tmp_path):
+    status, out, err = anytime("train", *TINY, "--seed", "3", "--no-augment", "--records-dir", tmp_path / "records")
+    assert status == 0, err
+    config = RunConfig(train_size=64, batch_size=16, epochs=1, network="resann(n=1, c=4)", seed=3, augment=False)
+    (path,) = (tmp_path / "records").iterdir()
+    assert out == f"{path}\n"
+    assert path.name == f"{config.name}.json"
+    assert RunRecord.load(path).config == config
+
+
+def test_a_run_that_diverges_is_recorded_as_that_and_not_as_a_result(anytime, tmp_path):
+    status, out, err = anytime(
+        "train", *TINY, "--learning-rate", "1e30", "--warmup-epochs", "0", "--records-dir", tmp_path / "records"
+    )
+    assert status == 1
+    assert "epoch 1: losses: expected finite values of 0 or more" in err
+    assert "Traceback" not in err
+    (path,) = (tmp_path / "records").iterdir()
+    assert out.strip() == str(path)
+    record = load_outcome(path)
+    assert (record.outcome, record.epoch) == ("diverged", 1)
+    with pytest.raises(InputError, match=r"expected a finished run, found one that diverged: .*epoch 1"):
+        RunRecord.load(path)
+
+
+# --- study ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_quick_study_is_listed(anytime):
+    _, runs = study.load_study("workflow/studies/quick.yaml")
+    status, out, err = anytime("study", "workflow/studies/quick.yaml")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert [line[7:] for line in lines[:-1]] == [run.name for run in runs]
+    assert f"{len(runs)} runs" in lines[-1]
+
+
+def test_runs_with_a_record_are_marked(anytime, made_up_record, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "RECORDS", tmp_path)
+    record = made_up_record(seed=1)
+    record.save(tmp_path / "laptop")
+    fields = record.config.model_dump(exclude_defaults=True)
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {"title": "Mine", "tier": "laptop", "committed": True, "common": fields, "grids": [{"seed": [0, 1]}]}
+        )
+    )
+    status, out, _ = anytime("study", path)
+    first = RunConfig(**{**fields, "seed": 0}).name
+    assert status == 0
+    assert out.splitlines() == [f"to do  {first}", f"made   {record.name}", "Mine: 2 runs, 1 with a record"]
+
+
+def test_a_bad_run_of_a_study_is_one_line(anytime, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"title": "Mine", "tier": "quick", "committed": False, "grids": [{"epoch": 1}]}))
+    status, out, err = anytime("study", path)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"anytime: bad study {path}, grid 1: epoch: there is no such name (did you mean epochs?)")
+    assert err.count("\n") == 1
+
+
+# --- compare -------------------------------------------------------------------------------------------------------
+
+
+def test_records_that_differ_in_timing_alone_are_the_same(anytime, two_folders):
+    assert anytime("compare", *two_folders) == (0, "2 of 2 records are the same\n", "")
+
+
+def test_a_different_result_is_named(anytime, two_folders):
+    path = min(two_folders[1].iterdir())
+    content = json.loads(path.read_text())
+    content["test"]["error"][0] += 1e-8
+    path.write_text(json.dumps(content))
+    status, out, err = anytime("compare", *two_folders)
+    assert (status, err) == (1, "")
+    assert out == f"different: {path.name}\n1 of 2 records are the same\n"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_record_that_one_folder_lacks_is_named(anytime, two_folders, place):
+    path = max(two_folders[place].iterdir())
+    path.unlink()
+    status, out, _ = anytime("compare", *two_folders)
+    assert status == 1
+    assert out == f"only in one folder: {path.name}\n1 of 2 records are the same\n"
+
+
+def test_a_damaged_record_is_one_line(anytime, two_folders):
+    path = min(two_folders[0].iterdir())
+    path.write_text("{")
+    status, _, err = anytime("compare", *two_folders)
+    assert status == 1
+    assert err.startswith(f"anytime: bad record {path}: ")
+
+
+# --- publish -------------------------------------------------------------------------------------------------------
+
+
+def test_a_page_of_nothing_is_one_line(anytime, tmp_path):
+    status, out, err = anytime("publish", tmp_path / "nothing.ipynb", tmp_path / "page.ipynb")
+    assert (status, out) == (1, "")
+    assert err.startswith("anytime: ")
+    assert "nothing.ipynb" in err
+    assert "Traceback" not in err
+
+
+# --- predict -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory):
+    """Folder of a trained model and the path of an image."""
+    folder = tmp_path_factory.mktemp("predict")
+    config = RunConfig(train_size=64, batch_size=16, epochs=1, network="resann(n=1, c=4)")
+    run_to_record(config, folder / "records", progress=False, model_dir=folder / "model")
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(folder / "image.png")
+    return folder / "model", folder / "image.png"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [["--exit", "3"], ["--deadline", "60s"], ["--macs", "1e9"], ["--confidence", "1"]],
+    ids=lambda words: words[0],
+)
+def test_predict_prints_the_answer(anytime, saved_model, limit):
+    model, image = saved_model
+    status, out, err = anytime("predict", image, "--model", model, *limit)
+    assert status == 0, err
+    fields = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in out.splitlines())
+    assert list(fields) == ["class", "probability", "exit", "MACs", "elapsed"]
+    assert fields["class"] in list("0123456789")
+    assert 0.1 <= float(fields["probability"]) <= 1
+    assert fields["exit"] == "3 of 3"
+    assert int(fields["MACs"]) > 0
+    assert fields["elapsed"].endswith(" ms")
+    assert ("no latency table of this device" in err) == (limit[0] == "--deadline")
+
+
+def test_predict_tells_that_an_answer_was_late(anytime, saved_model):
+    model, image = saved_model
+    status, out, _ = anytime("predict", image, "--model", model, "--deadline", "0.001us")
+    assert status == 0
+    assert "exit         1 of 3" in out
+    assert "late: after the deadline" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "predict: expected one of deadline, macs, exit, confidence, found none"),
+        (["--exit", "1", "--macs", "5"], "predict: expected one of deadline, macs, exit, confidence, found macs and"),
+        (["--exit", "4"], "exit: expected 1 to 3, found 4"),
+        (["--deadline", "soon"], "deadline: expected a time above 0 such as 2ms"),
+        (["--confidence", "2"], "confidence: expected 0 to 1, found 2.0"),
+        (["--exit", "1", "--threads", "0"], "threads: expected at least 1, found 0"),
+    ],
+)
+def test_predict_refuses_bad_limits_in_one_line(anytime, saved_model, arguments, message):
+    model, image = saved_model
+    status, out, err = anytime("predict", image, "--model", model, *arguments)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"anytime: {message}")
+    assert err.count("\n") == 1
+
+
+def test_predict_refuses_a_foreign_file_as_image_or_model_in_one_line(anytime, saved_model, tmp_path):
+    model, image = saved_model
+    for arguments, message in [
+        (("predict", model / "card.json", "--model", model), f"image {model / 'card.json'}: no image that can be read"),
+        (("predict", tmp_path / "none.png", "--model", model), f"image {tmp_path / 'none.png'}: missing"),
+        (("predict", image, "--model", tmp_path), f"bad model {tmp_path}: card.json: No such file or directory"),
+        (("predict", image, "--model", image), f"bad model {image}: card.json: Not a directory"),
+    ]:
+        status, out, err = anytime(*arguments, "--exit", "1")
+        assert (status, out) == (1, "")
+        assert err.startswith(f"anytime: {message}")
+        assert err.count("\n") == 1
+
+
+def test_train_writes_the_model_too(anytime, tmp_path):
+    status, out, err = anytime("train", *TINY, "--records-dir", tmp_path / "records", "--model-dir", tmp_path / "model")
+    assert status == 0, err
+    net, card = load_model(tmp_path / "model")
+    assert card.record in out
+    assert net.num_exits == 3

@@ -1,0 +1,291 @@
+"""AdaLoss descends the logarithm of the geometric mean, if no gradient passes through its weights."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.stats
+import torch
+from torch import nn
+
+from anytime_study.theory.descent import Rule, descend
+from anytime_study.theory.geometric_mean import (
+    NoFixedPoint,
+    adaloss_fixed_point,
+    inverse_weights,
+    log_sum,
+    log_sum_gradient,
+    rest_point,
+    undetached_objective,
+)
+from anytime_study.theory.quadratics import linear_residual, two_targets
+
+NORMALISERS = ("none", "sum", "max", "geometric")
+
+
+class Residual(nn.Module):
+    """Four residual blocks with an exit after each: small, but neither convex nor quadratic."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Linear(8, 16)
+        self.blocks = nn.ModuleList(nn.Linear(16, 16) for _ in range(4))
+        self.heads = nn.ModuleList(nn.Linear(16, 3) for _ in range(4))
+
+    def forward(self, x):
+        x, logits = self.stem(x), []
+        for number, (block, head) in enumerate(zip(self.blocks, self.heads, strict=True), start=1):
+            x = x + torch.tanh(block(x))
+            logits.append(3 / number * head(x))
+        return logits
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A network, its losses [K] with their graph, and their gradients [K, d], each from a backward pass of its own."""
+    torch.manual_seed(0)
+    net = Residual().double()
+    x, labels = torch.randn(64, 8, dtype=torch.float64), torch.randint(3, (64,))
+    losses = torch.stack([nn.functional.cross_entropy(logits, labels) for logits in net(x)])
+    gradients = np.array([flat(loss, net) for loss in losses])
+    return net, losses, gradients
+
+
+def flat(objective, net):
+    """The gradient of ``objective`` with respect to all parameters, [d]."""
+    found = torch.autograd.grad(
+        objective, list(net.parameters()), retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+    return torch.cat([gradient.flatten() for gradient in found]).numpy()
+
+
+def torch_weights(losses, normaliser):
+    raw = 1 / losses
+    match normaliser:
+        case "none":
+            return raw
+        case "sum":
+            return raw / raw.sum()
+        case "max":
+            return raw / raw.max()
+        case "geometric":
+            return raw / raw.log().mean().exp()
+
+
+def apart(found, expected):
+    """Distance relative to the length of what is expected."""
+    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+# --- the gradient, in a real network -------------------------------------------------------------------------------
+
+
+def test_detached_inverse_weights_give_the_gradient_of_the_sum_of_logarithms(network):
+    net, losses, _ = network
+    assert apart(flat((1 / losses).detach() @ losses, net), flat(losses.log().sum(), net)) < 1e-14
+
+
+def test_the_gradient_is_that_of_the_exits_each_divided_by_its_loss(network):
+    net, losses, gradients = network
+    exact = flat(losses.log().sum(), net)
+    values = losses.detach().numpy()
+    assert apart(log_sum_gradient(values, gradients), exact) < 1e-13
+    assert apart(gradients.sum(axis=0) / values.mean(), exact) > 0.01  # CONST is something else
+
+
+def test_the_geometric_mean_has_the_same_direction(network):
+    net, losses, gradients = network
+    values = losses.detach().numpy()
+    mean = scipy.stats.gmean(values)
+    expected = mean / len(values) * log_sum_gradient(values, gradients)
+    assert apart(flat(losses.log().mean().exp(), net), expected) < 1e-13
+
+
+# --- the gradient passes through the weights -----------------------------------------------------------------------
+
+
+def test_undetached_raw_weights_stop_all_learning(network):
+    net, losses, _ = network
+    stopped = np.linalg.norm(flat((1 / losses) @ losses, net))
+    assert stopped < 1e-12 * np.linalg.norm(flat(losses.log().sum(), net))
+
+
+def test_undetached_weights_that_sum_to_one_descend_the_harmonic_mean(network):
+    net, losses, gradients = network
+    found = flat(torch_weights(losses, "sum") @ losses, net)
+    assert apart(found, flat(len(losses) / (1 / losses).sum(), net)) < 1e-12
+    squares = (1 / losses.detach().numpy() ** 2) @ gradients  # weights 1/ℓ²
+    assert 1 - cosine(found, squares) < 1e-12
+    assert 1 - cosine(found, flat(losses.log().sum(), net)) > 1e-4
+
+
+def test_undetached_weights_with_maximum_one_train_only_the_exit_with_the_smallest_loss(network):
+    net, losses, gradients = network
+    found = flat(torch_weights(losses, "max") @ losses, net)
+    assert apart(found, len(losses) * gradients[int(losses.argmin())]) < 1e-12
+    assert apart(found, log_sum_gradient(losses.detach().numpy(), gradients)) > 0.1
+
+
+def test_undetached_weights_of_geometric_mean_one_are_right_by_luck(network):
+    net, losses, _ = network
+    right = flat(losses.log().sum(), net)
+    found = flat(torch_weights(losses, "geometric") @ losses, net)
+    assert apart(found, scipy.stats.gmean(losses.detach().numpy()) * right) < 1e-12
+
+
+def test_undetached_raw_weights_with_a_floor_are_const(network):
+    net, losses, gradients = network
+    found = flat((0.93 / losses + 0.07) @ losses, net)
+    assert apart(found, 0.07 * gradients.sum(axis=0)) < 1e-10
+
+
+@pytest.mark.parametrize("normaliser", NORMALISERS)
+def test_the_undetached_objective_is_the_number_of_exits_over_the_normaliser(normaliser):
+    losses = np.random.default_rng(0).lognormal(sigma=2, size=(20, 5))
+    expected = {
+        "none": np.full(20, 5.0),
+        "sum": scipy.stats.hmean(losses, axis=1),
+        "max": 5 * losses.min(axis=1),
+        "geometric": 5 * scipy.stats.gmean(losses, axis=1),
+    }
+    found = undetached_objective(losses, normaliser=normaliser)
+    np.testing.assert_allclose(found, expected[normaliser], rtol=1e-13)
+    floored = undetached_objective(losses, normaliser=normaliser, floor=0.3)
+    np.testing.assert_allclose(floored, 0.7 * expected[normaliser] + 0.3 * losses.sum(axis=1), rtol=1e-13)
+
+
+# --- where it comes to rest ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return linear_residual()
+
+
+def slope(problem, theta):
+    """‖∇S‖ at θ."""
+    return np.linalg.norm(log_sum_gradient(problem.losses(theta), problem.gradients(theta)))
+
+
+@pytest.mark.parametrize("normaliser", NORMALISERS)
+def test_the_fixed_point_is_stationary_for_the_sum_of_logarithms(problem, normaliser):
+    # slopes of up to 1/ℓ_6 = 100 times the gradients come in, so rounding is seen at 1e-12
+    assert slope(problem, adaloss_fixed_point(problem, normaliser=normaliser)) < 1e-11
+    assert slope(problem, problem.minimiser(np.ones(6))) > 1  # CONST's optimum is not
+
+
+def test_a_minimiser_that_knows_no_weights_ends_at_the_fixed_point(problem):
+    point = adaloss_fixed_point(problem)
+    for start in np.random.default_rng(0).normal(size=(10, 6)) * 2:
+        found = scipy.optimize.minimize(
+            lambda theta: log_sum(problem.losses(theta)), start, options={"gtol": 1e-8, "maxiter": 1000}
+        )
+        assert np.linalg.norm(found.x - point) < 1e-5
+    assert np.linalg.norm(problem.minimiser(np.ones(6)) - point) > 0.1
+
+
+def test_the_formulas_gradient_is_that_of_finite_differences(problem):
+    theta = np.random.default_rng(0).normal(size=6)
+    found = log_sum_gradient(problem.losses(theta), problem.gradients(theta))
+    numeric = [
+        (log_sum(problem.losses(theta + h)) - log_sum(problem.losses(theta - h))) / 2e-6 for h in 1e-6 * np.eye(6)
+    ]
+    np.testing.assert_allclose(found, numeric, rtol=1e-7, atol=1e-8)
+
+
+def test_descent_ends_at_the_fixed_point(problem):
+    start = np.random.default_rng(0).normal(size=6)
+    end = descend(problem, Rule(), start, steps=15_000, learning_rate=4e-4).end
+    assert np.linalg.norm(end - adaloss_fixed_point(problem)) < 1e-11
+
+
+@pytest.mark.parametrize("floor", [0.07, 0.3])
+def test_with_a_floor_the_fixed_point_is_stationary_for_a_mixture_with_a_frozen_minimum(problem, floor):
+    theta = adaloss_fixed_point(problem, floor=floor)
+    losses, gradients = problem.losses(theta), problem.gradients(theta)
+    mixture = (1 - floor) * losses.min() * log_sum_gradient(losses, gradients) + floor * gradients.sum(axis=0)
+    assert np.linalg.norm(mixture) < 1e-12
+    assert slope(problem, theta) > 1  # not for the sum of logarithms
+    assert np.linalg.norm(gradients.sum(axis=0)) > 0.1  # nor for the sum
+
+
+def test_the_scale_safe_floor_has_an_objective_of_its_own(problem):
+    first = problem.losses(np.zeros(6))
+    rule = Rule(floor=0.3, floor_kind="start", normaliser="max")
+    point = rest_point(problem, lambda losses: rule.weights(losses, first))
+    found = scipy.optimize.minimize(
+        lambda theta: 0.7 * log_sum(problem.losses(theta)) + 0.3 * (problem.losses(theta) / first).sum(),
+        np.ones(6),
+        options={"gtol": 1e-9},
+    )
+    assert np.linalg.norm(found.x - point) < 1e-5
+    assert np.linalg.norm(adaloss_fixed_point(problem) - point) > 1e-3
+    assert np.linalg.norm(adaloss_fixed_point(problem, floor=0.3) - point) > 0.1
+
+
+# --- the pitchfork -------------------------------------------------------------------------------------------------
+
+
+def local_minima(floor):
+    """Local minima of S of the two targets, on a grid with a step of 1e-5."""
+    theta = np.arange(-0.2, 1.2, 1e-5)
+    values = np.log(theta**2 + floor) + np.log((1 - theta) ** 2 + floor)
+    return theta[1:-1][(values[1:-1] < values[:-2]) & (values[1:-1] <= values[2:])]
+
+
+@pytest.mark.parametrize("floor", [0.01, 0.05, 0.1, 0.2, 0.24])
+def test_below_a_quarter_there_are_two_minima_and_the_middle_is_a_maximum(floor):
+    expected = (1 + np.array([-1, 1]) * np.sqrt(1 - 4 * floor)) / 2
+    np.testing.assert_allclose(local_minima(floor), expected, atol=1.01e-5)
+    losses = np.array([two_targets(floor).losses(theta) for theta in expected[:, None]])
+    np.testing.assert_allclose(losses[:, 0], expected, rtol=1e-12)
+    np.testing.assert_allclose(losses.prod(axis=1), floor, rtol=1e-12)
+
+
+@pytest.mark.parametrize("floor", [0.251, 0.3, 1.0])
+def test_above_a_quarter_there_is_only_the_middle(floor):
+    np.testing.assert_allclose(local_minima(floor), [0.5], atol=1.01e-5)
+
+
+@pytest.mark.parametrize("start", [0.1, 0.45, 0.55, 0.9])
+def test_the_start_decides_below_a_quarter(start):
+    def end(floor, power=1.0):
+        problem = two_targets(floor)
+        return descend(problem, Rule(power=power), np.array([start]), steps=4000, learning_rate=0.01).end[0]
+
+    side = np.sign(start - 0.5)
+    assert end(0.05) == pytest.approx(0.5 + side * np.sqrt(0.8) / 2, abs=1e-9)
+    assert end(0.3) == pytest.approx(0.5, abs=1e-6)
+    assert end(0.05, power=0) == pytest.approx(0.5, abs=1e-9)  # CONST
+
+
+# --- the weights ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0.25, 1, 2]),
+        ({"normaliser": "sum"}, [1 / 13, 4 / 13, 8 / 13]),
+        ({"normaliser": "max"}, [0.125, 0.5, 1]),
+        ({"normaliser": "geometric"}, np.array([0.25, 1, 2]) * 2 ** (1 / 3)),
+        ({"normaliser": "max", "floor": 0.2}, [0.3, 0.6, 1]),
+        ({"power": 2}, [0.0625, 1, 4]),
+        ({"power": 0}, [1, 1, 1]),
+    ],
+)
+def test_weights_by_hand(options, expected):
+    np.testing.assert_allclose(inverse_weights(np.array([4.0, 1.0, 0.5]), **options), expected, rtol=1e-15)
+
+
+def test_an_unknown_normaliser_is_refused():
+    with pytest.raises(ValueError, match="normaliser: expected one of none, sum, max, geometric, found 'mean'"):
+        inverse_weights(np.ones(2), normaliser="mean")
+
+
+def test_an_iteration_that_does_not_come_to_rest_says_so(problem):
+    with pytest.raises(NoFixedPoint, match="after 3 steps θ still moves by"):
+        adaloss_fixed_point(problem, max_steps=3)

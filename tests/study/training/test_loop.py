@@ -1,0 +1,327 @@
+import pytest
+import torch
+from torch import nn
+
+from anytime_study.training.loop import TrainingRun, train
+from anytime_study.training.scoring import TrainingDiverged
+
+ADAPTIVE = "adaloss(refresh_period=1)"
+
+
+# --- repeating a run -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_can_be_repeated_to_the_byte(tiny_config, tiny_record):
+    again = train(tiny_config(), progress=False)
+    assert again.results() == tiny_record.results()
+    assert again.results()["epoch_losses"][0] != again.results()["epoch_losses"][1]  # something was trained
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"augment": False}, {"learning_rate": 0.05}, {"schedule": "steps"}, {"weighting": "linear"}],
+    ids=str,
+)
+def test_another_choice_gives_other_results(tiny_config, tiny_record, change):
+    other = train(tiny_config(**change), progress=False)
+    assert other.epoch_losses != tiny_record.epoch_losses
+    assert other.test.loss != tiny_record.test.loss
+    assert other.name != tiny_record.name
+
+
+def test_what_happened_before_does_not_matter(tiny_config, tiny_record):
+    torch.manual_seed(123)
+    torch.randn(7)
+    state = torch.get_rng_state()
+    assert train(tiny_config(), progress=False).results() == tiny_record.results()
+    assert torch.equal(state, torch.get_rng_state())  # and nothing is drawn from the caller's stream
+
+
+def test_runs_with_one_seed_are_paired_whatever_the_weighting(tiny_config):
+    runs = [TrainingRun(tiny_config(weighting=weighting)) for weighting in ("const", "opt(exit=1)", ADAPTIVE)]
+    states = [run.net.state_dict() for run in runs]
+    assert all(torch.equal(state[key], states[0][key]) for state in states for key in states[0])
+    for batches in zip(*(run.epoch_batches() for run in runs), strict=True):  # the first epoch
+        for images, labels in batches:
+            assert torch.equal(images, batches[0][0])
+            assert torch.equal(labels, batches[0][1])
+
+
+def test_the_first_losses_are_paired_and_the_later_ones_are_not(tiny_config):
+    one_step = {"train_size": 32, "batch_size": 32}
+    const = train(tiny_config(weighting="const", **one_step), progress=False)
+    opt = train(tiny_config(weighting="opt", **one_step), progress=False)
+    assert const.epoch_losses[0] == opt.epoch_losses[0]
+    assert const.epoch_losses[1] != opt.epoch_losses[1]
+
+
+def test_seeds_change_initialisation_order_and_augmentation(tiny_config):
+    first, second = (TrainingRun(tiny_config(seed=seed)) for seed in (0, 1))
+    key = "segments.0.0.weight"
+    assert not torch.equal(first.net.state_dict()[key], second.net.state_dict()[key])
+    plain = [TrainingRun(tiny_config(seed=seed, augment=False)) for seed in (0, 1)]
+    (images, labels), (other_images, other_labels) = (next(run.epoch_batches()) for run in plain)
+    assert not torch.equal(labels, other_labels)
+    assert not torch.equal(images, other_images)
+
+
+# --- batches -------------------------------------------------------------------------------------------------------
+
+
+def test_an_epoch_passes_over_every_image_once_in_a_new_order(tiny_config):
+    run = TrainingRun(tiny_config(augment=False))
+    images = run.data.normalise(run.data.train_images)
+    place = {image.numpy().tobytes(): number for number, image in enumerate(images)}
+    assert len(place) == 128
+    epochs = []
+    for _ in range(2):
+        seen = []
+        for batch, labels in run.epoch_batches():
+            assert batch.shape == (32, 1, 8, 8)
+            numbers = [place[image.numpy().tobytes()] for image in batch]
+            assert torch.equal(labels, run.data.train_labels[numbers])
+            seen += numbers
+        assert sorted(seen) == list(range(128))
+        epochs.append(seen)
+    assert epochs[0] != epochs[1]
+
+
+def test_the_last_incomplete_batch_is_left_out(tiny_config):
+    run = TrainingRun(tiny_config(batch_size=50))
+    assert [len(labels) for _, labels in run.epoch_batches()] == [50, 50]
+
+
+def test_augmentation_is_drawn_afresh_in_every_epoch(tiny_config):
+    def pictures(run):
+        return {image.numpy().tobytes() for images, _ in run.epoch_batches() for image in images}
+
+    plain, augmented = (TrainingRun(tiny_config(augment=augment)) for augment in (False, True))
+    assert pictures(plain) == pictures(plain)
+    assert pictures(augmented) != pictures(augmented)
+
+
+# --- what is trained -----------------------------------------------------------------------------------------------
+
+
+def test_behind_opts_exit_nothing_is_computed_and_nothing_changes(tiny_config):
+    config = tiny_config(weighting="opt(exit=2)", weight_decay=0.1)
+    run, whole = TrainingRun(config), TrainingRun(config)
+    whole.weighting.last_exit = whole.weighting.num_exits  # computes all exits and multiplies their losses by 0
+    start = {key: value.clone() for key, value in run.network.state_dict().items()}
+    calls = []
+    run.network.segments[2].register_forward_hook(lambda *_: calls.append("segment"))
+    run.network.heads[2].register_forward_hook(lambda *_: calls.append("head"))
+    run.fit(progress=False)
+    whole.fit(progress=False)
+    assert calls == []
+    for key, value in run.network.state_dict().items():
+        behind = key.startswith(("segments.2.", "heads.2."))
+        assert torch.equal(value, start[key] if behind else whole.network.state_dict()[key]), key
+    assert [losses[:2] for losses in run._epoch_losses] == [losses[:2] for losses in whole._epoch_losses]
+    assert [losses[2] for losses in run._epoch_losses] == [0.0] * config.epochs
+    ours, theirs = run.record(), whole.record()
+    assert ours.test.loss[:2] == theirs.test.loss[:2]
+
+
+def test_one_step_by_hand(tiny_config):
+    """One full batch, no warm-up, momentum or decay: w - learning rate · gradient of the plain sum."""
+    plain = {"warmup_epochs": 0.0, "momentum": 0.0, "weight_decay": 0.0, "augment": False}
+    config = tiny_config(train_size=32, epochs=1, weighting="const", learning_rate=0.05, **plain)
+    run, twin = TrainingRun(config), TrainingRun(config)
+    ((images, labels),) = twin.epoch_batches()
+    net = config.build_network()
+    net.load_state_dict(twin.net.state_dict())
+    losses = [nn.functional.cross_entropy(logits, labels) for logits in net(images)]
+    torch.autograd.backward(sum(losses))
+    run.fit(progress=False)
+    after = run.net.state_dict()
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(after[name], parameter.detach() - 0.05 * parameter.grad, rtol=1e-4, atol=1e-6)
+    assert run.record().epoch_losses == [pytest.approx([loss.item() for loss in losses], rel=1e-5)]
+
+
+def test_label_smoothing_is_trained_and_not_scored(tiny_config):
+    """One step: the loss that is trained is torch's, smoothed; scores are taken against the labels as they are."""
+    config = tiny_config(train_size=32, epochs=1, weighting="const", augment=False, label_smoothing=0.2)
+    run, twin = TrainingRun(config), TrainingRun(config)
+    ((images, labels),) = twin.epoch_batches()
+    with torch.no_grad():
+        smoothed = [nn.functional.cross_entropy(x, labels, label_smoothing=0.2) for x in twin.net.train()(images)]
+    run.fit(progress=False)
+    record = run.record()
+    assert record.epoch_losses == [pytest.approx([loss.item() for loss in smoothed], rel=1e-5)]
+    run.net.eval()
+    with torch.no_grad():
+        logits = run.net(run.data.normalise(run.data.test_images))
+    plain = [nn.functional.cross_entropy(exit_logits, run.data.test_labels).item() for exit_logits in logits]
+    assert record.test.loss == pytest.approx(plain, rel=1e-5)
+    unsmoothed = train(tiny_config(train_size=32, epochs=1, weighting="const", augment=False), progress=False)
+    assert unsmoothed.test.loss != record.test.loss
+
+
+def test_scaled_losses_are_trained_and_recorded_unscaled(tiny_config):
+    plain = {"warmup_epochs": 0.0, "momentum": 0.0, "weight_decay": 0.0, "augment": False}
+    config = tiny_config(
+        train_size=32, epochs=1, weighting="const", learning_rate=0.01, loss_scales=[10, 1, 2], **plain
+    )
+    run, twin = TrainingRun(config), TrainingRun(config)
+    ((images, labels),) = twin.epoch_batches()
+    net = config.build_network()
+    net.load_state_dict(twin.net.state_dict())
+    losses = [nn.functional.cross_entropy(logits, labels) for logits in net(images)]
+    torch.autograd.backward(10 * losses[0] + losses[1] + 2 * losses[2])
+    run.fit(progress=False)
+    after = run.net.state_dict()
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(after[name], parameter.detach() - 0.01 * parameter.grad, rtol=1e-4, atol=1e-6)
+    assert run.record().epoch_losses == [pytest.approx([loss.item() for loss in losses], rel=1e-5)]
+
+
+def direction(config):
+    """The gradient of the second step, of length 1; the first step moves nothing but the weights."""
+    run = TrainingRun(config)
+    batches = list(run.epoch_batches())
+    run._train_step(*batches[0])
+    run._train_step(*batches[1])
+    gradient = torch.cat([p.grad.flatten() for p in run.network.parameters()])
+    return gradient / gradient.norm(), gradient.norm()
+
+
+@pytest.mark.parametrize("normalisation", ["sum", "none"])
+def test_a_scaled_loss_does_not_turn_adaloss_and_turns_const(tiny_config, normalisation):
+    still = {"learning_rate": 1e-12, "momentum": 0.0, "weight_decay": 0.0}
+    found = {}
+    for weighting in ("const", f"adaloss_formula(normalisation={normalisation!r})"):
+        for scales in (None, [10, 1, 1]):
+            found[weighting[:5], scales is None] = direction(
+                tiny_config(weighting=weighting, loss_scales=scales, **still)
+            )
+    (scaled, long), (as_it_is, length) = found["adalo", False], found["adalo", True]
+    torch.testing.assert_close(scaled, as_it_is, rtol=1e-3, atol=1e-5)
+    if normalisation == "none":
+        torch.testing.assert_close(long, length, rtol=1e-4, atol=0)  # and the step is as long
+    assert found["const", False][0] @ found["const", True][0] < 0.98
+
+
+def test_without_scales_is_what_was_done_before(tiny_config, tiny_record):
+    ones = train(tiny_config(loss_scales=[1, 1, 1]), progress=False)
+    assert ones.epoch_losses == tiny_record.epoch_losses
+    assert ones.test == tiny_record.test
+
+
+def test_the_learning_rate_follows_the_schedule(tiny_config):
+    run = TrainingRun(tiny_config(learning_rate=0.2, schedule="steps"))  # 8 steps, of which 4 warm up
+    rates = [run.optimiser.param_groups[0]["lr"]]
+    step = run._rate.step
+
+    def noted():
+        step()
+        rates.append(run.optimiser.param_groups[1]["lr"])
+
+    run._rate.step = noted
+    run.fit(progress=False)
+    assert rates[:8] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.02, 0.02, 0.002, 0.002])
+
+
+def test_losses_fall_and_digits_are_learnt(tiny_config):
+    record = train(tiny_config(train_size=512, epochs=8, weighting="const"), progress=False)
+    assert all(last < 0.8 * first for first, last in zip(record.epoch_losses[0], record.epoch_losses[-1], strict=True))
+    assert record.test.error[-1] < 0.4  # chance is 0.9
+    assert record.test.error[-1] < record.test.error[0]  # and depth helps
+
+
+def test_a_run_that_diverges_stops_with_its_name_and_epoch(tiny_config):
+    config = tiny_config(learning_rate=1e30, warmup_epochs=0.0)
+    with pytest.raises(
+        TrainingDiverged, match=rf"^{config.name}: epoch 1: losses: .*found (nan|inf) at exit \d; .* 1e\+30$"
+    ):
+        train(config, progress=False)
+
+
+def test_bfloat16_trains_too(tiny_config):
+    plain, halved = (train(tiny_config(precision=precision), progress=False) for precision in ("fp32", "bf16"))
+    assert halved.epoch_losses != plain.epoch_losses
+    assert halved.epoch_losses[0] == pytest.approx(plain.epoch_losses[0], rel=0.05)
+
+
+def test_bfloat16_is_silent_and_serves_weightings_that_take_gradients(tiny_config, caplog, capfd):
+    with caplog.at_level("INFO"):
+        record = train(tiny_config(precision="bf16", weighting="adaloss(order=1, refresh_period=1)"), progress=False)
+    assert record.epoch_weights[0] != record.epoch_weights[1]
+    assert "bfloat16" not in capfd.readouterr().err
+
+
+# --- weights -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("weighting", "last"),
+    [("const", [1, 1, 1]), ("linear", [0.25, 0.625, 1]), ("opt(exit=2)", [0, 1, 0]), ("adaloss", [1, 1, 1])],
+)
+def test_weights_that_do_not_move_in_eight_steps(tiny_config, weighting, last):
+    assert train(tiny_config(weighting=weighting), progress=False).epoch_weights == [last] * 2
+
+
+def test_adaptive_weights_over_time(tiny_config):
+    weights = torch.tensor(train(tiny_config(weighting=ADAPTIVE), progress=False).epoch_weights)
+    assert weights.shape == (2, 3)
+    assert weights.amax(1).tolist() == [1, 1]
+    assert weights.min() >= 0.07
+    assert not torch.equal(weights[0], weights[1])
+
+
+# --- the caller's settings -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings():
+    """Whatever a test sets is undone after it."""
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    yield
+    torch.set_num_threads(before[0])
+    torch.use_deterministic_algorithms(before[1], warn_only=before[2])
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_settings_of_pytorch_come_back(tiny_config, settings, deterministic):
+    torch.set_num_threads(2)
+    torch.use_deterministic_algorithms(deterministic)
+    record = train(tiny_config(epochs=1), progress=False)
+    assert record.provenance.threads == 1  # its own while it ran
+    assert torch.get_num_threads() == 2
+    assert torch.are_deterministic_algorithms_enabled() is deterministic
+
+
+def test_the_setting_to_warn_only_comes_back(tiny_config, settings):
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    train(tiny_config(epochs=1), progress=False)
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def test_settings_come_back_after_a_failure(tiny_config, settings, monkeypatch):
+    torch.set_num_threads(2)
+    run = TrainingRun(tiny_config())
+
+    def fail(losses):
+        assert torch.are_deterministic_algorithms_enabled()
+        raise RuntimeError("stop here")
+
+    monkeypatch.setattr(run.weighting, "update", fail)
+    with pytest.raises(RuntimeError, match="stop here"):
+        run.fit(progress=False)
+    assert torch.get_num_threads() == 2
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_progress_is_shown_on_standard_error_or_not_at_all(tiny_config, capsys):
+    config = tiny_config(epochs=1)
+    train(config, progress=False)
+    assert capsys.readouterr() == ("", "")
+    train(config)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert config.name in err
