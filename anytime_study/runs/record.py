@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from anytime_core.errors import InputError
@@ -120,7 +123,7 @@ class _Record(BaseModel):
             )
         return self
 
-    def _rows(self) -> Iterator[tuple[str, Sequence[float]]]:
+    def _rows(self) -> Iterator[tuple[str, Sequence[Any]]]:
         """All lists that have a number for each exit, with their names."""
         for name in ("epoch_losses", "epoch_weights"):
             for epoch, row in enumerate(getattr(self, name)):
@@ -132,13 +135,18 @@ class _Record(BaseModel):
         return self.protocol != PROTOCOL or self.name != self.config.name
 
     def results(self) -> dict[str, Any]:
-        """What a rerun must repeat: everything but the rules, the timing and the provenance."""
-        return self.model_dump(exclude={"rules", "timing", "provenance"})
+        """What a rerun must repeat: everything but the rules, the timing and the provenance.
+
+        ``test_correct`` is left out, since older records lack it; the test errors are its row means.
+        """
+        return self.model_dump(exclude={"rules", "timing", "provenance", "test_correct"})
 
     def save(self, folder: Path) -> Path:
         """Write ``<folder>/<name>.json``; the file is there whole or not at all. Returns its path."""
         path = folder / f"{self.name}.json"
         content = self.model_dump(mode="json")
+        if content.get("test_correct") is None:  # a record from before there were any keeps its bytes
+            content.pop("test_correct", None)
         # the config stays to the digit: its hash is the run's name
         content = {key: value if key == "config" else _rounded(value) for key, value in content.items()}
         write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
@@ -151,6 +159,8 @@ class RunRecord(_Record):
     Attributes:
         outcome: That it came to its end.
         train, validation, test: Final scores.
+        test_correct: For each exit, which test images it answers rightly: a bit per image in the order of the data set,
+            first image in the highest bit of the first byte, as base64; see :func:`unpacked`. None in older records.
         costs: MACs and parameters.
         early_exit: Where the config asks for it.
         name, protocol, config, num_exits, epoch_losses, epoch_weights, rules, timing, provenance: As in every record.
@@ -160,14 +170,17 @@ class RunRecord(_Record):
     train: Scores
     validation: Scores
     test: Scores
+    test_correct: list[str] | None = None
     costs: Costs
     early_exit: EarlyExitScores | None = None
 
-    def _rows(self) -> Iterator[tuple[str, Sequence[float]]]:
+    def _rows(self) -> Iterator[tuple[str, Sequence[Any]]]:
         yield from super()._rows()
         for part in ("train", "validation", "test", "costs"):
             for name, row in getattr(self, part):
                 yield f"{part}.{name}", row
+        if self.test_correct is not None:
+            yield "test_correct", self.test_correct
 
     @property
     def summary(self) -> str:
@@ -207,6 +220,24 @@ class DivergedRecord(_Record):
     def summary(self) -> str:
         """One line for people."""
         return f"diverged in epoch {self.epoch} at exit {self.exit}"
+
+
+def packed(answers: npt.ArrayLike) -> list[str]:
+    """Booleans [K, N] as K base64 texts of N bits each, padded with zeros to whole bytes."""
+    return [base64.b64encode(row.tobytes()).decode() for row in np.packbits(np.asarray(answers, dtype=bool), axis=1)]
+
+
+def unpacked(texts: Sequence[str], count: int) -> npt.NDArray[np.bool_]:
+    """What :func:`packed` was given, [K, ``count``]; for instance which of the ``count`` test images are right.
+
+    Raises:
+        ValueError: a text is not base64 or does not hold ``count`` bits.
+    """
+    rows = [np.frombuffer(base64.b64decode(text, validate=True), np.uint8) for text in texts]
+    for row in rows:
+        if len(row) != -(-count // 8):
+            raise ValueError(f"texts: expected {-(-count // 8)} bytes for {count} bits, found {len(row)}")
+    return np.stack([np.unpackbits(row, count=count) for row in rows]).astype(bool)
 
 
 def load_outcome(path: Path) -> RunRecord | DivergedRecord:

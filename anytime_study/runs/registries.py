@@ -4,7 +4,7 @@ from anytime_study.foundations.registry import Registry
 
 NETWORKS = Registry(
     kind="network",
-    entries={
+    entries={  # networks
         "resann": "anytime_core.networks.resann:ResANN",
         "denseann": "anytime_core.networks.denseann:DenseANN",
         "msdnet": "anytime_core.networks.msdnet:MSDNet",
@@ -21,7 +21,7 @@ NETWORKS = Registry(
 
 WEIGHTINGS = Registry(
     kind="weighting",
-    entries={
+    entries={  # weightings
         "const": "anytime_core.weighting.static:const",
         "linear": "anytime_core.weighting.static:linear",
         "half_end": "anytime_core.weighting.static:half_end",

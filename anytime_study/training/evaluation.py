@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from anytime_core.losses import cross_entropy_per_exit
 from anytime_core.networks.modes import modes_kept
@@ -20,10 +20,13 @@ class ExitScores:
     Attributes:
         loss: Mean cross-entropy in nats, [K].
         error: Share of images whose largest logit is not the label's, from 0 to 1, [K].
+        correct: Whether each exit answers each image with its label, bool [K, N] on the CPU, images in
+            their order.
     """
 
     loss: list[float]
     error: list[float]
+    correct: Tensor = field(compare=False)  # the errors are its row means
 
 
 def evaluate(net: nn.Module, batches: Iterable[Batch]) -> ExitScores:
@@ -37,16 +40,17 @@ def evaluate(net: nn.Module, batches: Iterable[Batch]) -> ExitScores:
     Raises:
         ValueError: there is no batch.
     """
-    totals, count = [], 0
+    losses, correct, count = [], [], 0
     with modes_kept(net), torch.inference_mode():
         net.eval()
         for images, labels in batches:
             logits = net(images)  # [K, N, num_classes]
             targets = labels if labels.ndim == 1 else labels.T  # [N], or [K, N]
-            wrong = (logits.argmax(-1) != targets).sum(1)
-            totals.append(torch.stack([cross_entropy_per_exit(logits, labels) * len(labels), wrong]))
+            losses.append(cross_entropy_per_exit(logits, labels) * len(labels))
+            correct.append(logits.argmax(-1) == targets)  # [K, N]
             count += len(labels)
-        if not totals:
+        if not losses:
             raise ValueError("batches: expected at least one, found none")
-        loss, error = (torch.stack(totals).double().sum(0) / count).tolist()  # the one wait for the device
-    return ExitScores(loss=loss, error=error)
+        loss = (torch.stack(losses).double().sum(0) / count).tolist()  # the first wait for the device
+    answers = torch.cat(correct, 1).cpu()
+    return ExitScores(loss=loss, error=((~answers).sum(1).double() / count).tolist(), correct=answers)

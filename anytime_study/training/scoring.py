@@ -16,8 +16,8 @@ from anytime_study.datasets import ImageData, ImageStream
 from anytime_study.datasets.batches import Split, evaluation_batches
 from anytime_study.foundations.provenance import provenance
 from anytime_study.runs.config import PROTOCOL, RunConfig
-from anytime_study.runs.record import Costs, DivergedRecord, EarlyExitScores, RunRecord, Scores, Timing
-from anytime_study.training.evaluation import evaluate
+from anytime_study.runs.record import Costs, DivergedRecord, EarlyExitScores, RunRecord, Scores, Timing, packed
+from anytime_study.training.evaluation import ExitScores, evaluate
 from anytime_study.training.exit_saving import early_exit_saving
 
 
@@ -108,22 +108,24 @@ def scored_record(
         if isinstance(network, EANN):  # which exits count is decided on validation images, before any score
             network.adopt(_scores(course, net, data, "validation").error)
         scores = {split: _scores(course, net, data, split) for split in get_args(Split)}
+        correct = packed(scores["test"].correct)
         early_exit = _early_exit(network, data, course.config.workers) if course.config.early_exit else None
     return RunRecord(
         **course.described(),
-        **scores,
+        **{split: Scores(loss=found.loss, error=found.error) for split, found in scores.items()},
+        test_correct=correct,
         costs=Costs(**{key: list(value) for key, value in vars(costs).items()}),
         early_exit=early_exit,
     )
 
 
-def _scores(course: Course, net: nn.Module, data: ImageData | ImageStream, split: Split) -> Scores:
+def _scores(course: Course, net: nn.Module, data: ImageData | ImageStream, split: Split) -> ExitScores:
     batches = evaluation_batches(data, split, workers=course.config.workers)
     scores = evaluate(net, batches)
     for exit_number, loss in enumerate(scores.loss, start=1):
         if not math.isfinite(loss):
             raise course.diverged(exit_number, f"the {split} loss of the trained network is {loss}")
-    return Scores(**vars(scores))
+    return scores
 
 
 def _early_exit(network: AnytimeNetwork, data: ImageData | ImageStream, workers: int) -> EarlyExitScores:

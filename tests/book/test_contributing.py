@@ -32,9 +32,8 @@ def put(block, checkout):
 
 @pytest.mark.parametrize("part", ["weighting", "network", "dataset"])
 def test_a_new_part_trains_as_the_page_says(part, tmp_path):
-    package = tmp_path / "anytime_core"
-    for source in (ROOT / "anytime_core").rglob("*.py"):
-        copy = package / source.relative_to(ROOT / "anytime_core")
+    for source in [*(ROOT / "anytime_core").rglob("*.py"), *(ROOT / "anytime_study").rglob("*.py")]:
+        copy = tmp_path / source.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "data").mkdir()
@@ -45,9 +44,9 @@ def test_a_new_part_trains_as_the_page_says(part, tmp_path):
             commands += block.strip().splitlines()
         else:
             changed = put(block, tmp_path)
-    if line := re.search(r"`(from anytime_core\S* import \w+)` at the top of that file", SECTIONS[part]):
+    if line := re.search(r"`(from anytime_study\S* import \w+)` at the top of that file", SECTIONS[part]):
         text = changed.read_text()
-        start = text.index("\nfrom anytime_core") + 1
+        start = text.index("\nfrom anytime_") + 1
         changed.write_text(f"{text[:start]}{line[1]}\n{text[start:]}")
     (command,) = commands
     program, *arguments = shlex.split(command)

@@ -3,11 +3,12 @@ import math
 import os
 
 import pytest
+from pydantic import ValidationError
 
 from anytime_core.errors import InputError
 from anytime_study.runs import record as records
 from anytime_study.runs.config import RunConfig
-from anytime_study.runs.record import RunRecord
+from anytime_study.runs.record import RunRecord, packed, unpacked
 
 
 def listing(folder):
@@ -205,3 +206,30 @@ def test_lists_of_another_length_than_there_are_exits_are_refused(made_up_record
     path = edited(made_up_record().save(tmp_path), **changes)
     with pytest.raises(InputError, match=fault):
         RunRecord.load(path)
+
+
+def test_answers_are_packed_to_a_bit_each_and_back():
+    answers = [[True, False, True, False, False, False, False, True, True], [False] * 8 + [True]]
+    texts = packed(answers)
+    assert texts == ["oYA=", "AIA="]  # 1010_0001 1, 0000_0000 1
+    assert unpacked(texts, 9).tolist() == answers
+    with pytest.raises(ValueError, match="expected 3 bytes"):
+        unpacked(texts, 17)
+    with pytest.raises(ValueError, match="base64"):
+        unpacked(["no base64!"], 9)
+
+
+def test_a_record_from_before_there_were_answers_keeps_its_bytes(tiny_record, tmp_path):
+    old = tiny_record.model_copy(update={"test_correct": None})
+    path = old.save(tmp_path)
+    content = path.read_bytes()
+    assert b"test_correct" not in content
+    RunRecord.load(path).save(tmp_path)
+    assert path.read_bytes() == content
+
+
+def test_answers_are_kept_for_every_exit(tiny_record):
+    fields = tiny_record.model_dump(mode="json")
+    fields["test_correct"] = fields["test_correct"][:-1]
+    with pytest.raises(ValidationError):
+        RunRecord.model_validate(fields)

@@ -35,6 +35,7 @@ def test_by_hand():
     # exit 1: every loss is ln 2, and a tie goes to the first class; exit 2: right on images 1, 3 and 4
     assert scores.loss == pytest.approx([math.log(2), (3 * math.log(4 / 3) + math.log(4)) / 4])
     assert scores.error == [0.5, 0.25]
+    assert scores.correct.tolist() == [[True, False, False, True], [True, False, True, True]]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])  # 2: as many images as exits

@@ -11,6 +11,7 @@ from anytime_core import exit_costs
 from anytime_core.costs import ExitCosts
 from anytime_core.inference.early_exit import EarlyExit
 from anytime_study.runs.config import PROTOCOL
+from anytime_study.runs.record import unpacked
 from anytime_study.training.loop import TrainingRun, train
 from anytime_study.training.scoring import TrainingDiverged
 
@@ -35,6 +36,8 @@ def test_the_record_is_consistent(tiny_config, tiny_record):
     assert ExitCosts(**{key: tuple(value) for key, value in record.costs}) == exit_costs(
         config.build_network(), (1, 8, 8)
     )
+    answers = unpacked(record.test_correct, 360)  # [K, N]
+    assert (1 - answers.mean(axis=1)).tolist() == pytest.approx(record.test.error)
     assert record.timing.seconds > 0
     assert record.timing.images_per_second * record.timing.seconds == pytest.approx(2 * 128)
     assert record.provenance.threads == 1
