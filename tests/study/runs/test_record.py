@@ -170,7 +170,7 @@ def test_a_record_is_stale_under_another_protocol_or_name(made_up_record, monkey
 
 def test_results_leave_out_only_what_a_rerun_need_not_repeat(made_up_record):
     record = made_up_record()
-    assert record.results().keys() == RunRecord.model_fields.keys() - {"rules", "timing", "provenance"}
+    assert record.results().keys() == RunRecord.model_fields.keys() - {"rules", "timing", "provenance", "test_correct"}
     elsewhere = record.model_copy(
         update={
             "timing": record.timing.model_copy(update={"seconds": 99.0}),
