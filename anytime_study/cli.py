@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tyro.extras import SubcommandApp
 
 from anytime_core.errors import InputError
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_study.analysis.claims import load_claims
 from anytime_study.datasets import DatasetError, fetch
 from anytime_study.foundations.interruption import AGAIN, Interrupted
@@ -247,7 +247,7 @@ def _record(
             _stop(f"{out} holds these runs with other results, and keeps them: {', '.join(map(str, others))}")
     elif out is not None:
         table = records_table(folders)
-        write_whole(out, table.to_parquet(index=False))
+        atomic_write(out, table.to_parquet(index=False))
         print(f"{out}: {len(table)} rows of {table['run'].nunique()} runs")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from anytime_core.errors import InputError
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_study.foundations.validation import explain
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -90,7 +90,7 @@ class DeviceReport(Part):
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        write_whole(path, self.model_dump_json(indent=1) + "\n")
+        atomic_write(path, self.model_dump_json(indent=1) + "\n")
 
 
 Kind = TypeVar("Kind", bound=DeviceReport)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_core.inference.steps import Step, find_steps, step_costs
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def export_onnx(model: TrainedModel, folder: Path) -> Path:
         "std": card.std,
     }
     path = folder / STEPS
-    write_whole(path, json.dumps(content, indent=1) + "\n")
+    atomic_write(path, json.dumps(content, indent=1) + "\n")
     return path
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 
 ROOT = Path(__file__).parents[2]
 
@@ -168,7 +168,7 @@ def write_sheets(out: Path) -> None:
     Args:
         out: The Markdown file to write.
     """
-    write_whole(out, sheets(chapters()))
+    atomic_write(out, sheets(chapters()))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anytime_core.errors import InputError
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_study.foundations.provenance import Provenance
 from anytime_study.foundations.validation import explain
 
@@ -60,7 +60,7 @@ class TortureReport(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        write_whole(path, self.model_dump_json(indent=1) + "\n")
+        atomic_write(path, self.model_dump_json(indent=1) + "\n")
 
     def of(self, group: Group) -> list[FaultTrials]:
         """The faults of one group."""

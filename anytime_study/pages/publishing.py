@@ -20,7 +20,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_study.pages.numbered_figures import crowded, settle_figures
 from anytime_study.pages.rerunning import again
 
@@ -115,7 +115,7 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
     notebook.metadata["kernelspec"] = dict(_KERNELSPEC)
     notebook.metadata["language_info"] = {"name": "python"}
 
-    write_whole(page, nbformat.writes(notebook).rstrip("\n") + "\n")
+    atomic_write(page, nbformat.writes(notebook).rstrip("\n") + "\n")
 
 
 def page_parameters(page: Path) -> dict[str, Any]:

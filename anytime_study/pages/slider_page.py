@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from anytime_core.errors import InputError
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 
 ELEMENT = '<div class="budget-slider"><p>This element needs JavaScript.</p></div>'
 
@@ -20,7 +20,7 @@ ELEMENT = '<div class="budget-slider"><p>This element needs JavaScript.</p></div
 def save_payload(payload: Mapping[str, Any], path: Path) -> None:
     """Keep a payload."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(payload, separators=(",", ":"), allow_nan=False) + "\n")
+    atomic_write(path, json.dumps(payload, separators=(",", ":"), allow_nan=False) + "\n")
 
 
 def load_payload(path: Path) -> dict[str, Any]:

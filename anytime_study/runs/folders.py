@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anytime_core.errors import InputError
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_study.runs.record import DivergedRecord, RunRecord, load_outcome
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def merge_records(sources: Sequence[Path], into: Path) -> tuple[int, list[Path]]
     for path, record in found:
         target = into / f"{record.name}.json"
         if not target.exists():
-            write_whole(target, path.read_bytes())
+            atomic_write(target, path.read_bytes())
             copied += 1
         elif load_outcome(target).results() != record.results():
             others.append(path)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from anytime_core.errors import InputError
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_study.foundations.provenance import Provenance
 from anytime_study.foundations.validation import explain
 from anytime_study.runs.config import PROTOCOL, RunConfig
@@ -149,7 +149,7 @@ class _Record(BaseModel):
             content.pop("test_correct", None)
         # the config stays to the digit: its hash is the run's name
         content = {key: value if key == "config" else _rounded(value) for key, value in content.items()}
-        write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        atomic_write(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
         return path
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from anytime_core import __version__
 from anytime_core.costs import ExitCosts, exit_costs
 from anytime_core.errors import InputError
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_core.inference.latency import Count, LatencyTable
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.networks.ensemble import EANN
@@ -124,7 +124,7 @@ def save_model(folder: Path, net: AnytimeNetwork, card: ModelCard) -> ModelCard:
             "weights_sha256": hashlib.sha256(content).hexdigest(),
         }
     )
-    write_whole(folder / WEIGHTS, content)
+    atomic_write(folder / WEIGHTS, content)
     _write_card(folder, card)  # last: a kill before it leaves a checksum that does not fit, never a wrong model
     return card
 
@@ -185,7 +185,7 @@ def _use(table: LatencyTable) -> tuple[object, ...]:
 
 def _write_card(folder: Path, card: ModelCard) -> None:
     content = card.model_dump(mode="json", exclude_none=True)
-    write_whole(folder / CARD, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    atomic_write(folder / CARD, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from anytime_core.files import remove_unfinished, write_whole
+from anytime_core.files import atomic_write, remove_unfinished
 
 _MAGIC = b"anytime checkpoint 1\n"
 _DIGEST = hashlib.sha256().digest_size
@@ -47,7 +47,7 @@ class Checkpoints:
         content = buffer.getvalue()
         with suppress(FileNotFoundError):  # the first state, or another process at the same run was faster
             os.replace(self.path, self._previous)
-        write_whole(self.path, _MAGIC + hashlib.sha256(content).digest() + content)
+        atomic_write(self.path, _MAGIC + hashlib.sha256(content).digest() + content)
 
     def load(self, made_by: dict[str, Any]) -> dict[str, Any] | None:
         """The newest state that is whole and whose entry ``made_by`` is this one; None if there is none.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_study.pages.printing import PrintingError
 from anytime_study.pages.printing.chromium import find_chromium, print_document
 from anytime_study.pages.printing.document import Part, parts_of, printable
@@ -46,7 +46,7 @@ def print_book(root: Path = ROOT, *, out: Path | None = None, only: tuple[str, .
     text, outline = printable(build / "html", [part for part in parts if part.pages], **of)
     find_chromium()  # before anything is written
     document = build / "book.html"
-    write_whole(document, text)
+    atomic_write(document, text)
     out = out or build / "book.pdf"
-    write_whole(out, with_outline(print_document(document), outline, **of))
+    atomic_write(out, with_outline(print_document(document), outline, **of))
     return out

@@ -15,7 +15,7 @@ import torch
 from torchvision.datasets import utils
 
 from anytime_core.errors import InputError
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 from anytime_study import cli
 from anytime_study.datasets import DatasetError, fetch, readers
 from anytime_study.runs.config import RunConfig
@@ -80,9 +80,9 @@ def test_a_full_disk_spares_the_file_that_was_there(disk, tally, many, made_up_r
     outcomes = tally("machine", "disk full while a file is written")
     for trial in range(many(100, 10)):
         (disk.root / "filler").unlink(missing_ok=True)
-        write_whole(path, old)
+        atomic_write(path, old)
         disk.fill(left=1 + trial * 1500)
-        if refused(lambda: write_whole(path, new)):
+        if refused(lambda: atomic_write(path, new)):
             assert contents(disk.root) == {path: old.encode()}
             outcomes["one message that names the file; the old file is whole"] += 1
         else:
@@ -220,7 +220,7 @@ def test_a_file_where_a_folder_should_be(tmp_path, shelf):
     with pytest.raises(DatasetError, match="the cache cannot be written"):
         fetch("fashion-mnist", tmp_path / "file" / "cache")
     with pytest.raises(OSError, match="File exists"):
-        write_whole(tmp_path / "file" / "record.json", "x")
+        atomic_write(tmp_path / "file" / "record.json", "x")
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -230,7 +230,7 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr("anytime_core.files.os.fsync", full)
     with pytest.raises(OSError, match="No space") as caught:
-        write_whole(tmp_path / "record.json", "x")
+        atomic_write(tmp_path / "record.json", "x")
     assert caught.value.filename == str(tmp_path / "record.json")
     assert list(tmp_path.iterdir()) == []
 
