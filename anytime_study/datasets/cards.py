@@ -9,6 +9,7 @@ from anytime_study.datasets.card import DataCard
 from anytime_study.datasets.garments import FAMILIES, CoarseReader, NoisyReader, PairReader
 from anytime_study.datasets.listing import FolderReader
 from anytime_study.datasets.readers import CifarReader, DigitsReader, IdxReader, SvhnReader
+from anytime_study.datasets.svhn_train import SvhnTrainReader
 
 
 def find_card(name: str) -> DataCard:
@@ -29,6 +30,12 @@ _DIGITS = tuple("0123456789")
 _CIFAR_CITATION = (
     "Alex Krizhevsky. Learning Multiple Layers of Features from Tiny Images. Technical report, University of Toronto, "
     "2009."
+)
+
+_SVHN_CITATION = (
+    "Yuval Netzer, Tao Wang, Adam Coates, Alessandro Bissacco, Bo Wu and Andrew Y. Ng. Reading Digits in "
+    "Natural Images with Unsupervised Feature Learning. NIPS Workshop on Deep Learning and Unsupervised "
+    "Feature Learning, 2011."
 )
 
 _CIFAR100_CLASSES = """
@@ -174,15 +181,27 @@ _CARDS = (
         source="http://ufldl.stanford.edu/housenumbers/",
         licence="non-commercial use only",
         citation_key="netzer2011reading",
-        citation=(
-            "Yuval Netzer, Tao Wang, Adam Coates, Alessandro Bissacco, Bo Wu and Andrew Y. Ng. Reading Digits in "
-            "Natural Images with Unsupervised Feature Learning. NIPS Workshop on Deep Learning and Unsupervised "
-            "Feature Learning, 2011."
-        ),
+        citation=_SVHN_CITATION,
         how_to_get=(
             "run `anytime fetch svhn`, or put train_32x32.mat, extra_32x32.mat and test_32x32.mat into <cache>/svhn"
         ),
         reader=SvhnReader(),
+    ),
+    DataCard(
+        name="svhn-train",
+        title="SVHN, training crops",
+        image_shape=(3, 32, 32),
+        class_names=_DIGITS,
+        num_train=58_257,
+        num_validation=5_000,
+        num_test=10_000,
+        flip=False,
+        source="http://ufldl.stanford.edu/housenumbers/",
+        licence="non-commercial use only",
+        citation_key="netzer2011reading",
+        citation=_SVHN_CITATION,
+        how_to_get="run `anytime fetch svhn-train`, or put train_32x32.mat into <cache>/svhn-train",
+        reader=SvhnTrainReader(),
     ),
     DataCard(
         name="ilsvrc",

@@ -81,6 +81,7 @@ def test_cards_agree_with_the_sources():
         ("cifar10", True, 4),
         ("cifar100", True, 4),
         ("svhn", False, 4),
+        ("svhn-train", False, 4),
         ("ilsvrc", True, 28),
     ]
     totals = {name: (card.num_train + card.num_validation, card.num_test) for name, card in DATASETS.items()}
@@ -94,9 +95,10 @@ def test_cards_agree_with_the_sources():
         "cifar10": (50_000, 10_000),
         "cifar100": (50_000, 10_000),
         "svhn": (604_388, 26_032),
+        "svhn-train": (63_257, 10_000),
         "ilsvrc": (1_281_167, 50_000),
     }
-    assert [card.num_classes for card in DATASETS.values()] == [10, 10, 10, 10, 5, 10, 10, 100, 10, 1000]
+    assert [card.num_classes for card in DATASETS.values()] == [10, 10, 10, 10, 5, 10, 10, 100, 10, 10, 1000]
     assert [name for name, card in DATASETS.items() if card.num_tasks != 1] == ["multi-fashion"]
     assert list(DATASETS["fashion-mnist"].class_names) == torchvision.datasets.FashionMNIST.classes
     assert list(DATASETS["cifar100"].class_names) == sorted(set(DATASETS["cifar100"].class_names))

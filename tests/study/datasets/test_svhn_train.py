@@ -1,0 +1,168 @@
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from scipy.io import savemat
+
+from anytime_study.datasets import DATASETS, DatasetError, default_cache_dir, fetch, load_dataset, svhn_train
+from anytime_study.datasets.svhn_train import crops_per_house, split_by_house
+from anytime_study.runs.config import RunConfig
+from anytime_study.training.loop import train
+
+CROPS = np.array([1, 2, 3, 2, 2, 1, 3, 2, 1, 3])  # of ten houses
+REAL = default_cache_dir() / "svhn-train" / "train_32x32.mat"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A rebuilt file of 20 crops in a cache folder: every pixel of a crop is the number of its house."""
+    file = tmp_path / "svhn-train" / "train_32x32.mat"
+    file.parent.mkdir()
+    house = np.repeat(np.arange(len(CROPS)), CROPS).astype(np.uint8)
+    pixels = np.broadcast_to(house, (32, 32, 3, len(house))).copy()
+    pixels[0, 1, 2] = 100 + np.arange(len(house))  # row 0, column 1, blue: the number of the crop
+    labels = np.random.default_rng(0).integers(1, 11, (len(house), 1), dtype=np.uint8)
+    labels[3] = 10
+    savemat(file, {"X": pixels, "y": labels}, do_compression=True)
+    digests = {"X": np.ascontiguousarray(np.moveaxis(pixels, -1, 0)), "y": labels}
+    monkeypatch.setattr(
+        svhn_train, "REBUILT_SHA256", {k: hashlib.sha256(array).hexdigest() for k, array in digests.items()}
+    )
+    monkeypatch.setattr(svhn_train, "crops_per_house", lambda: CROPS)
+    train, validation, test = split_by_house(CROPS, 4, 6)
+    sizes = {"num_train": len(train), "num_validation": len(validation), "num_test": len(test)}
+    monkeypatch.setitem(DATASETS, "svhn-train", replace(DATASETS["svhn-train"], **sizes))
+    return tmp_path, labels[:, 0]
+
+
+def test_no_house_is_in_two_splits_and_every_crop_is_in_one():
+    rows = split_by_house(CROPS, 4, 6)
+    house = np.repeat(np.arange(len(CROPS)), CROPS)
+    houses = [set(house[part]) for part in rows]
+    assert sum(map(len, houses)) == len(set.union(*houses)) == len(CROPS)
+    assert sorted(np.concatenate(rows)) == list(range(CROPS.sum()))
+    _, validation, test = (len(part) for part in rows)
+    assert 4 <= validation < 4 + CROPS.max()
+    assert 6 <= test < 6 + CROPS.max()
+
+
+def test_the_split_of_the_card_is_fixed():
+    """Ten thousand and five thousand crops; the digest is part of the data set: another split is another set."""
+    card, crops = DATASETS["svhn-train"], crops_per_house()
+    assert (len(crops), crops.sum(), crops.min(), crops.max()) == (33_402, 73_257, 1, 6)
+    rows = split_by_house(crops, card.num_validation, card.num_test)
+    assert (
+        [len(part) for part in rows] == [card.num_train, card.num_validation, card.num_test] == [58_257, 5000, 10_000]
+    )
+    digest = hashlib.sha256(np.concatenate(rows).astype("<i8")).hexdigest()
+    assert digest.startswith("c7792be20f581ef8")
+    house = np.repeat(np.arange(len(crops)), crops)
+    assert [len(set(house[part])) for part in rows] == [26_530, 2288, 4584]
+
+
+def test_crops_and_labels_of_the_file(cache):
+    folder, labels = cache
+    data = load_dataset("svhn-train", cache_dir=folder)
+    for split, rows in zip(("train", "validation", "test"), split_by_house(CROPS, 4, 6), strict=True):
+        images, found = getattr(data, f"{split}_images"), getattr(data, f"{split}_labels")
+        assert images[:, 2, 0, 1].tolist() == (100 + rows).tolist()
+        assert images[:, 0, 5, 5].tolist() == np.repeat(np.arange(10), CROPS)[rows].tolist()
+        assert found.tolist() == (labels[rows] % 10).tolist()  # 10 stands for the digit 0
+    part = load_dataset("svhn-train", cache_dir=folder, train_size=3)
+    assert torch.equal(part.train_images, data.train_images[:3])
+    assert torch.equal(part.test_images, data.test_images)
+    assert fetch("svhn-train", folder) == folder / "svhn-train"
+
+
+def test_the_official_file_is_known_by_its_md5(cache, monkeypatch):
+    folder, _ = cache
+    file = folder / "svhn-train" / "train_32x32.mat"
+    monkeypatch.setattr(svhn_train, "REBUILT_SHA256", {"X": "another", "y": "another"})
+    with pytest.raises(DatasetError, match="truncated or altered"):
+        fetch("svhn-train", folder)
+    official = ["address", file.name, hashlib.md5(file.read_bytes()).hexdigest()]
+    monkeypatch.setitem(torchvision.datasets.SVHN.split_list, "train", official)
+    fetch("svhn-train", folder)
+
+
+def other_pixels(file, content):
+    content["X"][3, 4, 1, 7] ^= 1
+    savemat(file, content)
+
+
+def other_labels(file, content):
+    content["y"][5] = content["y"][5] % 10 + 1
+    savemat(file, content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda file, _: file.unlink(), "missing"),
+        (lambda file, _: file.write_bytes(file.read_bytes()[:-50]), "no MATLAB file"),
+        (lambda file, _: file.write_text("<html>not found</html>"), "no MATLAB file"),
+        (lambda file, content: savemat(file, {"X": content["X"]}), "no MATLAB file with X and y"),
+        (other_pixels, "SHA-256 of X"),
+        (other_labels, "SHA-256 of y"),
+    ],
+)
+def test_a_bad_file_is_named(cache, damage, problem):
+    from scipy.io import loadmat
+
+    folder, _ = cache
+    file = folder / "svhn-train" / "train_32x32.mat"
+    content = loadmat(file)
+    damage(file, {key: content[key] for key in ("X", "y")})
+    (file.parent / "other.txt").touch()  # so that the folder counts as filled
+    with pytest.raises(DatasetError, match=problem) as caught:
+        load_dataset("svhn-train", cache_dir=folder)
+    assert str(caught.value).startswith(f"SVHN, training crops: {file}: ")
+    assert "anytime fetch svhn-train" in str(caught.value)
+
+
+def test_a_run_trains_on_it(cache, monkeypatch):
+    folder, _ = cache
+    monkeypatch.setenv("ANYTIME_DATA", str(folder))
+    record = train(
+        RunConfig(dataset="svhn-train", network="resann(n=1, c=4)", batch_size=4, epochs=1, device="cpu"),
+        progress=False,
+    )
+    assert record.name.startswith("svhn-train-resann-adaloss-seed0-")
+    assert all(0 <= error <= 1 for error in record.test.error)
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="SVHN's train_32x32.mat is not in the cache")
+def test_the_real_file():
+    data = load_dataset("svhn-train")
+    labels = torch.cat([data.train_labels, data.validation_labels, data.test_labels])
+    assert labels.bincount().tolist() == [
+        4948,
+        13_861,
+        10_585,
+        8497,
+        7458,
+        6882,
+        5727,
+        5595,
+        5045,
+        4659,
+    ]  # as published
+    assert [len(part) for part in (data.train_labels, data.validation_labels, data.test_labels)] == [
+        58_257,
+        5000,
+        10_000,
+    ]
+    everything = torch.cat([data.train_images, data.validation_images, data.test_images])
+    mean = everything.double().mean((0, 2, 3)) / 255
+    torch.testing.assert_close(mean, torch.tensor([0.43768, 0.44377, 0.47280]).double(), rtol=0, atol=1e-4)
+
+    # Crops of one photograph look alike: neighbours in the test split within a house, against those of two houses.
+    crops = crops_per_house()
+    house = np.repeat(np.arange(len(crops)), crops)[split_by_house(crops, 5000, 10_000)[2]]
+    colour = data.test_images.double().mean((2, 3))  # [10000, 3]
+    distance = (colour[1:] - colour[:-1]).abs().mean(1)
+    same = torch.from_numpy(house[1:] == house[:-1])
+    assert distance[same].median() < distance[~same].median() / 5
