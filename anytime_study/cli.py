@@ -22,7 +22,7 @@ from anytime_study.pages.publishing import PublishError, publish
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.studies.runner import run_study
-from anytime_study.studies.study import load_study
+from anytime_study.studies.study import has_record, load_study
 
 app = SubcommandApp()
 
@@ -68,7 +68,7 @@ def _study(
         raise InputError(f"bad arguments: minutes: expected above 0, found {minutes:g}")
     study, runs = load_study(file)
     folder = study.records if records_dir is None else records_dir
-    made = {config.name for config in runs if (folder / f"{config.name}.json").exists()}
+    made = {config.name for config in runs if has_record(config, folder)}
     todo = [config for config in runs if config.name not in made]
     if jobs == 0:
         for config in runs:
@@ -96,35 +96,48 @@ def _run(todo: list[RunConfig], folder: Path, jobs: int, rules: dict[str, str], 
 
 @app.command(name="study-cost")
 def _study_cost(
-    files: tyro.conf.Positional[tuple[Path, ...]], device: Literal["auto", "cpu", "cuda"] | None = None
+    files: tyro.conf.Positional[tuple[Path, ...]],
+    rate: float | None = None,
+    device: Literal["auto", "cpu", "cuda"] | None = None,
 ) -> None:
-    """Tell what studies cost before they are started: runs, multiply-adds, and hours on this machine.
+    """Tell what studies cost before they are started: runs, multiply-adds, images scored, and hours.
 
-    Hours come from a few steps of every kind of run, seconds each. Leave the machine alone meanwhile.
+    Hours are multiply-adds over one rate. Unless it is given, training steps of the costliest run are timed for three
+    seconds, on random images. Leave the machine alone meanwhile.
 
     Args:
         files: Study files; a run that several of them share counts once.
-        device: Time the runs on this device instead of their own.
+        rate: Multiply-adds per second of one process.
+        device: Time on this device instead of the run's own.
     """
+    if rate is not None and not rate > 0:
+        raise InputError(f"bad arguments: rate: expected above 0, found {rate:g}")
     runs: dict[Path, tuple[RunConfig, bool]] = {}
     for file in files:
         study, configs = load_study(file)
         for config in configs:
-            record = study.records / f"{config.name}.json"
-            on_device = config if device is None else config.model_copy(update={"device": device})
-            runs.setdefault(record, (on_device, record.exists()))
+            runs.setdefault(study.records / f"{config.name}.json", (config, has_record(config, study.records)))
         print(f"{study.title} ({study.tier}): {len(configs)} runs", flush=True)
     if not runs:
         raise InputError("bad arguments: files: expected at least one study, found none")
-    from anytime_study.studies.cost import estimate  # seconds of imports that other commands do without
+    from anytime_study.studies.cost import cost_table, duration, measure_rate, run_macs  # pandas, for this command only
 
-    print(estimate(list(runs.values()), say=lambda text: print(text, file=sys.stderr, flush=True)))
+    if rate is None:
+        costliest = max((config for config, _ in runs.values()), key=run_macs)
+        print(f"timing {costliest.network} on images of {costliest.dataset}", file=sys.stderr, flush=True)
+        rate = measure_rate(costliest if device is None else costliest.model_copy(update={"device": device}))
+    table = cost_table(list(runs.values()), rate)
+    totals = table[["training MACs", "hours", "hours left"]].sum()
+    hours = dict.fromkeys(("hours", "hours left"), duration)
+    print(table.to_string(index=False, formatters={"training MACs": "{:.2e}".format, **hours}))
+    print(
+        f"all runs: {totals['training MACs']:.2e} MACs, {duration(totals['hours'])} one after the other; without a "
+        f"record: {duration(totals['hours left'])}; at {rate:.2e} multiply-adds per second"
+    )
 
 
 @app.command(name="ledger")
-def _ledger(
-    tier: Literal["quick", "laptop", "cifar", "gpu", "paper"] = "laptop", records_dir: Path | None = None
-) -> None:
+def _ledger(tier: Literal["quick", "laptop", "cifar", "paper"] = "laptop", records_dir: Path | None = None) -> None:
     """Judge the papers' claims by the records of a tier, as data/claims.yaml says.
 
     Args:

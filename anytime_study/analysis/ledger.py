@@ -26,7 +26,7 @@ def ledger(
     """Judge every claim by the records of a tier.
 
     Args:
-        tier: quick, laptop, gpu or paper.
+        tier: quick, laptop, cifar or paper.
         records: Folder of the tier's records instead of data/records/<tier>.
         studies: Folder of the studies instead of workflow/studies.
         claims: Instead of those in data/claims.yaml.

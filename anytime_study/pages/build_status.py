@@ -47,7 +47,7 @@ def tier_counts(*, records: Path = RECORDS, studies: Path = ROOT / "workflow" / 
     Columns: tier, studies, planned runs, records. A run that several studies share counts once.
     """
     rows = []
-    for tier in ("quick", "laptop", "gpu", "paper"):
+    for tier in ("quick", "laptop", "cifar", "paper"):
         files = [*studies.glob(f"{tier}.yaml"), *sorted((studies / tier).glob("*.yaml"))]
         planned = {run.name for file in files for run in load_study(file)[1]}
         made = sum((records / tier / f"{name}.json").exists() for name in planned)

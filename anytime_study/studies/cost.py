@@ -1,123 +1,131 @@
-"""What studies cost before anyone starts them: runs, multiply-adds, and hours on this machine, as a table."""
+"""What studies cost before anyone starts them: runs, multiply-adds (MACs), images scored, hours.
+
+One image of one training step costs three forward passes through all exits: the forward pass, and two products per
+layer in the backward pass, for the gradients of its input and of its weights. A weighting that takes the gradient of
+each of K losses adds K backward passes through the whole network, two forward passes each. OPT at an exit trains no
+further than that exit, so its passes end there. Starting a process and reading files are not counted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+import functools
+import time
+from collections.abc import Sequence
 
-from anytime_study.runs.config import RunConfig
-from anytime_study.studies.multiply_adds import training_macs
-from anytime_study.studies.rates import Rates, kind_of, measure, slow_down
+import pandas as pd
+import torch
 
+from anytime_core.costs import exit_costs
+from anytime_study.datasets import DATASETS
+from anytime_study.foundations.torch_state import compute_settings
+from anytime_study.runs.config import RunConfig, network_without_data
+from anytime_study.runs.registries import WEIGHTINGS
 
-@dataclass(frozen=True)
-class Row:
-    """What all runs of one data set, network and weighting cost.
-
-    Attributes:
-        dataset, network, weighting: As in the runs.
-        runs: How many.
-        made: How many of these have a record.
-        macs: Multiply-adds of training, all runs.
-        hours: One after the other, all runs.
-        hours_left: One after the other, runs without a record.
-        on_random_images: Whether the rate is of random images.
-    """
-
-    dataset: str
-    network: str
-    weighting: str
-    runs: int
-    made: int
-    macs: int
-    hours: float
-    hours_left: float
-    on_random_images: bool
+CPU_STEP_MACS = 1e11
+"""Multiply-adds of a timed step on a CPU, at most: a second or so. Larger batches would not change the rate."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a set of runs costs.
-
-    Attributes:
-        rows: In the order of the runs.
-        slow_down: Factor by which a second run beside it slows a run down.
-    """
-
-    rows: tuple[Row, ...]
-    slow_down: float
-
-    def two_jobs(self, hours: float) -> float:
-        """Hours of two runs side by side, for work that takes ``hours`` one after the other."""
-        return hours * self.slow_down / 2
-
-    def __str__(self) -> str:
-        lines = [_LINE.format("data set", "network", "weighting", "runs", "made", "MACs", "1 job", "2 jobs")]
-        for row in self.rows:
-            dataset = f"{row.dataset}*" if row.on_random_images else row.dataset
-            hours = (f"{value:.2f} h" for value in (row.hours, self.two_jobs(row.hours)))
-            lines.append(
-                _LINE.format(dataset, row.network, row.weighting, row.runs, row.made, f"{row.macs:.2e}", *hours)
-            )
-        for what, hours in (
-            ("all runs", sum(row.hours for row in self.rows)),
-            ("without a record", sum(row.hours_left for row in self.rows)),
-        ):
-            lines.append(f"{what}: {hours:.2f} h with 1 job, {self.two_jobs(hours):.2f} h of two cores with 2 jobs")
-        lines.append(f"multiply-adds of training, all runs: {sum(row.macs for row in self.rows):.3e}")
-        if any(row.on_random_images for row in self.rows):
-            lines.append("* not on this machine: rate of random images of this shape, reading of files left out")
-        return "\n".join(line.rstrip() for line in lines)
+def training_macs(config: RunConfig) -> int:
+    """Multiply-adds of all training steps of a run, by the rule of this module."""
+    macs_per_image, _ = _passes(config.dataset, config.network, config.weighting)
+    return macs_per_image * config.epochs * config.steps_per_epoch * config.batch_size
 
 
-_LINE = "{:22} {:42} {:34} {:>5} {:>5} {:>9} {:>10} {:>10}"
+def images_scored(config: RunConfig) -> int:
+    """Images that are scored at the end of a run: of the training, validation and test images."""
+    card = DATASETS[config.dataset]
+    return config.num_train + card.num_validation + card.num_test
 
 
-def estimate(runs: Sequence[tuple[RunConfig, bool]], *, say: Callable[[str], None] = lambda _: None) -> Estimate:
-    """Count and time ``runs``, each with whether it has a record.
+def run_macs(config: RunConfig) -> int:
+    """Multiply-adds of a run: of training, and of one forward pass for each image that is scored."""
+    _, forward = _passes(config.dataset, config.network, config.weighting)
+    return training_macs(config) + forward * images_scored(config)
+
+
+def cost_table(runs: Sequence[tuple[RunConfig, bool]], rate: float) -> pd.DataFrame:
+    """A row per data set, network and weighting, in the order of the runs.
 
     Args:
-        runs: At least one.
-        say: Told what is being timed.
+        runs: Each with whether it has a record.
+        rate: Multiply-adds per second of one process.
 
-    Raises:
-        DatasetError: a data set is on this machine, but damaged.
+    Returns:
+        Columns: data set, network, weighting, runs, made, training MACs, images scored, hours, hours left. Hours are
+        those of one run after the other; those left are of runs without a record.
     """
-    rates: dict[RunConfig, Rates] = {}
-    total: dict[RunConfig, float] = {}
-    timed = []
-    for config, made in runs:
-        kind = kind_of(config)
-        if kind not in rates:
-            say(f"timing {config.network} on {config.dataset}, batch {config.batch_size}, {kind.weighting}")
-            rates[kind] = measure(kind)
-        seconds = rates[kind].seconds(config)
-        total[kind] = total.get(kind, 0.0) + seconds
-        timed.append((config, made, seconds, rates[kind].on_random_images))
-    costliest = max(total, key=lambda kind: total[kind])
-    say(f"timing two runs side by side: {costliest.network}")
-    factor = slow_down(costliest, rates[costliest])
-    order: dict[tuple[str, str, str], int] = {}
-    for config, *_ in timed:
-        order.setdefault(_row_of(config), len(order))
-    timed.sort(key=lambda item: order[_row_of(item[0])])
-    rows = []
-    for names, group in groupby(timed, key=lambda item: _row_of(item[0])):
-        items = list(group)
-        rows.append(
-            Row(
-                *names,
-                runs=len(items),
-                made=sum(made for _, made, _, _ in items),
-                macs=sum(training_macs(config) for config, *_ in items),
-                hours=sum(seconds for _, _, seconds, _ in items) / 3600,
-                hours_left=sum(seconds for _, made, seconds, _ in items if not made) / 3600,
-                on_random_images=any(random for *_, random in items),
-            )
-        )
-    return Estimate(tuple(rows), factor)
+    table = pd.DataFrame(
+        [
+            {
+                "data set": config.dataset,
+                "network": config.network,
+                "weighting": config.weighting,
+                "runs": 1,
+                "made": int(made),
+                "training MACs": float(training_macs(config)),
+                "images scored": images_scored(config),
+                "hours": (hours := run_macs(config) / rate / 3600),
+                "hours left": 0.0 if made else hours,
+            }
+            for config, made in runs
+        ]
+    )
+    return table.groupby(["data set", "network", "weighting"], sort=False, as_index=False).sum()
 
 
-def _row_of(config: RunConfig) -> tuple[str, str, str]:
-    return config.dataset, config.network, config.weighting
+def duration(hours: float) -> str:
+    """Hours in a unit that shows them: ``"12 s"``, ``"3.4 min"``, ``"5.6 h"``."""
+    if hours < 1 / 60:
+        return f"{3600 * hours:.0f} s"
+    return f"{60 * hours:.1f} min" if hours < 1 else f"{hours:.1f} h"
+
+
+def measure_rate(config: RunConfig, seconds: float = 3.0) -> float:
+    """Multiply-adds per second of training on this machine: steps of the run's network on random images of its shape.
+
+    Args:
+        config: Whose network, batch size, precision, threads and device are timed; the data set is not read.
+        seconds: Steps are taken until this time is over, at least one after a warm-up of two.
+    """
+    card = DATASETS[config.dataset]
+    device = torch.device("cuda" if config.on_cuda else "cpu")
+    macs_per_image, _ = _passes(config.dataset, config.network, "const")
+    size = config.batch_size if config.on_cuda else max(1, min(config.batch_size, int(CPU_STEP_MACS / macs_per_image)))
+    net = config.build_network().to(device)
+    images = torch.rand(size, *card.image_shape, device=device)
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            logits = net(images)
+        logits.float().square().mean().backward()
+        if config.on_cuda:
+            torch.cuda.synchronize()
+
+    with compute_settings(config.threads, deterministic=False):
+        step()
+        step()
+        start, done = time.perf_counter(), 0
+        while done == 0 or time.perf_counter() - start < seconds:
+            step()
+            done += 1
+        return macs_per_image * size * done / (time.perf_counter() - start)
+
+
+@functools.cache
+def _passes(dataset: str, network: str, weighting: str) -> tuple[int, int]:
+    """Multiply-adds for one image: of a training step, and of a forward pass through all exits."""
+    card = DATASETS[dataset]
+    net = network_without_data(network, card.num_classes, card.image_shape[0])
+    with torch.device("meta"):  # shapes without numbers: nothing is initialised or computed
+        weigh = WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
+    cumulative = _macs_cumulative(dataset, network)
+    backward_passes = 1 + (weigh.num_exits if getattr(weigh, "order", 0) == 1 else 0)
+    return cumulative[weigh.last_exit - 1] * (1 + 2 * backward_passes), cumulative[-1]
+
+
+@functools.cache  # a network of ILSVRC takes seconds
+def _macs_cumulative(dataset: str, network: str) -> tuple[int, ...]:
+    card = DATASETS[dataset]
+    net = network_without_data(network, card.num_classes, card.image_shape[0])
+    with torch.device("meta"):
+        return tuple(exit_costs(net, card.image_shape).macs_cumulative)

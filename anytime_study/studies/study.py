@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from anytime_core.errors import InputError
 from anytime_study.foundations.validation import read_yaml, validated
 from anytime_study.runs.config import RunConfig
-from anytime_study.runs.record import RunRecord
+from anytime_study.runs.record import RunRecord, load_outcome
 
 ROOT = Path(__file__).parents[2]  # the checkout; studies and records have their place in it
 RECORDS = ROOT / "data" / "records"
@@ -35,7 +35,7 @@ class Study(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     title: str
-    tier: Literal["quick", "laptop", "cifar", "gpu", "paper"]
+    tier: Literal["quick", "laptop", "cifar", "paper"]
     committed: bool
     experiment: str | None = None
     common: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     """Read a study file and expand it.
 
     Args:
-        path: A YAML file; relative paths start at the checkout.
+        path: A YAML file; relative paths start at the working directory, or else at the checkout.
 
     Returns:
         The study, and its runs in the order of the file, each once.
@@ -59,7 +59,7 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     Raises:
         InputError: the file cannot be read, is not YAML, or a run is not valid; names file, run and field.
     """
-    file = ROOT / path
+    file = Path(path) if Path(path).exists() else ROOT / path
     content = read_yaml(file, where=f"study {path}", expected="names with values (title, tier, …)")
     study = validated(Study, content, where=f"study {path}")
     runs: dict[str, RunConfig] = {}
@@ -91,6 +91,15 @@ def combinations(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
     if (runs := math.prod(map(len, choices))) > _MOST_RUNS:
         raise InputError(f"bad {where}: together: expected at most {_MOST_RUNS} runs, found {runs}")
     return [dict(zip(fields, values, strict=True)) for values in itertools.product(*choices)]
+
+
+def has_record(config: RunConfig, folder: Path) -> bool:
+    """Whether the record of a run is there and can be read; one that is damaged has to be made again."""
+    path = folder / f"{config.name}.json"
+    try:
+        return path.exists() and bool(load_outcome(path))
+    except InputError:
+        return False
 
 
 def load_records(runs: Sequence[RunConfig], folder: Path) -> list[RunRecord]:

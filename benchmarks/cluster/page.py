@@ -10,7 +10,7 @@ from statistics import median
 import pandas as pd
 
 from anytime_study.runs.record import RunRecord
-from anytime_study.studies.multiply_adds import training_macs
+from anytime_study.studies.cost import training_macs
 from anytime_study.studies.study import load_study
 from benchmarks.cluster.report import Command, SlurmTrial, StudySize
 

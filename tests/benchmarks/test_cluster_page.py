@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from anytime_study.studies.multiply_adds import training_macs
+from anytime_study.studies.cost import training_macs
 from benchmarks.cluster import page
 from benchmarks.cluster.report import Command, Execution, SlurmTrial, StudySize
 from benchmarks.header import made

@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 from anytime_study.runs.record import load_outcome
-from anytime_study.studies.one_workflow import MARK
 from anytime_study.studies.study import load_study
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.loop import train
@@ -193,7 +192,7 @@ def kernel_seconds(clone):
     """Processor seconds of the notebook's kernel that is at work in a clone; 0 if there is none."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == str(clone) and "ipykernel_launcher" in " ".join(process.cmdline()):
+            if process.cwd() == str(clone) and "ipykernel_launcher" in " ".join(process.cmdline()):
                 return process.cpu_times().user
     return 0.0
 

@@ -27,7 +27,7 @@ STUDY = {
 @pytest.fixture
 def checkout(tmp_path):
     """A copy of the tracked files, as a clone has them, with a study whose records are all there but older."""
-    for folder in ("anytime_core", "notebooks", "workflow", "book"):
+    for folder in ("anytime_core", "anytime_study", "notebooks", "workflow", "book"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "results"))
     for file in ("README.md", "CHANGELOG.md", "CITATION.cff", "_config.yml", "_toc.yml"):
         shutil.copy(ROOT / file, tmp_path)
@@ -120,11 +120,10 @@ PROFILES = sorted(path.name for path in (ROOT / "workflow/profiles").iterdir())
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_every_profile_leaves_locking_to_the_snakefile(name):
-    """A profile takes the place of the default one, so it repeats what every call needs."""
+def test_every_profile_repeats_what_every_call_needs(name):
+    """A profile takes the place of the default one."""
     profile = yaml.safe_load((ROOT / "workflow/profiles" / name / "config.yaml").read_text())
-    assert {key: profile.get(key) for key in ("nolock", "keep-going", "rerun-incomplete")} == {
-        "nolock": True,
+    assert {key: profile.get(key) for key in ("keep-going", "rerun-incomplete")} == {
         "keep-going": True,
         "rerun-incomplete": True,
     }
@@ -138,8 +137,6 @@ def test_a_study_is_planned_under_every_profile(checkout, name):
         path.unlink()
     folder = checkout / "workflow/profiles" / name
     chosen = ("study", "--config", "study=workflow/studies/committed.yaml", "--workflow-profile", str(folder))
-    if name == "kubernetes":
-        chosen += ("--default-storage-prefix", str(checkout))  # the volume
     jobs, _ = planned(checkout, *chosen)
     assert jobs == {"train": 4, "study": 1}
     text = (folder / "config.yaml").read_text()

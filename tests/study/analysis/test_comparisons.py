@@ -64,8 +64,8 @@ def test_the_main_grid_leaves_out_other_networks_rates_and_schedules(
     assert of_main_grid(made_up_experiment([*ours, *others], main=main)) == ours
 
 
-def test_no_chapter_of_the_gpu_tier_compares_different_main_grids(tmp_path):
-    experiments = load_experiments("gpu", records=tmp_path)
+def test_no_chapter_of_the_laptop_tier_compares_different_main_grids(tmp_path):
+    experiments = load_experiments("laptop", records=tmp_path)
     for name in ("oscillating", "methods_and_knobs"):  # whose chapters read the runs of weightings too
         both = together(experiments[name], experiments["weightings"])
         assert len(both.planned) > len(experiments["weightings"].planned)

@@ -255,8 +255,8 @@ def test_a_diverged_run_is_told(judged, runs, made_up_divergence):
 
 
 def test_an_experiment_without_a_study_is_not_tested():
-    (found,) = verdicts(claims_of(claim("a", "adaloss")), {}, tier="gpu")
-    assert (found.verdict, found.note) == ("not tested", "one_rate not tested: no study of weightings in tier gpu")
+    (found,) = verdicts(claims_of(claim("a", "adaloss")), {}, tier="cifar")
+    assert (found.verdict, found.note) == ("not tested", "one_rate not tested: no study of weightings in tier cifar")
 
 
 def test_an_amended_rule_shows(made_up_experiment, runs):
@@ -323,7 +323,7 @@ def test_the_ledger_of_a_tier(tier):
         ("c", "not tested"),
         ("d", "not tested"),
     ]
-    assert all(verdict.verdict == "not tested" for verdict in ledger("gpu", **tier))
+    assert all(verdict.verdict == "not tested" for verdict in ledger("cifar", **tier))
 
 
 def test_the_table_has_a_row_per_claim(tier):

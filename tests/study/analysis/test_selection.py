@@ -206,4 +206,4 @@ def test_a_record_of_another_run_is_refused(made_up_record, tmp_path):
 
 
 def test_a_tier_without_studies_has_no_experiments(tmp_path):
-    assert load_experiments("gpu", records=tmp_path, studies=tmp_path) == {}
+    assert load_experiments("cifar", records=tmp_path, studies=tmp_path) == {}

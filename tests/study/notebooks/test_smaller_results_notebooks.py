@@ -128,7 +128,7 @@ def test_a_chapter_without_runs_says_so(name, tmp_path):
     assert len(figures) == WITHOUT_RUNS[name]
 
 
-@pytest.mark.parametrize(("name", "tier"), [("architectures", "paper"), ("beyond", "gpu")])
+@pytest.mark.parametrize(("name", "tier"), [("architectures", "paper"), ("beyond", "cifar")])
 def test_a_chapter_of_a_tier_with_other_runs_or_none(name, tier, tmp_path):
     shown, _ = run(name, records_dir=str(tmp_path), tier=tier)
     assert f"**Tier *{tier}*:** 0 of " in check(shown)

@@ -60,18 +60,18 @@ def test_the_signature_names_tier_seeds_and_hardware(made_up_record, made_up_exp
 
 
 def test_the_header_of_nothing():
-    assert header(Experiment("e", {}, {}, {}), "gpu") == (
-        "**Tier *gpu*:** 0 of 0 planned runs have been made. There is nothing to show yet."
+    assert header(Experiment("e", {}, {}, {}), "cifar") == (
+        "**Tier *cifar*:** 0 of 0 planned runs have been made. There is nothing to show yet."
     )
 
 
 def test_a_page_that_needs_runs_is_refused_without(made_up_record, made_up_divergence, made_up_experiment):
-    require_runs(made_up_experiment([made_up_record()]), "gpu")
+    require_runs(made_up_experiment([made_up_record()]), "cifar")
     lost = made_up_experiment([made_up_divergence()], unmade=[made_up_record(seed=3)])
     with pytest.raises(
-        InputError, match=r"weightings in tier gpu, found none of 2; anytime study workflow/studies/gpu/w"
+        InputError, match=r"weightings in tier cifar, found none of 2; anytime study workflow/studies/cifar/w"
     ):
-        require_runs(lost, "gpu")
+        require_runs(lost, "cifar")
 
 
 def test_measures_without_runs_are_left_out(made_up_record, made_up_experiment):

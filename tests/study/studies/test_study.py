@@ -133,7 +133,7 @@ def test_a_study_has_names_with_values(write, content):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tier": "huge"}, "tier: expected 'quick', 'laptop', 'gpu' or 'paper', found 'huge'"),
+        ({"tier": "huge"}, "tier: expected 'quick', 'laptop', 'cifar' or 'paper', found 'huge'"),
         ({"grids": []}, "grids: List should have at least 1 item"),
         ({"grids": {"seed": 1}}, "grids: expected a valid list"),
         ({"grids": [3]}, "grids.0: expected a valid dictionary, found 3"),
@@ -221,7 +221,7 @@ def test_a_record_under_the_name_of_another_run_is_refused(made_up_record, tmp_p
 
 
 def test_records_have_their_place_in_the_checkout():
-    assert (ROOT / "anytime_core" / "studies" / "study.py").samefile(study.__file__)
+    assert (ROOT / "anytime_study" / "studies" / "study.py").samefile(study.__file__)
     assert study.RECORDS.relative_to(ROOT) == Path("data", "records")
 
 
