@@ -8,10 +8,13 @@ about half a per cent to a residual network's operations.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from anytime_core.networks.base import AnytimeNetwork
@@ -45,27 +48,28 @@ class ExitCosts:
         return tuple(2 * macs for macs in self.macs_fixed)
 
 
-def exit_costs(net: AnytimeNetwork, image_shape: tuple[int, int, int]) -> ExitCosts:
-    """Count the cost of each exit for one image of shape (C, H, W).
+def exit_costs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> ExitCosts:
+    """Count the cost of each exit for one input.
 
     The count runs on a copy without data (PyTorch's meta device): nothing is computed and ``net`` is left alone.
 
     Members of an EANN run one after the other: the cumulative cost of an exit includes all of the members that have
     finished, with their heads; its fixed cost is that of its own member alone.
+
+    Args:
+        net: The network.
+        inputs: Shape of one input of the network's dtype, without N, such as (C, H, W); or a batch, of any N, of what
+            the network takes: tensors [N, ...], alone or in lists, tuples and dicts.
     """
     if isinstance(net, EANN):
-        return _in_a_row([exit_costs(member, image_shape) for member in net.members])
-    shadow = _without_norms(copy.deepcopy(net).to("meta").eval())
-    state = torch.empty(1, *image_shape, device="meta")
+        return _in_a_row([exit_costs(member, inputs) for member in net.members])
     trunk_macs = trunk_parameters = 0  # segments up to here
     passed_macs = passed_parameters = 0  # heads up to here
     rows = []
-    for exit_number, (segment, head) in enumerate(zip(shadow.segments, shadow.heads, strict=True)):
-        macs, state = _count(segment, state)
+    for (macs, head_macs), segment, head in zip(part_macs(net, inputs), net.segments, net.heads, strict=True):
         trunk_macs += macs
-        trunk_parameters += _parameters(net.segments[exit_number])
-        head_macs, _ = _count(head, state)
-        head_parameters = _parameters(net.heads[exit_number])
+        trunk_parameters += _parameters(segment)
+        head_parameters = _parameters(head)
         passed_macs += head_macs
         passed_parameters += head_parameters
         rows.append(
@@ -77,6 +81,27 @@ def exit_costs(net: AnytimeNetwork, image_shape: tuple[int, int, int]) -> ExitCo
             )
         )
     return ExitCosts(*zip(*rows, strict=True))
+
+
+def part_macs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> list[tuple[int, int]]:
+    """MACs of each segment and of each head for one input: K pairs. Arguments as for :func:`exit_costs`."""
+    if isinstance(net, EANN):
+        return [pair for member in net.members for pair in part_macs(member, inputs)]
+    shadow = _without_norms(copy.deepcopy(net).to("meta").eval())
+    state = _one_input(net, inputs)
+    pairs = []
+    for segment, head in zip(shadow.segments, shadow.heads, strict=True):
+        macs, state = _count(segment, state)
+        pairs.append((macs, _count(head, state)[0]))
+    return pairs
+
+
+def _one_input(net: nn.Module, inputs: Sequence[int] | Any) -> Any:
+    """One input without data."""
+    if isinstance(inputs, Sequence) and all(isinstance(size, int) for size in inputs):
+        like = next(net.parameters(), torch.empty(0))
+        return torch.empty(1, *inputs, dtype=like.dtype, device="meta")
+    return tree_map_only(Tensor, lambda x: torch.empty(1, *x.shape[1:], dtype=x.dtype, device="meta"), inputs)
 
 
 def _in_a_row(members: list[ExitCosts]) -> ExitCosts:
@@ -99,7 +124,7 @@ def _without_norms(net: AnytimeNetwork) -> AnytimeNetwork:
     return net
 
 
-def _count(module: nn.Module, state: torch.Tensor) -> tuple[int, torch.Tensor]:
+def _count(module: nn.Module, state: Any) -> tuple[int, Any]:
     """MACs of one call, and its result."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         state = module(state)
