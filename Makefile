@@ -1,5 +1,5 @@
 # make book   train what has no record yet, run the notebooks, render the book
-# make pdf    print the book to one file with Chromium (a few minutes): contents, page numbers, solutions at the end
+# make pdf    print the book to one file with Chromium (a few minutes), without solutions
 # make test   run every test
 # make torture  kill runs and studies, fill the disk, damage every kind of file (half an hour); results in data/torture
 # make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, the slider

@@ -8,6 +8,7 @@ The class at the end reads `_build/html` and is marked ``book``; without a built
 it try each check on small snippets with the fault in question, and always run.
 """
 
+import ast
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -19,8 +20,6 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-
-from anytime_study.pages.publishing import page_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
@@ -149,6 +148,12 @@ def not_whole(notebook: nbformat.NotebookNode) -> list[str]:
                 signs.append(f"cell {number} wrote to stderr")
         shown += bool(cell.outputs)
     return signs or ([] if shown else ["no cell has an output"])
+
+
+def injected(notebook: nbformat.NotebookNode) -> dict[str, object]:
+    """The values that papermill injected into a run."""
+    sources = [cell.source for cell in notebook.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    return {line.targets[0].id: ast.literal_eval(line.value) for text in sources for line in ast.parse(text).body}
 
 
 def pages_of(toc: object) -> Iterator[str]:
@@ -393,5 +398,5 @@ class TestBuiltBook:
         asked = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text(encoding="utf-8"))
         names = [page.removeprefix(RESULTS) for page in listed if page.startswith(RESULTS)]
         assert names
-        found = {name: page_parameters(ROOT / f"{RESULTS}{name}.ipynb") for name in names}
+        found = {name: injected(nbformat.read(ROOT / f"{RESULTS}{name}.ipynb", as_version=4)) for name in names}
         assert found == {name: asked[name].get("parameters", {}) for name in names}

@@ -1,21 +1,76 @@
-"""The book as teaching material: exercises, sheets, words and the parts that belong to a course."""
+"""The book as teaching material: exercises, words and the parts that belong to a course."""
 
 import ast
+import json
 import re
 import shlex
+from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pytest
 import yaml
 
 import anytime_core
-from anytime_study.pages.exercises import ROOT, Chapter, chapters, exercises_in, markdown_of, sheets
+from anytime_study.runs.config import RunConfig
 
-CHAPTERS = chapters()
+ROOT = Path(__file__).parents[2]
+# The fence closes with as many backticks as it opens with, so a block of code inside does not end it.
+DIRECTIVE = re.compile(
+    r"^(?P<fence>`{3,})\{(?P<kind>exercise|solution)\}[ \t]*(?P<argument>[^\n]*)\n"
+    r"(?P<options>(?::[a-z-]+:[^\n]*\n)*)(?P<body>.*?)^(?P=fence)[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+class Chapter(NamedTuple):
+    """A page of the book and the file that people edit."""
+
+    page: str
+    source: Path
+
+    @property
+    def exercises(self):
+        return exercises_in(markdown_of(self.source))
+
+
+def chapters():
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+    made = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text(encoding="utf-8"))
+    for page in (chapter["file"] for part in parts for chapter in part["chapters"]):
+        name = page.removeprefix("book/results/")
+        yield Chapter(page, ROOT / (f"{page}.md" if name == page else made[name]["notebook"]))
+
+
+def markdown_of(source):
+    """The Markdown of a page or a notebook."""
+    text = source.read_text(encoding="utf-8")
+    if source.suffix != ".ipynb":
+        return text
+    return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+
+
+def exercises_in(text):
+    """Label -> (text, solution, whether that is folded); a solution may be missing."""
+    found = list(DIRECTIVE.finditer(text))
+    solved = {one["argument"].strip(): one for one in found if one["kind"] == "solution"}
+    asked = {re.search(r":label: (\S+)", one["options"])[1]: one for one in found if one["kind"] == "exercise"}
+    assert solved.keys() <= asked.keys()
+    return {
+        label: (
+            one["body"],
+            label in solved and solved[label]["body"],
+            label in solved and "dropdown" in solved[label]["options"],
+        )
+        for label, one in asked.items()
+    }
+
+
+CHAPTERS = list(chapters())
 # Pages to look things up in, reports, or about the course itself: they teach nothing that could be practised.
 WITHOUT_EXERCISES = {
-    *("limits", "paths", "exercise_sheets", "instructors", "notation", "glossary", "api", "contributing"),
-    *("how_to_cite", "changelog", "results/status", "references"),
+    *("limits", "paths", "instructors", "notation", "glossary", "api", "contributing"),
+    *("how_to_cite", "changelog", "references"),
 }
 TAUGHT = [chapter for chapter in CHAPTERS if chapter.page.removeprefix("book/") not in WITHOUT_EXERCISES]
 THEORY = {
@@ -42,21 +97,19 @@ def name_of(source):
 @pytest.mark.parametrize("chapter", TAUGHT, ids=page_id)
 def test_every_chapter_has_an_exercise_and_every_exercise_a_folded_solution(chapter):
     assert chapter.exercises, "no exercise"
-    assert {exercise.label for exercise in chapter.exercises if not exercise.solution or not exercise.folded} == set()
+    assert {label for label, (_, solution, folded) in chapter.exercises.items() if not solution or not folded} == set()
 
 
 @pytest.mark.parametrize("chapter", TAUGHT, ids=page_id)
 def test_every_chapter_has_an_outcome_to_predict_before_a_run(chapter):
     """Or several: a parameter is changed through papermill, and the text asks for a prediction first."""
-    asked = [
-        exercise for exercise in chapter.exercises if COMMAND.search(exercise.text) and FIRST.search(exercise.text)
-    ]
+    asked = [text for text, *_ in chapter.exercises.values() if COMMAND.search(text) and FIRST.search(text)]
     if not chapter.page.endswith("lab"):  # there the predictions are questions of the lab itself
         assert asked
 
 
 def test_labels_are_unique_in_the_book():
-    labels = [exercise.label for chapter in CHAPTERS for exercise in chapter.exercises]
+    labels = [label for chapter in CHAPTERS for label in chapter.exercises]
     assert len(set(labels)) == len(labels)
 
 
@@ -64,8 +117,8 @@ COMMANDS = sorted(
     {
         (chapter.page, command)
         for chapter in CHAPTERS
-        for exercise in chapter.exercises
-        for command in COMMAND.findall(f"{exercise.text}\n{exercise.solution}")
+        for text, solution, _ in chapter.exercises.values()
+        for command in COMMAND.findall(f"{text}\n{solution}")
     }
 )
 REFUSED_ON_PURPOSE = {("book/rerun", "epoch"), ("book/rerun", "epochs"), ("book/rerun", "weighting")}
@@ -84,13 +137,15 @@ def test_the_commands_of_exercises_name_parameters_that_there_are(page, command)
     if notebook.endswith("train.ipynb") and page != "book/rerun":
         values = dict(zip(options[1::3], map(yaml.safe_load, options[2::3]), strict=True))
         values.pop("records_dir", None)
-        anytime_core.RunConfig(**values)  # refuses what the notebook would refuse
+        RunConfig(**values)  # refuses what the notebook would refuse
 
 
 @pytest.mark.parametrize("name", sorted(THEORY))
 def test_theory_has_questions_to_check_oneself(name):
     (chapter,) = [chapter for chapter in CHAPTERS if chapter.page.endswith(f"/{name}")]
-    found = re.findall(r"^```\{admonition\} .+\?\n:class: dropdown self-check\n\n\S", chapter.text, re.MULTILINE)
+    found = re.findall(
+        r"^```\{admonition\} .+\?\n:class: dropdown self-check\n\n\S", markdown_of(chapter.source), re.MULTILINE
+    )
     assert 2 <= len(found) <= 4
 
 
@@ -114,56 +169,11 @@ ls
 
 This.
 ```
-
-```{solution} ex-two
-Unfolded.
-```
 """
-    one, two = exercises_in(text)
-    assert (one.label, one.title, one.text, one.solution, one.folded) == ("ex-one", "One", "What? `x`", "This.", True)
-    assert (two.text, two.solution, two.folded) == ("```bash\nls\n```", "Unfolded.", False)
-    assert exercises_in("no exercise here") == []
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("```{exercise} One\n\nWhat?\n```\n", "exercise 'One': expected a :label:, found no option"),
-        ("```{solution} ex-lost\n\nThis.\n```\n", "expected those of no exercise, found ex-lost"),
-    ],
-)
-def test_exercises_that_a_sheet_would_lose_are_refused(text, message):
-    with pytest.raises(ValueError, match=message):
-        exercises_in(text)
-
-
-# ---------------------------------------------------------------------------------------------------------- sheets
-
-
-def test_sheets_have_every_exercise_and_no_solution():
-    text = sheets(CHAPTERS)
-    for chapter in CHAPTERS:
-        for exercise in chapter.exercises:
-            assert text.count(f"**{{ref}}`{exercise.label}`: {exercise.title}**") == 1
-            assert exercise.text in text
-            assert exercise.solution not in text
-    assert "{solution}" not in text
-
-
-def test_sheets_lead_back_to_their_chapters(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("# A page\n\n```{exercise} One\n:label: ex-one\n\nWhat?\n```\n")
-    empty = tmp_path / "empty.md"
-    empty.write_text("# Nothing to do\n")
-    text = sheets([Chapter("book/results/x", "X", page), Chapter("book/y", "Y", page), Chapter("book/z", "Z", empty)])
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["X", "Y"]
-    assert re.findall(r"\(<(.+)>\)", text) == ["results/x.ipynb", "y.md"]
-
-
-def test_the_page_of_sheets_includes_what_the_workflow_makes():
-    page = (ROOT / "book" / "exercise_sheets.md").read_text(encoding="utf-8")
-    assert "```{include} ../build/exercise_sheets.md" in page
-    assert '"python -m anytime_study.pages.exercises --out {output}"' in (ROOT / "workflow/Snakefile").read_text()
+    assert exercises_in(text) == {
+        "ex-one": ("\nWhat? `x`\n", "\nThis.\n", True),
+        "ex-two": ("```bash\nls\n```\n", False, False),
+    }
 
 
 # ------------------------------------------------------------------------------------------- words, symbols, parts
@@ -216,8 +226,3 @@ def test_the_course_has_six_sessions_with_all_that_they_need():
         assert re.findall(r"^([A-Z][\w ]+)\n: ", session, re.MULTILINE) == [
             *("Aims", "Prerequisites", "Chapter", "Exercise", "Hand in")
         ]
-
-
-def test_the_status_page_is_made_after_all_others():
-    pages = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text(encoding="utf-8"))
-    assert [name for name, page in pages.items() if page.get("last")] == ["status"]

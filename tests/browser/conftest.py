@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from anytime_study.pages.printing import PrintingError
-from anytime_study.pages.printing.chromium import CHROMIUM_ARGUMENTS, find_chromium
+from anytime_core.errors import InputError
+from anytime_study.pages.printing import CHROMIUM_ARGUMENTS, MATHEMATICS_SET, find_chromium
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
-
-MATHEMATICS_SET = "() => window.MathJax?.startup?.promise?.then(() => true) ?? true"
 
 # Lazy pictures are loaded too. Text counts as raw mathematics where neither code nor the typeset equation has it.
 READ_PAGE = r"""async () => {
@@ -165,7 +163,7 @@ def pages() -> list[str]:
 def tab(pages):
     try:
         chromium = find_chromium()
-    except PrintingError as error:
+    except InputError as error:
         pytest.skip(str(error))
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (make install)")
     with playwright.sync_playwright() as driver:

@@ -1,5 +1,6 @@
 """Every fault counts its trials and outcomes; `make torture` has many more trials and keeps the counts."""
 
+import json
 import os
 import time
 from collections import Counter
@@ -9,13 +10,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
+from anytime_core.files import atomic_write
 from anytime_study.foundations.provenance import provenance
-from anytime_study.pages.fault_trials import FaultTrials, TortureReport
 
 RESULTS = os.environ.get("TORTURE_RESULTS")
 CASES = 1000 if RESULTS else 30  # of each kind of file
 
-_found: list[FaultTrials] = []
+_found: list[dict] = []
 _begin = time.perf_counter()
 
 
@@ -32,7 +33,7 @@ def tally(request):
     for group, fault, outcomes in counted:
         if seen := +outcomes:  # those that came at all
             _found.append(
-                FaultTrials(group=group, fault=fault, trials=seen.total(), outcomes=dict(sorted(seen.items())))
+                {"group": group, "fault": fault, "trials": seen.total(), "outcomes": dict(sorted(seen.items()))}
             )
 
 
@@ -68,8 +69,10 @@ def many():
 
 def pytest_sessionfinish(session, exitstatus):
     if RESULTS and exitstatus == 0 and _found:
-        TortureReport(
-            seconds=round(time.perf_counter() - _begin, 1),
-            faults=tuple(_found),
-            provenance=provenance(torch.device("cpu")),
-        ).save(Path(RESULTS))
+        report = {
+            "format": 1,
+            "seconds": round(time.perf_counter() - _begin, 1),
+            "faults": _found,
+            "provenance": provenance(torch.device("cpu")).model_dump(),
+        }
+        atomic_write(Path(RESULTS), json.dumps(report, indent=1) + "\n")
