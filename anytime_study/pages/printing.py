@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import yaml
@@ -84,10 +85,8 @@ def print_book(
         book.write(out)
 
 
-def _printed(files: list[Path], *, solutions: bool) -> Iterator[tuple[str, object]]:
+def _printed(files: list[Path], *, solutions: bool) -> Iterator[tuple[str, BytesIO]]:
     """Title and PDF of each page, printed without a network."""
-    from io import BytesIO
-
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -100,7 +99,7 @@ def _printed(files: list[Path], *, solutions: bool) -> Iterator[tuple[str, objec
             tab.evaluate(_PREPARE, solutions)
             pdf = tab.pdf(
                 format="A4",
-                margin=dict.fromkeys(("top", "bottom", "left", "right"), "18mm"),
+                margin={"top": "18mm", "bottom": "18mm", "left": "18mm", "right": "18mm"},
                 display_header_footer=True,
                 header_template="<span></span>",
                 footer_template=_FOOTER,
