@@ -16,13 +16,13 @@ from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
 from anytime_study.analysis.claims import load_claims
 from anytime_study.datasets import DatasetError, fetch
-from anytime_study.foundations.interruption import AGAIN, Interrupted
 from anytime_study.foundations.validation import explain
 from anytime_study.pages.publishing import PublishError, publish
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.studies.runner import run_study
 from anytime_study.studies.study import has_record, load_study
+from anytime_study.training.interruption import AGAIN, Interrupted
 
 app = SubcommandApp()
 

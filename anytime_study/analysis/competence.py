@@ -198,7 +198,7 @@ def mean_growth(costs: Sequence[float]) -> float:
 
 
 def _is_opt(config: RunConfig) -> bool:
-    return config.weighting.partition("(")[0] == "opt"
+    return config.weighting_spec.name == "opt"
 
 
 def _setting(config: RunConfig) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from anytime_study.analysis.curves import anytime_steps, interpolated
 from anytime_study.analysis.medians import median_interval
 from anytime_study.analysis.selection import Selection
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.runs.network_names import network_options, short_name
+from anytime_study.runs.network_names import short_name
+from anytime_study.runs.registries import NETWORKS
 
 if TYPE_CHECKING:
     from anytime_study.runs.record import RunRecord
@@ -34,15 +35,15 @@ def pairs(selection: Selection) -> list[Pair]:
     """
     found = []
     for small in selection.networks("adaloss"):
-        options = network_options(small)
+        options = NETWORKS.parse(small).options
         twice = {
             large: abs(given["n"] - 2 * options["n"])
             for large in selection.networks("const")
-            if large != small and _others(given := network_options(large)) == _others(options)
+            if large != small and _others(given := NETWORKS.parse(large).options) == _others(options)
         }
         if twice and min(twice.values()) <= 1:
             found.append((small, min(twice, key=twice.__getitem__)))
-    return sorted(found, key=lambda pair: network_options(pair[0])["n"], reverse=True)
+    return sorted(found, key=lambda pair: NETWORKS.parse(pair[0]).options["n"], reverse=True)
 
 
 def pair_name(pair: Pair) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -123,7 +122,7 @@ class Selection:
         """
         if "(" in text:
             return text
-        found = {config.network for config in self.experiment.planned.values() if _kind(config.network) == text}
+        found = {config.network for config in self.experiment.planned.values() if config.network_spec.name == text}
         if len(found) > 1:
             told = ", ".join(sorted(found))
             raise InputError(f"bad network {text}: expected one of this kind in {self.experiment.name}, found {told}")
@@ -222,17 +221,13 @@ def best_rate(by_rate: Mapping[float, Mapping[int, RunRecord]]) -> float:
     return min(by_rate, key=lambda rate: validation_error(by_rate[rate]))
 
 
-def _kind(network: str) -> str:
-    return network.partition("(")[0]
-
-
 def _told(fields: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fields.items())
 
 
 def _validation_error(record: RunRecord) -> float:
     errors = record.validation.error
-    if _kind(record.config.weighting) != "opt":
+    weighting = record.config.weighting_spec
+    if weighting.name != "opt":
         return float(np.mean(errors))
-    exit = re.search(r"exit=(\d+)", record.config.weighting)
-    return errors[int(exit[1]) - 1] if exit else errors[-1]
+    return errors[(weighting.options["exit"] or record.num_exits) - 1]

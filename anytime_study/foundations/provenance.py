@@ -46,11 +46,10 @@ class Provenance(BaseModel):
 
 def provenance(device: torch.device, *, compiled: bool = False) -> Provenance:
     """Describe this process computing on ``device``."""
-    commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--", *_CODE)
     return Provenance(
         package=__version__,
-        commit=commit or None,
+        commit=_git("rev-parse", "HEAD") or None,
         dirty=None if changes is None else bool(changes),
         torch=torch.__version__,
         python=platform.python_version(),
@@ -63,10 +62,8 @@ def provenance(device: torch.device, *, compiled: bool = False) -> Provenance:
 
 def _git(*arguments: str) -> str | None:
     """Output of a git command in the package's checkout; None without git or outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parents[2]), *arguments]
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30, check=True
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()

@@ -1,8 +1,7 @@
-"""Parts of a run are named by short texts such as ``resann(n=2, c=8)`` or ``opt(exit=3)``.
+"""Parts of a run are named by short texts such as ``resann(n=2, c=8)`` or ``opt(exit=3)``, which are parsed once.
 
 A registry maps each name to the constructor that builds it. Only literals are read from the text (with :mod:`ast`,
-nothing is evaluated), and the arguments are checked against the constructor's own signature, so there is one place
-where an option, its type and its default are written down.
+nothing is evaluated), and the options are checked against the constructor's own signature.
 """
 
 from __future__ import annotations
@@ -13,12 +12,27 @@ import inspect
 import pkgutil
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from anytime_core.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a text such as ``resann(n=2)`` names.
+
+    Attributes:
+        name: The entry of the registry.
+        options: All its options by name; those that the text leaves out have their defaults.
+        text: The one spelling, for hashes and file names: options in the constructor's order, defaults left out.
+    """
+
+    name: str
+    options: dict[str, Any] = field(hash=False)
+    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +43,16 @@ class Registry:
         kind: What is registered, as a reader would call it ("network").
         entries: Name -> where its constructor lives, as ``"package.module:object"``. It is imported on first use.
         supplied: Constructor arguments that the trainer fills in, where a constructor has them; a text cannot set them.
-        largest: Whole numbers in options are at most this, and so is the sum of several in a tuple; None for no limit.
-            Where they are sizes, a slip of the keyboard would otherwise be built for hours before anything is said.
+        defaults: Name -> options whose defaults are other ones than the constructor's. A default that has named runs
+            never changes; where a constructor's own does, the old one goes here.
+        largest: Whole numbers in options, and the sum of those in a tuple, are at most this. Where they are sizes, a
+            slip of the keyboard would otherwise be built for hours before anything is said.
     """
 
     kind: str
     entries: Mapping[str, str]
-    supplied: frozenset[str]
+    supplied: frozenset[str] = frozenset()
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     largest: int | None = None
 
     def constructor(self, name: str) -> Callable[..., Any]:
@@ -45,9 +62,29 @@ class Registry:
         return pkgutil.resolve_name(self.entries[name])
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
-        """The options that a text may give for ``name``, with their defaults and annotations."""
-        parameters = inspect.signature(self.constructor(name)).parameters
-        return {key: parameter for key, parameter in parameters.items() if key not in self.supplied}
+        """The options that a text may give for ``name``, with their defaults."""
+        changed = self.defaults.get(name, {})
+        return {
+            key: parameter.replace(default=changed.get(key, parameter.default))
+            for key, parameter in inspect.signature(self.constructor(name)).parameters.items()
+            if key not in self.supplied
+        }
+
+    def parse(self, text: str) -> Spec:
+        """Read ``name`` or ``name(option=value, …)``.
+
+        Raises:
+            ValueError: another text, unknown name or option, or a value of the wrong type.
+        """
+        return _parsed(self, text)
+
+    def build(self, spec: Spec | str, **supplied: Any) -> Any:
+        """Construct what a spec, or its text, names. Raises what :meth:`parse` and the constructor raise."""
+        if isinstance(spec, str):
+            spec = self.parse(spec)
+        constructor = self.constructor(spec.name)
+        wanted = inspect.signature(constructor).parameters
+        return constructor(**spec.options, **{key: value for key, value in supplied.items() if key in wanted})
 
     def table(self) -> list[dict[str, str]]:
         """For people: a row per name with its options and their defaults, and the first line of its docstring."""
@@ -60,74 +97,45 @@ class Registry:
             for name in self.entries
         ]
 
-    def canonical(self, text: str) -> str:
-        """The one spelling of ``text`` that names runs: options in the constructor's order, defaults left out.
 
-        Raises:
-            ValueError: unknown name, text that is not ``name`` or ``name(option=value, …)``, unknown option, or a
-                value of the wrong type.
-        """
-        return _canonical(self, text)
-
-    def _spelling(self, text: str) -> str:
-        name, given = self._parse(text)
-        options = self.options(name)
-        hints = typing.get_type_hints(_annotated(self.constructor(name)))
-        kept = []
-        for key, parameter in options.items():
-            if key not in given:
-                continue
-            try:
-                value = TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(given[key])
-            except ValidationError as error:
-                expected = error.errors()[0]["msg"].replace("Input should be", "expected")
-                raise ValueError(f"option {key} of {name}: {expected}, found {given[key]!r}") from None
-            if self.largest is not None and _total(value) > self.largest:
-                raise ValueError(f"option {key} of {name}: expected at most {self.largest}, found {given[key]!r}")
-            if value != parameter.default:
-                kept.append(f"{key}={value!r}")
-        return f"{name}({', '.join(kept)})" if kept else name
-
-    def build(self, text: str, **supplied: Any) -> Any:
-        """Construct what ``text`` names. Raises what :meth:`canonical` and the constructor raise."""
-        name, given = self._parse(self.canonical(text))
-        constructor = self.constructor(name)
-        wanted = inspect.signature(constructor).parameters
-        return constructor(**given, **{key: value for key, value in supplied.items() if key in wanted})
-
-    def _parse(self, text: str) -> tuple[str, dict[str, Any]]:
-        """Split ``name(1, b=2)`` into the name and its options by keyword."""
-        shape = f"expected a {self.kind} written as name or name(option=value)"
+@functools.lru_cache(maxsize=10_000)  # a page of the book reads the same few texts in thousands of records and runs
+def _parsed(registry: Registry, text: str) -> Spec:
+    name, positional, keywords = _split(text, registry.kind)
+    options = registry.options(name)
+    for key in keywords.keys() - options.keys():
+        known = ", ".join(options) or "none"
+        raise ValueError(f"unknown option {key} of {name}; it has: {known}{did_you_mean(key, options)}")
+    try:
+        given = inspect.Signature(list(options.values())).bind(*positional, **keywords)
+    except TypeError as error:
+        raise ValueError(f"{name}: expected its options ({', '.join(options) or 'none'}) once: {error}") from None
+    constructor = registry.constructor(name)
+    hints = typing.get_type_hints(constructor.__init__ if inspect.isclass(constructor) else constructor)
+    values = {}
+    for key, value in given.arguments.items():
         try:
-            tree = ast.parse(text.strip(), mode="eval").body
-            call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
-            if not isinstance(call.func, ast.Name) or any(word.arg is None for word in call.keywords):
-                raise ValueError(shape)
-            positional = [ast.literal_eval(argument) for argument in call.args]
-            keywords = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-            raise ValueError(shape) from None
-        options = self.options(call.func.id)
-        names = [key for key, parameter in options.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
-        if len(positional) > len(names):
-            raise ValueError(
-                f"{call.func.id}: expected at most {len(names)} values without a name, found {len(positional)}"
-            )
-        given = dict(zip(names, positional, strict=False))
-        for key, value in keywords.items():
-            if key in given:
-                raise ValueError(f"option {key} of {call.func.id} is given twice")
-            if key not in options:
-                known = ", ".join(options) or "none"
-                raise ValueError(f"unknown option {key} of {call.func.id}; it has: {known}{did_you_mean(key, options)}")
-            given[key] = value
-        return call.func.id, given
+            values[key] = TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(value)
+        except ValidationError as error:
+            expected = error.errors()[0]["msg"].replace("Input should be", "expected")
+            raise ValueError(f"option {key} of {name}: {expected}, found {value!r}") from None
+        if registry.largest is not None and _total(value) > registry.largest:
+            raise ValueError(f"option {key} of {name}: expected at most {registry.largest}, found {value!r}")
+    said = [f"{key}={values[key]!r}" for key in options if key in values and values[key] != options[key].default]
+    everything = {key: values.get(key, option.default) for key, option in options.items()}
+    return Spec(name, everything, f"{name}({', '.join(said)})" if said else name)
 
 
-@functools.lru_cache(maxsize=10_000)
-def _canonical(registry: Registry, text: str) -> str:
-    """Kept, because a page of the book reads the same few names in thousands of records and planned runs."""
-    return registry._spelling(text)
+def _split(text: str, kind: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """The name in ``name(1, b=2)``, the values without a name, and those with one."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
+        keywords = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+        if isinstance(call.func, ast.Name) and None not in keywords and len(keywords) == len(call.keywords):
+            return call.func.id, [ast.literal_eval(argument) for argument in call.args], keywords  # ty: ignore[invalid-return-type]  (None is out)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        pass
+    raise ValueError(f"expected a {kind} written as name or name(option=value), each option once")
 
 
 def _total(value: object) -> int:
@@ -135,8 +143,3 @@ def _total(value: object) -> int:
     if isinstance(value, tuple):
         return sum(map(_total, value))
     return abs(value) if isinstance(value, int) else 0
-
-
-def _annotated(constructor: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the annotations of a constructor's arguments are: a class keeps them on ``__init__``."""
-    return constructor.__init__ if inspect.isclass(constructor) else constructor

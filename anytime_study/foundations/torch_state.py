@@ -13,23 +13,20 @@ import torch
 def compute_settings(threads: int, *, deterministic: bool) -> Generator[None]:
     """CPU threads, and whether only deterministic algorithms may be used.
 
-    Deterministic mode also fills all new memory, to show who reads what nobody wrote; nobody does here, and filling it
-    takes a twentieth of a training step, so that part is left out.
+    Deterministic mode also fills all new memory, to show who reads what nobody wrote; filling it takes a twentieth of a
+    training step, so that part is left out.
     """
-    threads_before = torch.get_num_threads()
-    enabled = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     memory: Any = torch.utils.deterministic  # a module that makes its attribute a property: no checker sees that
-    fills = memory.fill_uninitialized_memory
+    before = torch.get_num_threads(), torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory
     torch.set_num_threads(threads)
-    memory.fill_uninitialized_memory = False
     torch.use_deterministic_algorithms(deterministic)
+    memory.fill_uninitialized_memory = False
     try:
         yield
     finally:
-        torch.set_num_threads(threads_before)
-        memory.fill_uninitialized_memory = fills
-        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        torch.set_num_threads(before[0])
+        torch.set_deterministic_debug_mode(before[1])
+        memory.fill_uninitialized_memory = before[2]
 
 
 def own_random_state(device: torch.device) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""One way to refuse bad input: name what was wrong, what was expected and what was found."""
+"""Values from files and people become models; what is wrong is named, with what was expected and found."""
 
 from __future__ import annotations
 
@@ -32,8 +32,20 @@ def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "pa
         raise InputError(explain(error, model, where=where)) from None
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader takes the last of several values for one name; this one refuses them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if (name := (key.tag, str(key.value))) in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(file: Path, *, where: str, expected: str) -> dict[str, Any]:
-    """The names and values in a YAML file, by the safe loader.
+    """The names and values in a YAML file; no name twice, and nothing but plain values.
 
     Args:
         file: To read.
@@ -44,37 +56,14 @@ def read_yaml(file: Path, *, where: str, expected: str) -> dict[str, Any]:
         InputError: it cannot be read, is not YAML, gives a name twice, or holds something else.
     """
     try:
-        loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        _refuse_twins(node)
-        content = loader.construct_document(node) if node else None
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"bad {where}: {error.strerror}") from None
     except (ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:  # not all of them are YAML's own
         raise InputError(f"bad {where}: expected YAML, found: {error}") from None
     if not isinstance(content, dict):
-        raise InputError(f"bad {where}: expected {expected}, found {_short(content)}")
+        raise InputError(f"bad {where}: expected {expected}, found {_SHORT.repr(content)}")
     return content
-
-
-def _refuse_twins(node: yaml.Node | None) -> None:
-    """Raise YAML's own kind of error for a name that is given twice: the safe loader would take the last one."""
-    waiting, seen = [node], set()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:  # an alias: it may even lead back to itself
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-        elif isinstance(node, yaml.MappingNode):
-            names: set[tuple[str, str]] = set()
-            for key, value in node.value:
-                waiting += [key, value]
-                if isinstance(key, yaml.ScalarNode):
-                    if (key.tag, key.value) in names:
-                        raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
-                    names.add((key.tag, key.value))
 
 
 def explain(error: ValidationError, model: type[BaseModel], *, where: str) -> str:
@@ -82,7 +71,7 @@ def explain(error: ValidationError, model: type[BaseModel], *, where: str) -> st
     lines = []
     for fault in error.errors():
         name = ".".join(str(part) for part in fault["loc"]) or "together"
-        found = f", found {_short(fault['input'])}"
+        found = f", found {_SHORT.repr(fault['input'])}"
         if fault["type"] == "extra_forbidden":
             guess = did_you_mean(name, model.model_fields)
             expected, found = f"there is no such name{guess}; known: {', '.join(model.model_fields)}", ""
@@ -97,15 +86,6 @@ def explain(error: ValidationError, model: type[BaseModel], *, where: str) -> st
     return f"bad {where}: " + "\n  ".join(["", *lines] if len(lines) > 1 else lines)
 
 
-_BRIEF = reprlib.Repr()  # a few lines of YAML can stand for a billion values, which repr would all write down
-_BRIEF.maxlevel = 3
-_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = 20
-_BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 1000
-
-
-def _short(value: object, limit: int = 80) -> str:
-    try:
-        text = _BRIEF.repr(value)
-    except ValueError:
-        text = f"a {type(value).__name__} that is too long to write down"
-    return text if len(text) <= limit else f"{text[:limit]}…"
+_SHORT = reprlib.Repr()  # a few lines of YAML can stand for a billion values
+_SHORT.maxlevel = 2
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80

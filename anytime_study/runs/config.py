@@ -14,6 +14,7 @@ from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.networks.ensemble import EANN
 from anytime_core.weighting.base import LossWeighting
 from anytime_study.datasets import DATASETS, find_card
+from anytime_study.foundations.registry import Spec
 from anytime_study.runs.registries import NETWORKS, WEIGHTINGS
 
 # Bump by hand when training code changes what a config means. Every run then gets a new name, so records made under
@@ -98,12 +99,12 @@ class RunConfig(BaseModel):
     @field_validator("network")
     @classmethod
     def _canonical_network(cls, text: str) -> str:
-        return NETWORKS.canonical(text)
+        return NETWORKS.parse(text).text
 
     @field_validator("weighting")
     @classmethod
     def _canonical_weighting(cls, text: str) -> str:
-        return WEIGHTINGS.canonical(text)
+        return WEIGHTINGS.parse(text).text
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
@@ -126,7 +127,7 @@ class RunConfig(BaseModel):
                 f"batch_size: expected a multiple of the {self.devices} devices that share a batch, found "
                 f"{self.batch_size}"
             )
-        if self.compile and "order=1" in self.weighting:
+        if self.compile and self.weighting_spec.options.get("order") == 1:
             raise ValueError(
                 "compile: expected False with gradient norms (order 1), which a compiled network does not give, found "
                 f"True with {self.weighting}"
@@ -146,6 +147,16 @@ class RunConfig(BaseModel):
                 f"{self.network} on {self.dataset}"
             )
         return self
+
+    @property
+    def network_spec(self) -> Spec:
+        """The network's name and options."""
+        return NETWORKS.parse(self.network)
+
+    @property
+    def weighting_spec(self) -> Spec:
+        """The weighting's name and options."""
+        return WEIGHTINGS.parse(self.weighting)
 
     @property
     def num_train(self) -> int:
@@ -168,17 +179,18 @@ class RunConfig(BaseModel):
         fields = self.model_dump(exclude_defaults=True, exclude=set(WHERE_FIELDS))
         text = json.dumps({"protocol": PROTOCOL, **fields}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        parts = [self.dataset, self.network.partition("(")[0], self.weighting.partition("(")[0], f"seed{self.seed}"]
-        return "-".join([*parts, digest])
+        return f"{self.dataset}-{self.network_spec.name}-{self.weighting_spec.name}-seed{self.seed}-{digest}"
 
     def build_network(self) -> AnytimeNetwork:
         """A new network for this data set, initialised from torch's current random state."""
         card = DATASETS[self.dataset]
-        return NETWORKS.build(self.network, num_classes=len(card.class_names), in_channels=card.image_shape[0])
+        return NETWORKS.build(self.network_spec, num_classes=len(card.class_names), in_channels=card.image_shape[0])
 
     def build_weighting(self, net: AnytimeNetwork) -> LossWeighting:
         """A new weighting for the losses of this network's exits."""
-        return WEIGHTINGS.build(self.weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=self.seed)
+        return WEIGHTINGS.build(
+            self.weighting_spec, num_exits=net.num_exits, parameters=net.parameters(), seed=self.seed
+        )
 
 
 @functools.cache  # a study has hundreds of runs of a few kinds

@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from anytime_study.foundations.interruption import AGAIN, Interrupted, end_with_parent, stop_requests
 from anytime_study.runs.config import RunConfig
+from anytime_study.training.interruption import AGAIN, Interrupted, end_with_parent, stop_requests
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from anytime_core.weighting.base import BadLoss
 from anytime_core.weighting.ranks import mean_over_ranks
 from anytime_study.datasets import ImageStream, load_dataset
 from anytime_study.datasets.batches import Batch, train_batches
-from anytime_study.foundations.interruption import Interrupted, StopRequest, stop_requests
 from anytime_study.foundations.torch_state import compute_settings, own_random_state, random_state, set_random_state
 from anytime_study.runs.config import PROTOCOL, RunConfig
 from anytime_study.runs.record import RunRecord
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.compilation import can_compile
+from anytime_study.training.interruption import Interrupted, StopRequest, stop_requests
 from anytime_study.training.processes import from_all, from_first, largest, num_processes, process_rank
 from anytime_study.training.random_streams import RandomStreams
 from anytime_study.training.scoring import Course, scored_record

@@ -20,7 +20,7 @@ import torch.distributed as dist
 import torch.multiprocessing
 
 from anytime_core.errors import InputError
-from anytime_study.foundations.interruption import AGAIN, Interrupted, end_with_parent, stop_requests
+from anytime_study.training.interruption import AGAIN, Interrupted, end_with_parent, stop_requests
 
 Answer = TypeVar("Answer")
 

@@ -9,7 +9,6 @@ Source: Hu et al. 2019, section 4 and Fig. 5a, b.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -166,8 +165,6 @@ def by_depth(selection: Selection, weighting: str) -> dict[int, dict[int, RunRec
 
 
 def _depth(network: str) -> int:
-    call = ast.parse(network, mode="eval").body
-    given = {word.arg: ast.literal_eval(word.value) for word in call.keywords} if isinstance(call, ast.Call) else {}
-    if "n" not in (options := NETWORKS.options(network.partition("(")[0])):
+    if "n" not in (options := NETWORKS.parse(network).options):
         raise InputError(f"bad network {network}: expected one whose option n tells its depth")
-    return given.get("n", options["n"].default)
+    return options["n"]

@@ -183,11 +183,11 @@ def test_its_text_in_a_registry():
     registry = Registry(
         "network", {"eann": "anytime_core.networks.ensemble:eann"}, frozenset({"num_classes", "in_channels"})
     )
-    assert registry.canonical("eann(n=(1, 3))") == "eann"
-    assert registry.canonical("eann((1,2), s=2)") == "eann(n=(1, 2), s=2)"
+    assert registry.parse("eann(n=(1, 3))").text == "eann"
+    assert registry.parse("eann((1,2), s=2)").text == "eann(n=(1, 2), s=2)"
     assert registry.build("eann(n=(1, 2), c=4)", num_classes=3, in_channels=1).num_exits == 9
     with pytest.raises(ValueError, match=r"option n of eann: expected a valid tuple, found 3"):
-        registry.canonical("eann(n=(3))")
+        registry.parse("eann(n=(3))")
 
 
 # --- errors and repr -----------------------------------------------------------------------------------------------

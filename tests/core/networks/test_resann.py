@@ -275,13 +275,13 @@ def test_names_of_runs_do_not_change(monkeypatch):
     monkeypatch.setattr(config_module, "PROTOCOL", 1)
     assert RunConfig().name == "digits-resann-adaloss-seed0-f12f2e92b789"
     spelt_out = "resann(7, 32, 1, head='linear', first_exit=1, gradient_passed=1)"
-    assert NETWORKS.canonical(spelt_out) == "resann(n=7, c=32)"
-    assert NETWORKS.canonical("resann(head='bn', s=3)") == "resann(s=3, head='bn')"
+    assert NETWORKS.parse(spelt_out).text == "resann(n=7, c=32)"
+    assert NETWORKS.parse("resann(head='bn', s=3)").text == "resann(s=3, head='bn')"
 
 
 def test_a_name_with_an_unknown_head_is_refused():
     with pytest.raises(ValueError, match=r"option head of resann: expected 'linear', '1x1', .*, found 'fc'"):
-        NETWORKS.canonical("resann(head='fc')")
+        NETWORKS.parse("resann(head='fc')")
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -16,10 +16,10 @@ from torch.utils._pytree import tree_map_only
 
 from anytime_core.errors import InputError
 from anytime_core.losses import cross_entropy_per_exit
-from anytime_study.foundations.interruption import AGAIN
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.training import loop as training
+from anytime_study.training.interruption import AGAIN
 from anytime_study.training.kept_run import run_to_record
 from anytime_study.training.loop import TrainingRun, train
 from anytime_study.training.processes import from_all, from_first, in_processes, largest, process_group, process_rank

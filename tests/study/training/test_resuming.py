@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from anytime_study.cli import main
-from anytime_study.foundations.interruption import AGAIN, Interrupted, StopRequest, stop_requests
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.training.checkpoints import Checkpoints
+from anytime_study.training.interruption import AGAIN, Interrupted, StopRequest, stop_requests
 from anytime_study.training.loop import TrainingRun, train
 
 # Between them: every kind of state that a weighting keeps, learned weights, dropout, and an ensemble.

@@ -1,4 +1,4 @@
-"""Which files of the package a notebook or a module depends on: what it imports, and what that imports in turn.
+"""Which files of the two packages a notebook or a module depends on: what it imports, and what that imports in turn.
 
 The workflow makes a page or a run anew when one of these changes, and not when another one does.
 """
@@ -12,19 +12,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from anytime_core import _HOME
-
-_PACKAGES = ("anytime_core", "anytime_study")
 _ROOT = Path(__file__).parents[2]
-_ENTRY = re.compile(r"anytime_(?:core|study)[\w.]*:[\w.]+")
+_PACKAGES = ("anytime_core", "anytime_study")
+_ENTRY = re.compile(r"anytime_(?:core|study)[\w.]*:[\w.]+")  # of a registry
 
 
 def sources_of(path: Path | str) -> list[str]:
     """Modules of the two packages that ``path`` depends on, as paths from the checkout, sorted.
 
     Read from its import statements, those inside of functions too, but not those that only a type checker sees, and
-    from the entries of registries. With a module, ``path`` too, the ``__init__`` of each package that it lies in is
-    imported.
+    from the entries of registries. With a module, the ``__init__`` of each package that it lies in is imported.
 
     Args:
         path: A notebook or a Python file; a relative path starts at the checkout.
@@ -34,11 +31,11 @@ def sources_of(path: Path | str) -> list[str]:
         SyntaxError: it is no Python.
     """
     start = _ROOT / path
-    found = {package for folder in start.parents if (package := folder / "__init__.py") != start and package.exists()}
+    found = {init for folder in start.parents if (init := folder / "__init__.py") != start and init.exists()}
     waiting = [start, *found]
     while waiting:
         file = waiting.pop()
-        for name in _names(file, file.stat().st_mtime_ns):
+        for name in _imports(file, file.stat().st_mtime_ns):
             new = set(_files(name)) - found
             found |= new
             waiting += new
@@ -46,36 +43,52 @@ def sources_of(path: Path | str) -> list[str]:
 
 
 @functools.cache
-def _names(path: Path, _changed: int) -> frozenset[str]:
-    """What a file imports, read once for as long as it does not change: every page asks for much the same files."""
-    return frozenset(_imported(ast.parse(_code(path))))
-
-
-def _code(path: Path) -> str:
+def _imports(path: Path, _changed: int) -> frozenset[str]:
+    """Dotted names that a file imports, read once while it does not change: every page asks for much the same files."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix != ".ipynb":
-        return text
-    cells = json.loads(text)["cells"]
-    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return frozenset(_names(ast.parse(text)))
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
-    """Dotted names of all that is imported; the last part may name a module or something inside of one."""
+def _names(tree: ast.AST) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if _for_type_checkers(node):
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{_HOME.get(alias.name, '')}.{alias.name}" for alias in node.names)
+            homes = _lazy_names(node.module)
+            yield from (f"{homes.get(alias.name, node.module)}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _ENTRY.fullmatch(node.value):
-            yield node.value.partition(":")[0]  # an entry of a registry
-        yield from _imported(node)
+            yield node.value.partition(":")[0]
+        yield from _names(node)
+
+
+def _for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+@functools.cache
+def _lazy_names(package: str) -> dict[str, str]:
+    """Names that a package loads when they are first used, with their modules: those it imports for type checkers."""
+    file = _ROOT / package.replace(".", "/") / "__init__.py"
+    if package not in _PACKAGES or not file.exists():
+        return {}
+    return {
+        alias.name: str(inner.module)
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if _for_type_checkers(node)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.ImportFrom)
+        for alias in inner.names
+    }
 
 
 def _files(name: str) -> list[Path]:
     """The files that importing a dotted name runs: of the packages on the way, and of the module."""
-    package, *parts = (part for part in name.split(".") if part)
+    package, *parts = name.split(".")
     if package not in _PACKAGES:
         return []
     folder = _ROOT / package

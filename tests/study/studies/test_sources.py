@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from anytime_study.foundations.sources import sources_of
+from anytime_study.studies.sources import sources_of
 
 ROOT = Path(__file__).parents[3]
 
