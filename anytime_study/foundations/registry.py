@@ -130,9 +130,9 @@ def _split(text: str, kind: str) -> tuple[str, list[Any], dict[str, Any]]:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
-        keywords = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
-        if isinstance(call.func, ast.Name) and None not in keywords and len(keywords) == len(call.keywords):
-            return call.func.id, [ast.literal_eval(argument) for argument in call.args], keywords  # ty: ignore[invalid-return-type]  (None is out)
+        keywords = {word.arg or "": ast.literal_eval(word.value) for word in call.keywords}
+        if isinstance(call.func, ast.Name) and "" not in keywords and len(keywords) == len(call.keywords):
+            return call.func.id, [ast.literal_eval(argument) for argument in call.args], keywords
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pass
     raise ValueError(f"expected a {kind} written as name or name(option=value), each option once")
