@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import torch
+import yaml
+
+from anytime_core import AdaLoss, cross_entropy_per_exit
+from anytime_study.runs.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -31,8 +35,6 @@ def test_the_adaloss_loop_runs_and_learns():
     names = {"batches": Batches()}
     exec(compile(code, "README.md", "exec"), names)
     net, weigh = names["net"], names["weigh"]
-    from anytime_core import cross_entropy_per_exit
-
     losses = cross_entropy_per_exit(net(images), labels)
     assert losses.max() < 1.0  # chance is ln 10 = 2.3
     assert weigh.step == 150
@@ -52,13 +54,16 @@ def test_every_make_target_exists():
     assert [target for target in targets if f"\n{target}:" not in makefile] == []
 
 
-def test_every_papermill_parameter_is_a_field():
-    from anytime_study.runs.config import RunConfig
-
-    commands = [line for block in code_blocks("bash") for line in block.splitlines() if line.startswith("papermill")]
-    assert commands
-    names = [name for command in commands for name in re.findall(r"-p (\w+)", command)]
-    assert set(names) <= set(RunConfig.model_fields)
+def test_the_papermill_example_trains_adaloss_past_its_first_refresh():
+    (command,) = [line for block in code_blocks("bash") for line in block.splitlines() if line.startswith("papermill")]
+    fields = {name: yaml.safe_load(value) for name, value in re.findall(r"-p (\w+) (\S+)", command)}
+    config = RunConfig(**fields)
+    with torch.device("meta"):
+        weigh = config.build_weighting(config.build_network())
+    assert isinstance(weigh, AdaLoss)
+    steps = config.epochs * config.steps_per_epoch
+    assert steps >= 2 * weigh.refresh_period
+    assert f"The run has {steps} steps" in README
 
 
 def test_the_command_that_stops_a_network_knows_the_picture():

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.prose
+
 ROOT = Path(__file__).parents[2]
 PUBLISHED = sorted({page["notebook"] for page in yaml.safe_load((ROOT / "workflow/pages.yaml").read_text()).values()})
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md")}

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.prose
+
 ROOT = Path(__file__).parents[2]
 NUMBER = re.compile(
     r"(?<![\w.{-])\d+(?:[.,]\d+)?\s*(?:%|per cent|percentage points|points|ms\b|milliseconds|seconds|s\b|minutes|hours|"

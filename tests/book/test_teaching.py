@@ -14,6 +14,8 @@ import yaml
 import anytime_core
 from anytime_study.runs.config import RunConfig
 
+pytestmark = pytest.mark.prose
+
 ROOT = Path(__file__).parents[2]
 # The fence closes with as many backticks as it opens with, so a block of code inside does not end it.
 DIRECTIVE = re.compile(
