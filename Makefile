@@ -4,7 +4,7 @@
 # make torture  kill runs and studies, fill the disk, damage every kind of file (half an hour); results in data/torture
 # make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, the slider
 # make slurm-test  as root on Debian: start a Slurm of one node here, and compare a small study through it with a local one
-# make bench  measure speed against a plain loop (20 minutes; leave the machine alone)
+# make bench  measure speed and deadlines (half an hour; leave the machine alone): make bench ARGS="--device cuda"
 # make study  make the records of one study that are missing: make study STUDY=workflow/studies/… JOBS=2
 # make study-cost  runs, multiply-adds and hours of a study on this machine, before anyone starts it: … STUDY=…
 # make lint   format, style, types, notebooks without outputs, what the pages' text has to hold to
@@ -54,7 +54,7 @@ slurm-test: install
 	@test -x /usr/sbin/slurmctld -a -x /usr/sbin/munged || \
 	  { echo "Installing slurm-wlm and munge with apt-get"; apt-get update -qq && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null; }
-	@CLUSTER_RESULTS=benchmarks/results/cluster pytest -m slurm -n 0 -rs tests/slurm
+	@pytest -m slurm -n 0 -rs tests/slurm
 
 bench: install
 	@python -m benchmarks $(ARGS)

@@ -1,5 +1,5 @@
-"""How fast the package is, as ratios: against what a user would write otherwise, and against the machine's own limit.
+"""How fast the package is: ``python -m benchmarks`` measures, and keeps one report per device in ``results``.
 
-``python -m benchmarks`` measures and keeps one result file per device; ``notebooks/benchmarks.ipynb`` shows them. Every
-figure is a ratio of two things that took turns in one process, so that a slow minute of the machine hits both.
+The chapters ``notebooks/benchmarks.ipynb`` and ``notebooks/deadlines.ipynb`` show the reports. Whatever is compared
+takes turns in one process, so that a slow minute of the machine affects both sides, and is told as a ratio.
 """

@@ -1,181 +1,165 @@
-"""Every row runs, alone, and its result file can be read and shown."""
+"""Every row runs on a CPU, in a small size. Times themselves are not tested."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+import torch
 
-from anytime_core.errors import InputError
-from anytime_study.runs.config import RunConfig
-from anytime_study.studies.runner import Finished
-from benchmarks.__main__ import earlier, main, measured
-from benchmarks.memory_probe import peak_mib, work
-from benchmarks.page_figures import ratios_figure, streaming_figure
-from benchmarks.page_tables import (
-    ceiling_sentences,
-    comparison_table,
-    exits_sentences,
-    header_text,
-    made_table,
-    streaming_table,
-    training_sentences,
-    weighting_sentences,
-)
-from benchmarks.reports import Device
-from benchmarks.results import Report, load_report, load_reports
-from benchmarks.rows import ROWS, memory, scaling
-from benchmarks.settings import Settings
+from anytime_core import ResANN
+from benchmarks.__main__ import ROWS, main, measured
+from benchmarks.cuda_graph import Step
+from benchmarks.deadlines import busy_processes, latency_of, run_trial
+from benchmarks.machine import Settings
+from benchmarks.report import load_report
+from benchmarks.stopping import CUT, PREDICT, REFINE, Subject
 
 ROOT = Path(__file__).parents[2]
-IN_PROCESS = [name for name in ROWS if name not in ("scaling", "memory")]  # those start processes: seconds of imports
-DEVICE = Device(name="Some CPU (R) 3000", kind="cpu", cpu="Some CPU (R) 3000", cores=2, features=[])
+QUICK = Settings(quick=True, device="cpu", threads=1)
+COMPARED = {
+    ("training", "plain_loop"): ["plain loop, 0 workers", "package, fp32"],
+    ("weightings", "losses"): ["const", "const, a second run", "adaloss", "uw"],
+    ("weightings", "gradients"): ["const", "adaloss(order=1)"],
+    ("exits", "training"): ["last exit only", "all exits"],
+    ("stopping", "exit_3"): [CUT, PREDICT, REFINE],
+    ("confidence", "speed"): ["last exit for all", "early exit"],
+}
 
 
 @pytest.fixture(scope="module")
-def report():
-    settings = Settings(quick=True, device="cpu", threads=1)
-    return Report(device=DEVICE, quick=True, rows={name: measured(name, settings) for name in IN_PROCESS})
+def rows():
+    return {name: measured(name, QUICK) for name in ROWS if name not in ("cuda_graph", "deadlines")}
 
 
-def test_rows_hold_what_they_compare(report):
-    contenders = {
-        (row, key): [contender.name for contender in comparison.contenders]
-        for row, found in report.rows.items()
-        for key, comparison in found.comparisons.items()
-    }
-    assert contenders["training_rate", "plain_loop"][:2] == ["plain loop, 0 workers", "package, fp32"]
-    assert contenders["ceiling", "share"] == ["whole training step", "its convolutions alone"]
-    assert contenders["weightings", "losses"] == ["const", "const, a second run", "adaloss", "uw"]
-    assert contenders["weightings", "gradients"] == ["const", "adaloss(order=1)", "IMTL-G of torchjd"]
-    assert contenders["exits", "training"] == ["last exit only", "all exits"]
-    assert contenders["streaming", "exit_3"] == ["cut after the exit", "streamed"]
+@pytest.mark.parametrize(("row", "key"), COMPARED)
+def test_rows_hold_what_they_compare(rows, row, key):
+    names = [contender.name for contender in rows[row].comparisons[key].contenders]
+    assert names[: len(COMPARED[row, key])] == COMPARED[row, key]
 
 
-def test_rows_agree_with_themselves(report):
-    facts = report.rows["ceiling"].facts
-    assert facts["achieved_over_ceiling"] == pytest.approx(facts["achieved_gmac_per_s"] / facts["ceiling_gmac_per_s"])
-    share = report.rows["ceiling"].comparisons["share"]["its convolutions alone"].ratio
-    assert 0 < share.median < 1
-    exits = report.rows["exits"].comparisons["training"]
-    assert [contender.facts["exits"] for contender in exits.contenders] == [1, 3]
-    assert report.rows["exits"].facts["macs_all_over_last"] > 1
+def test_facts_and_tables_are_measured(rows):
+    assert rows["exits"].facts["macs_all_over_last"] > 1
+    confidence = rows["confidence"]
+    assert confidence.facts["images"] == 360
+    assert 0 < confidence.facts["macs_early_over_last"] < 1.5  # a quick network is sure of nothing
+    assert len(confidence.tables["calibration"]["temperature"]) == 3
+    assert len(confidence.tables["anytime"]["error"]) == 3
+    assert (rows["stopping"].made.threads, rows["training"].made.commit is not None) == (1, True)
 
 
-def test_a_file_comes_back_as_it_was(report, tmp_path):
-    report.save(tmp_path / "some.json")
-    assert load_report(tmp_path / "some.json") == report
-    assert load_reports(tmp_path) == [report]
-    assert report.device.slug == "some-cpu-r-3000-2-cores"
+@pytest.mark.parametrize("weighting", ["const", "adaloss"])
+def test_the_step_of_the_cuda_graph_trains(weighting):
+    torch.manual_seed(0)
+    step = Step(QUICK, weighting)
+    before = step.net.state_dict()["heads.0.linear.weight"].clone()
+    for _ in range(2):
+        step()
+    assert not torch.equal(before, step.net.state_dict()["heads.0.linear.weight"])
+    assert all(p.grad.isfinite().all() for p in step.net.parameters())
+
+
+# --- deadlines -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def subject():
+    torch.manual_seed(0)
+    net = ResANN(n=1, c=4, in_channels=1).eval()
+    images = torch.randn(40, 1, 8, 8)
+    with torch.no_grad():
+        labels = net(images)[-1].argmax(1)  # so the last exit is always right
+    return Subject("tiny", net, images, labels)
+
+
+def test_a_trial_counts_every_call_once(subject):
+    found = run_trial(subject, latency_of(subject, 100), 300, ends=(1e-4, 5e-2))
+    assert found.count == 300
+    assert all(low.high_s <= high.low_s + 1e-12 for low, high in zip(found.bins, found.bins[1:], strict=False))
+    assert all(len(part.exits) == subject.net.num_exits for part in found.bins)
+    assert (found.lateness_s is None) == (found.late == 0)
+    assert found.late_by_step <= found.late
+    assert (found.table, found.load) == (True, "idle")
+
+
+def test_answers_of_the_last_exit_are_counted_as_right(subject):
+    table = latency_of(subject, 100)
+    found = run_trial(subject, table, 50, plan=False, ends=(20.0, 30.0))  # seconds: every answer is the last exit's
+    assert sum(part.exits[-1] for part in found.bins) == 50
+    assert sum(part.correct for part in found.bins) == 50
+    assert found.late == 0
+    unlabelled = Subject("tiny", subject.net, subject.images, None)
+    assert all(part.correct is None for part in run_trial(unlabelled, table, 20, ends=(20.0, 30.0)).bins)
+
+
+def test_load_is_there_inside_and_gone_outside():
+    before = {child.pid for child in psutil.Process().children()}
+    with busy_processes(1):
+        (child,) = [child for child in psutil.Process().children() if child.pid not in before]
+        child.cpu_percent()
+        assert child.cpu_percent(interval=1.0) > 10  # of one core, on a machine with other work too
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+# --- the command ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Call the command; gives its exit status, output and errors."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_the_command_measures_one_row_beside_earlier_ones(tmp_path, command):
+    out = tmp_path / "out.json"
+    assert command("--rows", "stopping", "--out", out)[0] == 0
+    status, printed, _ = command("--rows", "exits", "--out", out)
+    assert (status, printed.splitlines()[-1]) == (0, str(out))
+    assert list(load_report(out).rows) == ["stopping", "exits"]
+
+
+def test_a_report_of_another_device_is_not_overwritten(tmp_path, command):
+    out = tmp_path / "out.json"
+    command("--rows", "stopping", "--out", out)
+    other = json.loads(out.read_text())
+    other["device"]["name"] = "Other"
+    out.write_text(json.dumps(other))
+    status, _, error = command("--rows", "stopping", "--out", out)
+    assert (status, error.startswith("benchmarks: out: expected")) == (1, True)
+    assert load_report(out).device.name == "Other"
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("arguments", "named"),
     [
-        (lambda text: text[: len(text) // 2], "expected JSON"),
-        (lambda text: text.replace('"quick"', '"quik"'), "quik"),
-        (lambda text: text.replace('"unit": "ms"', '"unit": 3', 1), "unit"),
-        (lambda _: "[]", "bad result file"),
+        (["--threads", "-1"], "threads"),
+        (["--rows", "cuda_graph"], "rows"),
+        pytest.param(
+            ["--device", "cuda"],
+            "device",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here"),
+        ),
     ],
 )
-def test_a_damaged_file_is_one_clear_error(report, tmp_path, damage, message):
-    path = tmp_path / "some.json"
-    report.save(path)
-    path.write_text(damage(path.read_text()))
-    with pytest.raises(InputError, match=message) as caught:
-        load_report(path)
-    assert str(path) in str(caught.value)
-    assert "make bench" in str(caught.value)
-
-
-def test_no_file_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="found none"):
-        load_reports(tmp_path)
-
-
-def test_rows_of_another_device_or_of_a_trial_are_not_mixed(report, tmp_path):
-    path = tmp_path / "some.json"
-    assert earlier(path, DEVICE, quick=True).rows == {}
-    report.save(path)
-    assert earlier(path, DEVICE, quick=True) == report
-    with pytest.raises(InputError, match="quick=False"):
-        earlier(path, DEVICE, quick=False)
-    with pytest.raises(InputError, match="Other"):
-        earlier(path, DEVICE.model_copy(update={"name": "Other"}), quick=True)
-
-
-def test_a_comparison_has_one_baseline(report, tmp_path):
-    values = json.loads(report.model_dump_json())
-    values["rows"]["exits"]["comparisons"]["training"]["baseline"] = "all exits"
-    (tmp_path / "some.json").write_text(json.dumps(values))
-    with pytest.raises(InputError, match="baseline"):
-        load_report(tmp_path / "some.json")
-
-
-def test_a_page_can_be_made_of_it(report):
-    assert "mean nothing" in header_text(report)
-    assert len(made_table([report])) == len(IN_PROCESS)
-    assert "times as fast" in training_sentences([report])
-    assert "billion multiply-adds" in ceiling_sentences([report])
-    assert "AdaLoss costs" in weighting_sentences([report])
-    assert "in multiply-adds" in exits_sentences([report])
-    assert len(streaming_table([report])) == 3
-    assert "ratio to CONST" in comparison_table([report], "weightings", "losses")
-    assert len(ratios_figure([report], "weightings", "losses").axes) == 1
-    assert len(streaming_figure([report]).axes) == 1
-
-
-def test_what_is_not_measured_is_said(report):
-    empty = report.model_copy(update={"rows": {}})
-    assert training_sentences([empty]) == "Not measured."
-    assert "Not measured." in comparison_table([empty], "memory", "peak").to_string()
-    assert ratios_figure([empty], "weightings", "losses").axes[0].texts[0].get_text() == "Not measured."
+def test_bad_input_is_one_line_without_a_traceback(arguments, named, command):
+    status, _, error = command(*arguments)
+    assert status == 1
+    assert error.startswith(f"benchmarks: {named}: expected ")
+    assert error.count("\n") == 1
 
 
 def test_a_page_does_not_wait_for_torch():
-    code = "import sys, benchmarks.page_figures; sys.exit('torch' in sys.modules)"
+    code = "import sys, benchmarks.figures; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-
-
-def test_the_command_measures_one_row_into_one_file(tmp_path, monkeypatch, capsys):
-    out = tmp_path / "out.json"
-    command = ["benchmarks", "--rows", "streaming", "--quick", "--device", "cpu", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", command)
-    main()
-    assert list(load_report(out).rows) == ["streaming"]
-    assert capsys.readouterr().out.splitlines()[-1] == str(out)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--threads", "-1"], "benchmarks: threads: expected 0 or more, found -1"),
-        (["--out", "damaged.json"], "benchmarks: bad result file damaged.json: expected JSON, found"),
-    ],
-)
-def test_the_command_refuses_bad_input_without_a_traceback(arguments, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    Path("damaged.json").write_text("{")
-    monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--device", "cpu", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 1
-    assert capsys.readouterr().err.startswith(message)
-
-
-def test_a_sweep_tells_when_a_run_does_not_finish(monkeypatch):
-    done = Finished(RunConfig(), "failed", "out of memory")
-    monkeypatch.setattr(scaling, "run_study", lambda *_, **__: iter([done]))
-    with pytest.raises(RuntimeError, match="failed"):
-        scaling._sweep_seconds([RunConfig()], 1)
-
-
-def test_peak_memory_is_a_whole_process(monkeypatch):
-    assert peak_mib("cpu") > 100  # torch alone is more
-    settings = Settings(quick=True, device="cpu", threads=1)
-    with pytest.raises(ValueError, match="variant"):
-        work(settings, "nothing")
-    monkeypatch.setattr(memory, "peak_mib", lambda _, variant: {"plain": 400.0, "fp32": 200.0}[variant])
-    peak = memory.measure(settings).comparisons["peak"]
-    assert peak["package, fp32"].ratio.median == 0.5

@@ -1,14 +1,12 @@
 """The Slurm profile on a real Slurm: a cluster of one node, this machine. `make slurm-test` runs it; it needs root."""
 
-import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
-from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -19,16 +17,11 @@ from anytime_study.runs.record import load_outcome
 from anytime_study.studies.study import load_study
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.loop import train
-from benchmarks.cluster.commands import environment, run
-from benchmarks.cluster.report import Execution, SlurmTrial, keep
-from benchmarks.header import describe_device, load_average, made
-from benchmarks.settings import cores
 from tests.slurm.node import slurm_node, why_not
 
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 ROOT = Path(__file__).parents[2]
-RESULTS = os.environ.get("CLUSTER_RESULTS")
 PROFILE = "workflow/profiles/slurm"
 FIRST_CHECK_S = 5
 LIMIT_S = 1800  # of one call of Snakemake, on a machine that has other work
@@ -54,16 +47,10 @@ def node():
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory):
-    """The same environment for all: modules are compiled before anything is timed."""
-    folder = tmp_path_factory.mktemp("tools")
-    env = environment(folder / "pycache")
-    for command in (["snakemake", "book", "--dry-run"], ["papermill", "notebooks/train.ipynb", folder / "x.ipynb"]):
-        extra = [] if command[0] == "snakemake" else ["-p", "epochs", "1", "-p", "records_dir", str(folder)]
-        done = subprocess.run(
-            [*command, *extra], cwd=ROOT, env={**env, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    return env
+    """The environment of all commands: the programs of this Python, and one place for compiled modules."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
+    return {**env, "PATH": programs, "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("pycache"))}
 
 
 @pytest.fixture
@@ -90,77 +77,49 @@ def study_file(folder, content):
     return path, load_study(path)[1]
 
 
+def run(command, folder, env):
+    """Run a command to its end; whatever it wrote is shown if it fails."""
+    env = {**env, "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+
+
 def make_records(clone, study, env, *arguments):
-    """Call Snakemake in a clone, and give how it ended."""
-    command = ["snakemake", "study", "--config", f"study={study}", *arguments]
-    ended = run(
-        command, folder=clone, env={**env, "PYTHONPATH": str(clone)}, log=clone / "snakemake.log", limit_s=LIMIT_S
-    )
-    assert ended is not None, f"{command} took longer than {LIMIT_S} s"
-    assert ended.status == 0, ended.output[-5000:]
-    return ended
+    run(["snakemake", "study", "--config", f"study={study}", *arguments], clone, env)
 
 
 def through_slurm(clone, study, env, node, *arguments):
     slurm = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", str(FIRST_CHECK_S))
     both = {**env, **{key: value for key, value in node.env.items() if key in ("SLURM_CONF", "PATH")}}
     both["PATH"] = f"{node.folder}/bin{os.pathsep}{env['PATH']}{os.pathsep}{node.env['PATH']}"
-    return make_records(clone, study, both, "--workflow-profile", PROFILE, *slurm, *arguments)
+    make_records(clone, study, both, "--workflow-profile", PROFILE, *slurm, *arguments)
 
 
 def in_one_job(clone, study, env, node):
     """The runner of studies in a job of its own: its processes stay for many runs, and no notebook is executed."""
     call = f"anytime study {study} --jobs {node.cpus}"
     sizes = ["--ntasks=1", f"--cpus-per-task={node.cpus}", "--mem=8000", f"--output={clone}/job.log"]
-    env = {**env, "SLURM_CONF": node.env["SLURM_CONF"], "PYTHONPATH": str(clone)}
-    ended = run(["sbatch", "--wait", *sizes, "--wrap", call], folder=clone, env=env, log=clone / "log", limit_s=LIMIT_S)
-    assert ended is not None
-    assert ended.status == 0, (clone / "job.log").read_text()
-    return ended
-
-
-def notebook_seconds(clone, runs):
-    logs = [clone / "build/logs/quick" / f"{config.name}.ipynb" for config in runs]
-    return [json.loads(log.read_text())["metadata"]["papermill"]["duration"] for log in logs if log.exists()]
-
-
-def execution(clone, runs, ended, side_by_side, jobs=()):
-    """What one execution took."""
-    records = [load_outcome(clone / "data/records/quick" / f"{config.name}.json") for config in runs]
-    submitted, started, stopped = (
-        [datetime.fromisoformat(job[time]) for job in jobs] for time in ("SubmitTime", "StartTime", "EndTime")
-    )
-    return Execution(
-        side_by_side=side_by_side,
-        seconds=ended.seconds,
-        training_s=[record.timing.seconds for record in records],
-        notebook_s=notebook_seconds(clone, runs),
-        job_s=[(end - start).total_seconds() for start, end in zip(started, stopped, strict=True)],
-        wait_s=[(start - submit).total_seconds() for submit, start in zip(submitted, started, strict=True)],
-        cpus_per_job=int(jobs[0]["NumCPUs"]) if jobs else None,
-    )
+    run(["sbatch", "--wait", *sizes, "--wrap", call], clone, {**env, "SLURM_CONF": node.env["SLURM_CONF"]})
 
 
 def test_six_runs_have_the_same_records_locally_and_through_slurm(checkout, node, tools, tmp_path):
-    """Bit for bit; so too with all six in one job. The figures of the chapter Beyond one machine are measured here."""
-    load, start = load_average(), time.perf_counter()
+    """Bit for bit; so too with all six in one job."""
     study, runs = study_file(tmp_path, SIX)
     assert len(runs) == 6
     ways = {"local": None, "slurm": (), "slurm, all in one job": GROUPED, "slurm, one job without Snakemake": None}
-    found, clones = {}, {}
+    clones = {}
     for name, arguments in ways.items():
         clones[name] = clone = checkout(name.replace(" ", "-").replace(",", ""))
         before = {job["JobId"] for job in node.jobs()}
         if name == "local":
-            ended = make_records(clone, study, tools, "--cores", str(node.cpus))
+            make_records(clone, study, tools, "--cores", str(node.cpus))
         elif arguments is None:
-            ended = in_one_job(clone, study, tools, node)
+            in_one_job(clone, study, tools, node)
         else:
-            ended = through_slurm(clone, study, tools, node, *arguments)
+            through_slurm(clone, study, tools, node, *arguments)
         jobs = [job for job in node.jobs() if job["JobId"] not in before]
         assert {job["JobState"] for job in jobs} <= {"COMPLETED"}
         assert len(jobs) == {"local": 0, "slurm": 6}.get(name, 1)
-        found[name] = execution(clone, runs, ended, node.cpus, jobs)
     for config in runs:
         local, *others = (
             load_outcome(clone / "data/records/quick" / f"{config.name}.json") for clone in clones.values()
@@ -171,21 +130,6 @@ def test_six_runs_have_the_same_records_locally_and_through_slurm(checkout, node
         assert local.config == config
         assert local.provenance.commit is not None
     assert len({record.stem for record in (clones["slurm"] / "data/records/quick").glob("*.json")}) == 6
-    if RESULTS:
-        versions = f"snakemake {version('snakemake')}, executor {version('snakemake-executor-plugin-slurm')}"
-        trial = SlurmTrial(
-            made=made(
-                threads=1,
-                load=load,
-                seconds=time.perf_counter() - start,
-                setting=f"digits, 256 images, 3 epochs; {versions}",
-            ),
-            slurm=node.ask("sinfo", "--version").removeprefix("slurm-wlm").removeprefix("slurm").strip(),
-            first_check_s=FIRST_CHECK_S,
-            same_records=len(runs),
-            executions=found,
-        )
-        keep(Path(RESULTS), describe_device("cpu", cores()), {"slurm": trial})
 
 
 def kernel_seconds(clone):

@@ -1,4 +1,4 @@
-"""The training loop that someone would write otherwise, with what the usual tutorials use."""
+"""What someone would write otherwise: the same network and training loop with what the usual tutorials use."""
 
 from __future__ import annotations
 
@@ -11,11 +11,56 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from anytime_study.datasets.images import ImageData
+from anytime_study.datasets import ImageData
 from anytime_study.foundations.torch_state import compute_settings
-from benchmarks.turns import clock
+from benchmarks.machine import Settings, images_of
+from benchmarks.timing import clock
 
 PREFETCHED = 2  # batches that each worker of a DataLoader has ready, PyTorch's default
+
+
+class PlainUnit(nn.Module):
+    """A pre-activation residual unit; where channels double, the map is halved."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.added = after - before
+        self.norm1 = nn.BatchNorm2d(before)
+        self.conv1 = nn.Conv2d(before, after, 3, stride=2 if self.added else 1, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.norm3 = nn.BatchNorm2d(after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, H, W], or [N, 2C, ⌈H/2⌉, ⌈W/2⌉]."""
+        out = self.conv1(F.relu(self.norm1(x)))
+        out = self.norm3(self.conv2(F.relu(self.norm2(out))))
+        if self.added:
+            x = F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+            x = F.pad(x, (0, 0, 0, 0, self.added // 2, self.added // 2))
+        return out + x
+
+
+class PlainResANN(nn.Module):
+    """Three stages of ``n`` units, ``c`` channels at first, an exit after every unit."""
+
+    def __init__(self, n: int, c: int, num_classes: int, in_channels: int) -> None:
+        super().__init__()
+        widths = [c * 2**stage for stage in range(3) for _ in range(n)]
+        self.stem = nn.Conv2d(in_channels, c, 3, padding=1, bias=False)
+        self.units = nn.ModuleList(
+            PlainUnit(before, after) for before, after in zip([c, *widths], widths, strict=False)
+        )
+        self.heads = nn.ModuleList(nn.Linear(width, num_classes) for width in widths)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Images [N, in_channels, H, W] -> K logits [N, num_classes]."""
+        x = self.stem(x)
+        logits = []
+        for unit, head in zip(self.units, self.heads, strict=True):
+            x = unit(x)
+            logits.append(head(F.relu(x).mean((2, 3))))
+        return logits
 
 
 class PilImages(Dataset):
@@ -46,29 +91,24 @@ class PlainTraining:
     """Training step by step: K cross-entropies, AdaLoss written inline with ``.item()``, SGD as it comes.
 
     Args:
-        network: images -> list of K logits.
-        data: Images.
-        batch_size: Images per step.
+        settings: Network, data, batch size, threads and device.
         workers: Processes of the DataLoader.
-        threads: CPU threads.
-        device: Where the network is trained.
     """
 
-    def __init__(
-        self, network: nn.Module, data: ImageData, *, batch_size: int, workers: int, threads: int, device: torch.device
-    ) -> None:
-        self.network = network.to(device)
-        self.device, self.workers, self.threads = device, workers, threads
+    def __init__(self, settings: Settings, workers: int) -> None:
+        data = images_of(settings)
+        self.device, self.workers, self.threads = torch.device(settings.device), workers, settings.threads
+        self.network = PlainResANN(*settings.size, data.card.num_classes, data.card.image_shape[0]).to(self.device)
         self.loader = DataLoader(
             PilImages(data),
-            batch_size=batch_size,
+            batch_size=settings.batch_size,
             shuffle=True,
             drop_last=True,
             num_workers=workers,
-            pin_memory=device.type == "cuda",
+            pin_memory=settings.device == "cuda",
         )
         # A small rate, so that nothing diverges however long it is measured: the time does not depend on it.
-        self.optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+        self.optimiser = torch.optim.SGD(self.network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, T_max=100_000)
         self.averages: list[float] = []
         self.weights: list[float] = []

@@ -1,1 +1,0 @@
-"""Deadlines on real hardware: `python -m benchmarks.deadlines` measures, notebooks/deadlines.ipynb shows."""

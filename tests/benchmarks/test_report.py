@@ -1,0 +1,132 @@
+"""A report is kept whole, refused if damaged, and told in tables, sentences and pictures."""
+
+import numpy as np
+import pytest
+
+from anytime_core.errors import InputError
+from anytime_study.analysis.curves import Steps
+from benchmarks import figures, page
+from benchmarks.__main__ import RESULTS
+from benchmarks.report import Bin, Trial, load_report
+
+COMMITTED = sorted(RESULTS.glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def report():
+    return load_report(RESULTS / "amd-epyc-2-cores.json")
+
+
+def trial(late=(0, 3), by_step=1, correct=(30, 45), lateness_s=(0.0001, 0.0002, 0.0015)):
+    exits = ([20, 20], [0, 60])
+    bins = [
+        Bin(low_s=0.001 * (k + 1), high_s=0.001 * (k + 2), late=late[k], correct=correct[k], exits=exits[k])
+        for k in range(2)
+    ]
+    times = {"first_s": 0.001, "full_s": 0.002, "step_s": 0.001}
+    made_up = {"network": "made up", "load": "idle", "table": True}
+    return Trial(**made_up, **times, late_by_step=by_step, lateness_s=lateness_s, bins=bins)
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_committed_reports_are_whole(path, tmp_path):
+    found = load_report(path)
+    assert path.stem == found.device.slug
+    assert not found.quick
+    found.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda text: text[: len(text) // 2], "expected JSON"),
+        (lambda text: text.replace('"quick"', '"quik"'), "quick"),
+        (lambda text: text.replace('"unit": "ms"', '"unit": 3', 1), "unit"),
+        (lambda text: text.replace('"late_by_step": ', '"late_by_step": -', 1), "late_by_step"),
+        (lambda text: text.replace('"baseline": "const"', '"baseline": "adaloss"', 1), "baseline"),
+        (lambda _: "[]", "report"),
+    ],
+    ids=["cut", "renamed", "type", "negative", "two baselines", "no object"],
+)
+def test_a_damaged_report_is_refused_with_its_name(tmp_path, change, named):
+    path = tmp_path / "r.json"
+    path.write_text(change(COMMITTED[0].read_text()))
+    with pytest.raises(InputError, match=named) as caught:
+        load_report(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_report_or_row_is_named(report, tmp_path):
+    with pytest.raises(InputError, match=r"no\.json"):
+        load_report(tmp_path / "no.json")
+    with pytest.raises(InputError, match="expected cuda_graph"):
+        report["cuda_graph"]
+
+
+def test_tables_have_a_row_for_each_thing_measured(report):
+    assert len(page.made_table(report)) == len(report.rows)
+    assert len(page.made_table(report, ["exits"])) == 1
+    compared = report["weightings"].comparisons["losses"]
+    table = page.comparison_table(compared)
+    assert table["measured"].tolist()[0] == "CONST"
+    assert table["ratio to CONST"].tolist()[0] == "1"
+    assert len(page.stopping_table(report["stopping"])) == 9
+    assert len(page.calibration_table(report["confidence"])) == 9
+
+
+def test_sentences_tell_the_numbers_of_the_report(report):
+    assert "times as fast" in page.training_sentence(report["training"])
+    assert "AdaLoss costs" in page.weighting_sentence(report["weightings"])
+    assert "in multiply-adds" in page.exits_sentence(report["exits"])
+    assert page.stopping_sentence(report["stopping"]).count("times as long") == 2
+    assert f"{report['confidence'].facts['images']:.0f} test images" in page.changes_sentence(report["confidence"])
+    assert "mean nothing" in page.header(report.model_copy(update={"quick": True}))
+
+
+def test_a_page_says_whether_a_gpu_was_measured(report, tmp_path):
+    report.save(tmp_path / "cpu.json")
+    assert "Nothing has run on a GPU yet" in page.gpu_sentence(tmp_path)
+    gpu = report.device.model_copy(update={"kind": "cuda", "name": "Some GPU"})
+    report.model_copy(update={"device": gpu}).save(tmp_path / "gpu.json")
+    assert "Some GPU" in page.gpu_sentence(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "told"), [(0, 10_000, "kept"), (300, 10_000, "not kept"), (100, 10_000, "neither")]
+)
+def test_a_limit_is_judged_by_the_whole_interval(count, total, told):
+    assert page.percent(3, 100) == "3.00 [1.03, 8.45]"  # Wilson 1927, by hand
+    assert page.kept(count, total, 0.01).startswith(told)
+
+
+def test_trials_are_told_with_their_intervals():
+    row = page.trial_table({"one": trial()}).iloc[0]
+    assert row["calls"] == 100
+    assert row["deadlines (ms)"] == "1.00 to 3.00"
+    assert row["late (%)"].startswith("3.00 [")
+    assert row["late by more than a step (%)"].startswith("1.00 [")
+    assert row["late by: median / 90 % / most (ms)"] == "0.10 / 0.20 / 1.50"
+    assert page.trial_table({"one": trial(lateness_s=None)}).iloc[0, -1] == ""
+    text = page.late_sentences({"table, idle": trial(late=(0, 0)), "table, one core busy": trial(by_step=50)})
+    assert "late: neither" in text  # none of 100 says little about one in a hundred
+    assert "were: not kept" in text
+
+
+def test_expected_errors_weigh_each_exit_by_its_answers():
+    steps = {seed: Steps(np.array([1, 2]), np.array([0.4, 0.1 * seed])) for seed in (1, 2)}
+    table = page.expected_errors(trial(), steps, [1, 2])
+    assert table["deadline_ms"].tolist() == pytest.approx([1.5, 2.5, 1.5, 2.5])
+    assert table["error"].tolist() == pytest.approx([0.25, 0.1, 0.3, 0.2])  # half of the first bin is exit 1's
+    assert len(figures.deadline_error_figure({"EANN": table, "one": table}).axes[0].lines) >= 2
+
+
+def test_pictures_show_everything_that_was_compared(report):
+    compared = report["weightings"].comparisons["losses"]
+    axes = figures.ratios_figure(compared, page.WEIGHTING_LIMIT).axes[0]
+    assert len(axes.get_yticklabels()) == len(compared.contenders) - 1
+    top, bottom = figures.accuracy_figure({"idle": trial(), "busy": trial(late=(5, 5))}).axes
+    assert [text.get_text() for text in top.get_legend().get_texts()] == ["idle", "busy"]
+    assert top.lines[0].get_ydata().tolist() == pytest.approx([75, 75])
+    assert len(bottom.collections) == 2  # an area per exit
+    assert len(figures.confidence_figure(report["confidence"]).axes[0].lines) == 2
