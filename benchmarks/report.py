@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anytime_core.errors import InputError
-from anytime_core.files import write_whole
+from anytime_core.files import atomic_write
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotBelow0 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -175,7 +175,7 @@ class Report(Part):
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        write_whole(path, self.model_dump_json(indent=1) + "\n")
+        atomic_write(path, self.model_dump_json(indent=1) + "\n")
 
 
 def load_report(path: Path) -> Report:
