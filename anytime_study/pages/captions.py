@@ -1,6 +1,6 @@
 """What captions of figures say of the runs behind them: counted from what is drawn, never typed.
 
-A caption stands in the metadata of the cell that draws, ``mystnb.figure.caption``, and shows such a text by
+A caption is in the metadata of the cell that draws, ``mystnb.figure.caption``, and shows such a text by
 ``{glue:text}``, after ``glue("errors_seeds", seeds_text(errors, "weighting"), display=False)``.
 """
 
@@ -25,12 +25,7 @@ def seeds_text(table: pd.DataFrame, *by: str, intervals: bool = True) -> str:
         table: A row or more per seed, with the column ``seed``.
         by: The columns that name a mark of the figure; marks may have different numbers of seeds.
         intervals: Whether the figure has intervals by :func:`anytime_study.analysis.statistics.mean_interval`.
-
-    Raises:
-        ValueError: the table has no row, so nothing is drawn.
     """
-    if table.empty:
-        raise ValueError("table: expected a row or more, found none")
     seeds = table.groupby(list(by))["seed"].nunique() if by else table[["seed"]].nunique()
     fewest, most = int(seeds.min()), int(seeds.max())
     if most == 1:

@@ -1,23 +1,22 @@
-"""Figures of the book, drawn from tables of records (never from live networks)."""
+"""Figures of the book, drawn from tables of records (never from live networks): how they look, and curves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from anytime_study.analysis.statistics import mean_interval
 
 if TYPE_CHECKING:  # pages of theory draw figures without waiting for torch to load
-    from pandas.api.typing import SeriesGroupBy
     from torch import Tensor
 
 # One look per weighting through the whole book: colour (safe for colour-blind readers), marker and dashes, so that no
@@ -41,6 +40,7 @@ _LOOKS = {
     "dwa": ("dynamic weight average (DWA)", _OLIVE, "H", (5, 2)),
     "stch": ("smooth Tchebycheff (STCH)", _PALETTE[5], "8", (1, 3)),
 }
+_ABREAST = 3  # panels; more of them in a line would be too small to read on a page
 
 
 def use_book_style() -> None:
@@ -66,62 +66,183 @@ def label(weighting: str) -> str:
     return f"{name}, {options}" if options else name
 
 
+class Look(NamedTuple):
+    """How a weighting, or another thing that is compared, is drawn."""
+
+    text: str
+    colour: tuple[float, float, float]
+    marker: str
+    dashes: tuple[float, ...] | str
+
+
+def looks(keys: Iterable[str], *, in_turn: bool = True) -> dict[str, Look]:
+    """A look for each; variants of a weighting share those of their kind.
+
+    Args:
+        keys: What is compared.
+        in_turn: Whether things that are no weightings get one each, or all the same grey.
+    """
+    found = {}
+    for place, key in enumerate(map(str, dict.fromkeys(keys))):
+        other = list(_LOOKS.values())[place % len(_LOOKS)] if in_turn else ("", _PALETTE[7], "o", "")
+        _, colour, marker, dashes = _LOOKS.get(key.partition("(")[0], other)
+        found[key] = Look(label(key), colour, marker, dashes)
+    return found
+
+
+def ends(values: Sequence[float] | pd.Series) -> tuple[float, float]:
+    """Both ends of the 95 % interval of a mean, for seaborn's ``errorbar``; NaN where there is one value."""
+    interval = mean_interval(values) if len(values) > 1 else None
+    return (interval.low, interval.high) if interval else (math.nan, math.nan)
+
+
+def panels_of(count: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+    """Panels of this size (inches) with a common y axis: up to three in one line, more of them in lines of two."""
+    columns = count if count <= _ABREAST else 2
+    lines = math.ceil(count / columns)
+    figure, grid = plt.subplots(
+        lines, columns, sharey=True, squeeze=False, figsize=(max(7.5, size[0] * columns), size[1] * lines), **options
+    )
+    for unused in grid.flat[count:]:
+        unused.remove()
+    return figure, figure.axes
+
+
+def mean_curves(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+    hue: str = "weighting",
+    panel: str | None = None,
+    bars: bool = False,
+    steps: bool = False,
+    log_x: bool = False,
+    percent: bool = False,
+) -> Figure:
+    """Means over seeds with 95 % intervals where there are several, a curve per value of ``hue``; seeds are small.
+
+    Args:
+        table: A row per seed and point. All seeds of a curve have the same x.
+        x, y: Columns of the numbers; exits are marked by whole numbers.
+        xlabel, ylabel: Axis labels.
+        hue: Column of what is compared.
+        panel: Column that spreads the curves over panels, each with its own x axis.
+        bars: Whether intervals are bars instead of bands.
+        steps: Whether a value holds until the next one is there (anytime use), instead of a straight line.
+        log_x: Whether x is on a logarithmic axis.
+        percent: Whether y is a fraction to be shown as per cent.
+    """
+    styles = {one.text: one for one in looks(table[hue]).values()}  # a thing has one look in all panels
+    names = [None] if panel is None else list(dict.fromkeys(table[panel]))
+    figure, axes_list = panels_of(len(names), (4.2, 4.3))
+    for axes, name in zip(axes_list, names, strict=True):
+        rows = table if name is None else table[table[panel] == name]
+        texts = rows[hue].astype(str).map(label)
+        sns.lineplot(
+            rows,
+            x=x,
+            y=y,
+            hue=texts,
+            style=texts,
+            palette={text: one.colour for text, one in styles.items()},
+            markers=False if steps else {text: one.marker for text, one in styles.items()},
+            dashes={text: one.dashes for text, one in styles.items()},
+            errorbar=ends,
+            err_style="bars" if bars else "band",
+            err_kws={"capsize": 3} if bars else {"alpha": 0.18, "linewidth": 0, "step": "post" if steps else None},
+            drawstyle="steps-post" if steps else "default",
+            markersize=6,
+            markeredgewidth=0,
+            ax=axes,
+        )
+        for text, own in () if steps else rows.groupby(texts, sort=False):  # marks on steps would look like exits
+            if own.groupby(x).size().max() > 1:
+                one = styles[str(text)]
+                axes.scatter(own[x], own[y], color=one.colour, marker=one.marker, s=10, alpha=0.4, linewidths=0)
+        spec = axes.get_subplotspec()
+        axes.set(title=name or "", xlabel=xlabel, ylabel=ylabel if spec is None or spec.is_first_col() else "")
+        if x == "exit":
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no exit 1.5
+        if log_x:
+            plain_logarithm(axes)
+        if percent:
+            axes.yaxis.set_major_formatter(PercentFormatter(1))
+    _legends(axes_list)
+    return figure
+
+
+def _legends(panels: Sequence[Axes]) -> None:
+    """One legend in the last panel; in every panel if they show different things."""
+    shown = {tuple(axes.get_legend_handles_labels()[1]) for axes in panels}
+    for axes in panels:
+        legend = axes.legend(title=None, fontsize="small")
+        if len(shown) == 1 and axes is not panels[-1]:
+            legend.remove()
+
+
+def plain_logarithm(axes: Axes) -> None:
+    """A logarithmic x axis with the numbers 5, 10, 20, 50, which do not overlap within a factor of ten."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> Figure:
     """Error of each exit against its cost, a curve per weighting; OPT runs are points, each its only trained exit.
 
-    Curves are means over seeds with Student's t intervals (95 %) where there are several; seeds are small marks. The
-    weightings are drawn a little beside each other; all have the same costs.
+    The weightings are drawn a little beside each other; all have the same costs.
 
     Args:
         table: From :func:`anytime_study.runs.tables.exits_table`, of one data set and network.
         measure: A column of errors, from 0 to 1.
     """
-    figure, axes = plt.subplots()
     alone = table["weighting"].str.startswith("opt")
-    several_alone = table.loc[alone, "weighting"].nunique() > 1
-    if several_alone:  # one set of points for all of them
-        table = table.assign(weighting=table["weighting"].mask(alone, "opt"))
-    groups = table.groupby("weighting", sort=False)
-    span = (table["macs_cumulative"].max() - table["macs_cumulative"].min()) / 1e6
-    for place, (weighting, rows) in enumerate(groups):
-        # a step to the side for each weighting, or their intervals would cover each other
-        aside = 0.008 * span * (place - (groups.ngroups - 1) / 2)
-        name, colour, marker, dashes = look(str(weighting))
-        single = str(weighting).startswith("opt")
-        if single:  # weight 0 elsewhere: the other exits were never trained
-            rows = rows[rows["weight"] > 0]
-            name = "OPT, each exit alone" if several_alone else name
-        cost = "macs_fixed" if single else "macs_cumulative"
-        by_exit = rows.groupby(cost)[measure]
-        means = by_exit.mean()
-        several = rows["seed"].nunique() > 1  # one run has no spread to show
-        axes.errorbar(
-            means.index / 1e6 + aside,
-            means,
-            yerr=_arms(by_exit) if several else None,
-            label=name,
-            color=colour,
-            marker=marker,
-            dashes=dashes or (None, None),
-            capsize=3,
-        )
-        axes.scatter(
-            rows[cost] / 1e6 + aside, rows[measure], color=colour, marker=marker, s=10, alpha=0.4, linewidths=0
-        )
-    axes.set(xlabel="cost of an image in millions of multiply-adds (MACs)", ylabel=measure.replace("_", " "))
-    axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(title=None)
+    table = table[~alone | (table["weight"] > 0)]  # weight 0 elsewhere: the other exits were never trained
+    alone, hue = alone[table.index], table["weighting"]
+    if hue[alone].nunique() > 1:  # one set of points for all of them
+        hue = hue.mask(alone, "opt(each exit alone)")
+    cost = table["macs_cumulative"].mask(alone, table["macs_fixed"]) / 1e6
+    place = pd.Series(pd.factorize(hue)[0], table.index)
+    # a step to the side for each weighting, or their intervals would cover each other
+    aside = 0.008 * (cost.max() - cost.min()) * (place - place.max() / 2)
+    figure = mean_curves(
+        table.assign(cost=cost + aside, weighting=hue),
+        "cost",
+        measure,
+        xlabel="cost of an image in millions of multiply-adds (MACs)",
+        ylabel=measure.replace("_", " "),
+        bars=True,
+        percent=True,
+    )
+    figure.axes[0].set_ylim(bottom=0)
     return figure
 
 
-def _arms(groups: SeriesGroupBy) -> np.ndarray:
-    """[2, groups]: from the mean down and up to the ends of its interval; none where there is one value."""
-    arms = []
-    for _, values in groups:
-        interval = mean_interval(values) if len(values) > 1 else None
-        arms.append([interval.mean - interval.low, interval.high - interval.mean] if interval else [np.nan, np.nan])
-    return np.array(arms).T
+def over_epochs(table: pd.DataFrame, measure: str, weightings: Sequence[str]) -> Figure:
+    """A measure of every exit over the epochs, on a log scale, one panel per weighting; means over seeds.
+
+    Args:
+        table: From :func:`anytime_study.runs.tables.epochs_table`.
+        measure: ``"train_loss"`` or ``"weight"``.
+        weightings: The panels, from left to right.
+    """
+    last = int(table["exit"].max())
+    shades = sns.color_palette("crest", last)  # from light (first) to dark (last), each with its own dashes
+    figure, grid = plt.subplots(1, len(weightings), sharey=True, squeeze=False, figsize=(3.9 * len(weightings), 3.8))
+    for axes, weighting in zip(grid[0], weightings, strict=True):
+        rows = table[table["weighting"] == weighting]
+        for number in sorted(rows["exit"].unique().tolist()):
+            means = rows[rows["exit"] == number].groupby("epoch")[measure].mean()
+            dashes = ["-", "--", "-.", ":"][number % 4]
+            axes.plot(means.index, means, color=shades[number - 1], linestyle=dashes, label=str(number))
+        axes.set(title=label(weighting), xlabel="epoch", yscale="log")
+    grid[0][0].set_ylabel({"train_loss": "training loss (nats)", "weight": "weight $B_i$"}.get(measure, measure))
+    grid[0][-1].legend(title="exit", ncols=1 + last // 8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
 
 
 def sample_images(images: Tensor, labels: Tensor, class_names: Sequence[str], *, columns: int = 10) -> Figure:
@@ -144,49 +265,6 @@ def sample_images(images: Tensor, labels: Tensor, class_names: Sequence[str], *,
     return figure
 
 
-def over_epochs(table: pd.DataFrame, measure: str, weightings: Sequence[str]) -> Figure:
-    """A measure of every exit over the epochs, on a log scale, one panel per weighting; means over seeds.
-
-    Args:
-        table: From :func:`anytime_study.runs.tables.epochs_table`.
-        measure: ``"train_loss"`` or ``"weight"``.
-        weightings: The panels, from left to right.
-    """
-    figure, panels = plt.subplots(1, len(weightings), sharey=True, squeeze=False, figsize=(3.9 * len(weightings), 3.8))
-    last = int(table["exit"].max())
-    for axes, weighting in zip(panels[0], weightings, strict=True):
-        _exit_curves(axes, table[table["weighting"] == weighting], measure, last)
-        axes.set(title=label(weighting), xlabel="epoch", ylabel="")
-    panels[0][0].set_ylabel({"train_loss": "training loss (nats)", "weight": "weight $B_i$"}.get(measure, measure))
-    panels[0][-1].legend(title="exit", ncols=1 + last // 8, loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
-
-
-def _exit_curves(axes: Axes, rows: pd.DataFrame, measure: str, last: int) -> None:
-    """One line per exit, from light (first) to dark (last), with its own dashes."""
-    shades = sns.color_palette("crest", last)
-    for exit_number in sorted(rows["exit"].unique().tolist()):
-        means = rows[rows["exit"] == exit_number].groupby("epoch")[measure].mean()
-        axes.plot(
-            means.index,
-            means,
-            color=shades[exit_number - 1],
-            linestyle=["-", "--", "-.", ":"][exit_number % 4],
-            label=str(exit_number),
-        )
-    axes.set_yscale("log")
-
-
-def look(key: str, place: int | None = None) -> tuple[str, tuple[float, float, float], str, tuple[float, ...] | str]:
-    """Name, colour, marker and dashes of a weighting; variants share those of their kind.
-
-    Args:
-        key: A weighting, or another thing that is compared.
-        place: Its place among the others: things that are no weightings get the looks in turn.
-    """
-    kind = key.partition("(")[0]
-    if kind not in _LOOKS and place is not None:
-        _, colour, marker, dashes = list(_LOOKS.values())[place % len(_LOOKS)]
-        return label(key), colour, marker, dashes
-    _, colour, marker, dashes = _LOOKS.get(kind, ("", _PALETTE[7], "x", ""))
-    return label(key), colour, marker, dashes
+def sign(figure: Figure, text: str) -> None:
+    """Write a line below a figure, such as :func:`anytime_study.pages.result_pages.signature` gives."""
+    figure.text(1.0, -0.01, text, ha="right", va="top", fontsize=7, color="0.45")

@@ -12,7 +12,7 @@ def checkpoint(number: int, answer: Any, expected: Any, *, tolerance: float = 0.
 
     Args:
         number: Of the checkpoint, for the sentence.
-        answer: None as long as there is none; else a text, a truth value, a number, or numbers in order.
+        answer: None as long as there is none; else a text, a number, or numbers in order.
         expected: The same, computed.
         tolerance: Largest distance of a number that is still right.
     """
@@ -22,18 +22,14 @@ def checkpoint(number: int, answer: Any, expected: Any, *, tolerance: float = 0.
 def _judged(answer: Any, expected: Any, tolerance: float) -> str:
     if answer is None:
         return "no answer yet."
-    if isinstance(expected, str | bool):
+    if isinstance(expected, str):
         return "right." if answer == expected else f"not {answer!r}. Read the question again."
-    try:
-        given = np.asarray(answer, dtype=float)
-    except (TypeError, ValueError):
-        return f"expected numbers, found {answer!r}."
-    right = np.asarray(expected, dtype=float)
-    if given.shape != right.shape:
-        return f"expected {right.size} number(s), found {given.size}."
-    wrong = ~(np.abs(given - right) <= tolerance)  # NaN is wrong too
+    given, right = np.asarray(answer), np.asarray(expected, dtype=float)
+    if given.dtype.kind not in "iuf" or given.shape != right.shape or np.isnan(given).any():
+        return f"expected {right.size} number(s), found {answer!r}."
+    wrong = np.abs(given - right) > tolerance
     if not wrong.any():
         return "right."
     if right.ndim == 0:
-        return "too small." if given < right else "too large." if given > right else "not a number."
+        return "too small." if given < right else "too large."
     return f"not yet: look at number {', '.join(str(place) for place in 1 + np.flatnonzero(wrong))}."

@@ -194,7 +194,7 @@ def decided_alone(found: Iterable[Verdict]) -> str:
 def verdict_scores(found: Iterable[Verdict]) -> pd.DataFrame:
     """How far the mean of each trial lies from its threshold.
 
-    For :func:`~anytime_study.pages.result_figures.verdicts.verdict_plot`.
+    For :func:`~anytime_study.pages.result_figures.verdict_plot`.
 
     Columns: claim, protocol, verdict, and score: the distance from the threshold, positive on the claimed side, over
     half the width of the 95 % interval. For claims of no difference the threshold is the nearer end of the margin.

@@ -37,11 +37,6 @@ def test_without_marks_all_seeds_are_counted():
     assert seeds_text(table(a=3, b=5)) == "5 seeds, Student's t"
 
 
-def test_a_figure_without_rows_has_no_caption():
-    with pytest.raises(ValueError, match="expected a row or more, found none"):
-        seeds_text(table())
-
-
 def test_test_images_are_those_of_the_cards():
     digits, garments = RunConfig(dataset="digits"), RunConfig(dataset="fashion-mnist")
     assert images_text([digits, digits]) == "360 test images"

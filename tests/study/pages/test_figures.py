@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.pages.figures import error_against_cost, label, over_epochs, sample_images, use_book_style
+from anytime_study.pages.figures import (
+    error_against_cost,
+    label,
+    looks,
+    mean_curves,
+    over_epochs,
+    sample_images,
+    sign,
+    use_book_style,
+)
 from anytime_study.runs.registries import WEIGHTINGS
 from anytime_study.runs.tables import epochs_table, exits_table
 
@@ -28,13 +37,12 @@ def svg(figure):
 def curves(figure):
     """Legend entry -> x, y and half widths of each curve of ``error_against_cost``."""
     (axes,) = figure.axes
-    found = {}
-    for container in axes.containers:
-        line, _, bars = container.lines
-        segments = [ends for bar in bars for ends in bar.get_segments()]
-        halves = [(ends[1][1] - ends[0][1]) / 2 if len(ends) else None for ends in segments]
-        found[container.get_label()] = (line.get_xdata().tolist(), line.get_ydata().tolist(), halves)
-    return found
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    drawn = [line for line in axes.lines if len(line.get_xdata()) and line.get_linestyle() != "None"]
+    bars = [bar for bar in axes.collections if hasattr(bar, "get_segments")]
+    halves = [[(ends[1][1] - ends[0][1]) / 2 for ends in bar.get_segments() if len(ends)] for bar in bars]
+    found = zip(names, drawn, halves, strict=True)
+    return {name: (line.get_xdata().tolist(), line.get_ydata().tolist(), half) for name, line, half in found}
 
 
 # --- names ---------------------------------------------------------------------------------------------------------
@@ -61,9 +69,9 @@ def test_how_the_book_writes_a_weighting(weighting, expected):
 
 def test_every_weighting_has_its_own_name_and_can_be_drawn(made_up_record):
     assert len({label(name) for name in WEIGHTINGS.entries}) == len(WEIGHTINGS.entries)
-    figure = error_against_cost(exits_table(made_up_record(weighting=name) for name in WEIGHTINGS.entries))
-    looks = {(line.get_color(), line.get_marker()) for line in figure.axes[0].lines if line.get_marker() != "_"}
-    assert len(looks) == len(WEIGHTINGS.entries)  # no two look alike
+    found = looks(WEIGHTINGS.entries)
+    assert len({(look.colour, look.marker) for look in found.values()}) == len(WEIGHTINGS.entries)  # no two look alike
+    assert curves(error_against_cost(exits_table(made_up_record(weighting=name) for name in WEIGHTINGS.entries)))
 
 
 # --- error against cost --------------------------------------------------------------------------------------------
@@ -99,8 +107,7 @@ def test_opt_at_several_exits_is_one_set_of_points(made_up_record):
     assert found == {}
     assert cost == [1e-4, 2e-4, 3e-4]
     assert error == pytest.approx([0.1, 0.205, 0.305])
-    assert halves[0] is None  # one seed has no spread
-    assert halves[1:] == pytest.approx([12.706 * 0.005] * 2, rel=1e-3)  # t of one degree of freedom
+    assert halves[-2:] == pytest.approx([12.706 * 0.005] * 2, rel=1e-3)  # t of one degree of freedom; one seed has none
 
 
 def test_opt_is_one_point_at_the_cost_of_its_exit_alone(made_up_record):
@@ -128,6 +135,79 @@ def test_equal_errors_of_all_seeds_are_drawn_without_a_warning(made_up_record, r
     table = exits_table(made_up_record(seed=seed) for seed in range(3)).assign(test_error=0.1)
     svg(error_against_cost(table))
     assert [str(warning.message) for warning in recwarn if issubclass(warning.category, RuntimeWarning)] == []
+
+
+# --- curves ------------------------------------------------------------------------------------------
+
+
+def test_a_thing_has_one_look_in_all_panels_and_each_panel_its_legend():
+    table = pd.DataFrame(
+        {
+            "exit": [1, 2] * 3,
+            "value": range(6),
+            "panel": ["l"] * 4 + ["r"] * 2,
+            "data": ["x", "x", "y", "y", "y", "y"],
+        }
+    )
+    left, right = mean_curves(table, "exit", "value", xlabel="exit", ylabel="v", panel="panel", hue="data").axes
+    assert left.lines[1].get_color() == right.lines[0].get_color() != left.lines[0].get_color()
+    assert [[text.get_text() for text in axes.get_legend().get_texts()] for axes in (left, right)] == [
+        ["x", "y"],
+        ["y"],
+    ]
+
+
+def test_curves_are_means_with_bands_and_steps_hold():
+    table = pd.DataFrame({"cost": [1, 2, 1, 2], "error": [0.4, 0.2, 0.2, 0.2], "name": "const", "seed": [0, 0, 1, 1]})
+    (axes,) = mean_curves(table, "cost", "error", xlabel="x", ylabel="y", hue="name", steps=True).axes
+    assert axes.lines[0].get_ydata().tolist() == pytest.approx([0.3, 0.2])
+    assert axes.lines[0].get_drawstyle() == "steps-post"
+    interval = mean_interval([0.4, 0.2])
+    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == pytest.approx((interval.low, interval.high))
+
+
+def test_curves_show_their_seeds_where_there_are_several():
+    table = pd.DataFrame({"cost": [1, 2, 1, 2], "error": [0.4, 0.2, 0.2, 0.1], "name": "const", "seed": [0, 0, 1, 1]})
+    (axes,) = mean_curves(table, "cost", "error", xlabel="x", ylabel="y", hue="name").axes
+    assert sorted(map(tuple, axes.collections[-1].get_offsets().tolist())) == [(1, 0.2), (1, 0.4), (2, 0.1), (2, 0.2)]
+    (axes,) = mean_curves(table[:2], "cost", "error", xlabel="x", ylabel="y", hue="name").axes
+    assert max(len(marks.get_offsets()) for marks in axes.collections) < 2  # one seed is its own mean
+
+
+def test_exits_are_marked_by_whole_numbers():
+    table = pd.DataFrame({"exit": [1, 2, 3], "value": [1.0, 2.0, 3.0], "weighting": "const"})
+    (axes,) = mean_curves(table, "exit", "value", xlabel="exit", ylabel="v").axes
+    axes.figure.canvas.draw()
+    assert all(tick == int(tick) for tick in axes.get_xticks())
+
+
+def test_a_signature_stands_below_all_panels():
+    figure, _ = plt.subplots(1, 2)
+    sign(figure, "three seeds")
+    (text,) = figure.texts
+    assert (text.get_text(), text.get_va()) == ("three seeds", "top")
+    assert text.get_position()[1] < 0  # of the figure's height: a saved figure grows to hold it
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (5, (3, 2))])
+def test_more_than_three_panels_stand_in_lines_of_two(count, expected):
+    table = pd.DataFrame(
+        [
+            {"seed": seed, "cost": cost, "error": 0.1, "hue": "const", "panel": f"p{panel}"}
+            for panel in range(count)
+            for seed in (0, 1)
+            for cost in (1.0, 2.0)
+        ]
+    )
+    figure = mean_curves(table, "cost", "error", xlabel="cost", ylabel="error", hue="hue", panel="panel")
+    assert [axes.get_title() for axes in figure.axes] == [f"p{panel}" for panel in range(count)]
+    grid = figure.axes[0].get_subplotspec().get_gridspec()
+    assert (grid.nrows, grid.ncols) == expected
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "error" if place % expected[1] == 0 else "" for place in range(count)
+    ]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"cost"}
 
 
 # --- over epochs ---------------------------------------------------------------------------------------------------

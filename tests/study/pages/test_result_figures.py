@@ -1,14 +1,20 @@
+"""Figures that are no curves: what is drawn is what the table says."""
+
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.pages.result_figures.curves import curves_over_cost, exit_curves
-from anytime_study.pages.result_figures.dots import dots
-from anytime_study.pages.result_figures.finishing import sign
-from anytime_study.pages.result_figures.verdicts import verdict_plot
-from anytime_study.pages.result_figures.weights import weights_over_steps
+from anytime_study.pages.result_figures import (
+    dots,
+    factors_with_limits,
+    inflation_over_budget,
+    verdict_plot,
+    weights_over_steps,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -44,33 +50,6 @@ def test_dots_spread_over_panels_in_the_order_asked_for():
     assert [axes.get_title() for axes in figure.axes] == ["b", "a"]
 
 
-def test_a_thing_has_one_look_in_all_panels_and_each_panel_its_legend():
-    table = pd.DataFrame(
-        {
-            "exit": [1, 2] * 3,
-            "value": range(6),
-            "panel": ["l"] * 4 + ["r"] * 2,
-            "data": ["x", "x", "y", "y", "y", "y"],
-        }
-    )
-    left, right = exit_curves(table, value="value", ylabel="v", panel="panel", hue="data").axes
-    assert left.lines[1].get_color() == right.lines[0].get_color() != left.lines[0].get_color()
-    assert [[text.get_text() for text in axes.get_legend().get_texts()] for axes in (left, right)] == [
-        ["x", "y"],
-        ["y"],
-    ]
-
-
-def test_curves_are_means_with_bands_and_steps_hold():
-    table = pd.DataFrame({"cost": [1, 2, 1, 2], "error": [0.4, 0.2, 0.2, 0.2], "name": "const", "seed": [0, 0, 1, 1]})
-    (axes,) = curves_over_cost(table, xlabel="x", ylabel="y", hue="name", steps=True).axes
-    assert axes.lines[0].get_ydata().tolist() == pytest.approx([0.3, 0.2])
-    assert axes.lines[0].get_drawstyle() == "steps-post"
-    interval = mean_interval([0.4, 0.2])
-    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
-    assert (heights.min(), heights.max()) == pytest.approx((interval.low, interval.high))
-
-
 def test_the_verdict_plot_has_a_mark_per_trial():
     table = pd.DataFrame(
         {
@@ -81,32 +60,10 @@ def test_the_verdict_plot_has_a_mark_per_trial():
         }
     )
     (axes,) = verdict_plot(table).axes
-    marks = [(line.get_xdata()[0], line.get_marker()) for line in axes.lines if line.get_linestyle() == "None"]
-    assert marks == [(-2.0, "o"), (-3.0, "s"), (0.5, "o")]
+    one_rate, tuned = (marks.get_offsets() for marks in axes.collections)
+    assert one_rate.tolist() == [[-2.0, 0], [0.5, 1]]
+    assert tuned.tolist() == [[-3.0, 0.15]]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
-
-
-def test_seeds_of_crosses_can_be_seen():
-    table = pd.concat([values(row="something else"), values(row="const")])
-    (axes,) = dots(table, value="value", row="row", xlabel="x").axes
-    crosses, discs = (seeds for seeds in axes.collections if len(seeds.get_offsets()) == 3)
-    assert crosses.get_linewidths()[0] > 0  # a cross without an outline is nothing
-    assert discs.get_linewidths()[0] == 0
-
-
-def test_curves_show_their_seeds_where_there_are_several():
-    table = pd.DataFrame({"cost": [1, 2, 1, 2], "error": [0.4, 0.2, 0.2, 0.1], "name": "const", "seed": [0, 0, 1, 1]})
-    (axes,) = curves_over_cost(table, xlabel="x", ylabel="y", hue="name").axes
-    assert sorted(map(tuple, axes.collections[0].get_offsets().tolist())) == [(1, 0.2), (1, 0.4), (2, 0.1), (2, 0.2)]
-    (axes,) = curves_over_cost(table[:2], xlabel="x", ylabel="y", hue="name").axes
-    assert len(axes.collections) == 0  # one seed is its own mean
-
-
-def test_exits_are_marked_by_whole_numbers():
-    table = pd.DataFrame({"exit": [1, 2, 3], "value": [1.0, 2.0, 3.0], "weighting": "const"})
-    (axes,) = exit_curves(table, value="value", ylabel="v").axes
-    axes.figure.canvas.draw()
-    assert all(tick == int(tick) for tick in axes.get_xticks())
 
 
 def test_weights_over_steps_are_shades_on_one_scale():
@@ -119,29 +76,52 @@ def test_weights_over_steps_are_shades_on_one_scale():
     assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((0.5, 3.5), (0.5, 2.5))  # step 1, exit 1
 
 
-def test_a_signature_stands_below_all_panels():
-    figure, _ = plt.subplots(1, 2)
-    sign(figure, "three seeds")
-    (text,) = figure.texts
-    assert (text.get_text(), text.get_va()) == ("three seeds", "top")
-    assert text.get_position()[1] < 0  # of the figure's height: a saved figure grows to hold it
+def factors(values, *, pair="a", weighting="adaloss", fraction=1.0, limit=2.0):
+    shared = {"pair": pair, "weighting": weighting, "fraction": fraction, "limit": limit}
+    return pd.DataFrame([{**shared, "seed": seed, "factor": value} for seed, value in enumerate(values)])
 
 
-@pytest.mark.parametrize(("count", "expected"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (5, (3, 2))])
-def test_more_than_three_panels_stand_in_lines_of_two(count, expected):
+def test_a_panel_per_pair_and_a_mark_per_seed():
+    table = pd.concat([factors([1.2, 1.4, 1.3]), factors([1.1, 1.0, 0.9], weighting="const"), factors([1.5], pair="b")])
+    figure = factors_with_limits(table)
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b"]
+    assert [len(marks.get_offsets()) for marks in figure.axes[0].collections] == [3, 3]
+
+
+def test_an_unknown_factor_is_an_open_mark_at_the_limit():
+    axes = factors_with_limits(factors([1.2, math.inf, 1.3, math.inf, 1.1])).axes[0]
+    known, unknown = axes.collections
+    assert len(known.get_offsets()) == 3
+    assert unknown.get_offsets()[:, 1].tolist() == [2, 2]
+    assert unknown.get_facecolor().size == 0
+    interval = next(line for line in axes.get_lines() if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2)
+    assert list(interval.get_ydata()) == [1.1, 2]  # cut off at the limit
+
+
+def test_all_unknown_has_no_centre():
+    axes = factors_with_limits(factors([math.inf] * 3)).axes[0]
+    assert not [line for line in axes.get_lines() if line.get_marker() == "s"]
+
+
+def test_inflation_has_seeds_mean_prediction_and_bounds():
     table = pd.DataFrame(
         [
-            {"seed": seed, "cost": cost, "error": 0.1, "hue": "const", "panel": f"p{panel}"}
-            for panel in range(count)
+            {"weighting": weighting, "seed": seed, "cost": cost * 1e6, "inflation": cost + seed}
+            for weighting in ("adaloss", "const")
             for seed in (0, 1)
             for cost in (1.0, 2.0)
         ]
     )
-    figure = curves_over_cost(table, xlabel="cost", ylabel="error", hue="hue", panel="panel")
-    assert [axes.get_title() for axes in figure.axes] == [f"p{panel}" for panel in range(count)]
-    grid = figure.axes[0].get_subplotspec().get_gridspec()
-    assert (grid.nrows, grid.ncols) == expected
-    assert [axes.get_ylabel() for axes in figure.axes] == [
-        "error" if place % expected[1] == 0 else "" for place in range(count)
-    ]
-    assert {axes.get_xlabel() for axes in figure.axes} == {"cost"}
+    predicted = pd.DataFrame({"weighting": "adaloss", "cost": [1e6, 2e6], "inflation": [3.0, 9.0]})
+    figure = inflation_over_budget(table, predicted=predicted, bounds={"bound": 3.0}, starts=[1.5e6])
+    first, second = (
+        {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
+        for axes in figure.axes
+    )
+    assert [*first] == ["seen, mean (thin: seeds)", "predicted", "bound"]
+    assert [*second] == ["seen, mean (thin: seeds)", "bound"]
+    assert first["seen, mean (thin: seeds)"].get_ydata().tolist() == [1.5, 2.5]
+    assert figure.axes[1].get_ylim()[1] > 9  # one scale for all
+    figure.canvas.draw()
+    texts = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert "2" in texts

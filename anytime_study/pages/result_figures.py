@@ -1,0 +1,200 @@
+"""Figures of the results chapters that are no curves, drawn from tables of measures (never from live networks)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from anytime_study.analysis.compute_saved import factor_summary
+from anytime_study.pages.figures import Look, ends, looks, panels_of, plain_logarithm
+
+
+def dots(
+    table: pd.DataFrame,
+    *,
+    value: str,
+    row: str,
+    panel: str | None = None,
+    rows: Sequence[str] | None = None,
+    panels: Sequence[str] | None = None,
+    reference: Mapping[tuple[str, str], float] | None = None,
+    xlabel: str,
+    zero: bool = True,
+    share_x: bool = False,
+) -> Figure:
+    """Values of seeds as small marks, their mean with its 95 % interval as a large one; a line per row.
+
+    Args:
+        table: A row per seed, with the columns ``value``, ``row`` and, if given, ``panel``.
+        value: Column of the numbers.
+        row: Column of what is compared, from top to bottom; weightings get their own colours and names.
+        panel: Column that spreads the rows over panels, from left to right.
+        rows, panels: Their order; that of the table if left out.
+        reference: Published values by (panel, row), shown as hollow diamonds; without panels, by ("", row).
+        xlabel: Axis label.
+        zero: Whether to draw a line at 0.
+        share_x: Whether all panels have one scale.
+    """
+    styles = looks(rows if rows is not None else table[row], in_turn=False)
+    names = [""] if panel is None else list(panels) if panels is not None else list(dict.fromkeys(table[panel]))
+    height = 1.1 + (0.42 if len(names) <= 3 else 0.36) * len(styles)
+    figure, axes_list = panels_of(len(names), (3.3, height), sharex=share_x)
+    if len(names) > 3:
+        figure.set_layout_engine("constrained", hspace=0.06)  # titles stand clear of the ticks above them
+    for axes, name in zip(axes_list, names, strict=True):
+        part = table if panel is None else table[table[panel] == name]
+        for place, (key, look) in enumerate(styles.items()):
+            values = part.loc[part[row] == key, value].dropna()
+            if len(values):
+                beside = np.full(len(values), place - 0.22)  # seeds a little above the line
+                axes.scatter(values, beside, color=look.colour, marker=look.marker, s=14, alpha=0.5, linewidths=0)
+                mean, (low, high) = values.mean(), ends(values)
+                arms = None if np.isnan(low) else [[mean - low], [high - mean]]
+                axes.errorbar([mean], [place], xerr=arms, color=look.colour, marker=look.marker, ms=7, capsize=3)
+            published = (reference or {}).get((name, key))
+            if published is not None:
+                axes.plot(published, place, marker="D", ms=8, mfc="none", mec="0.25", mew=1.4, linestyle="none")
+        if zero:
+            axes.axvline(0, color="0.4", linewidth=1)
+        axes.set(yticks=range(len(styles)), yticklabels=[look.text for look in styles.values()], title=name)
+        axes.set_ylim(len(styles) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+    figure.supxlabel(xlabel, fontsize="medium")
+    return figure
+
+
+def factors_with_limits(table: pd.DataFrame) -> Figure:
+    """Factors of compute saved at several costs: seeds, and their centre with its interval; a panel per pair.
+
+    A seed of which only a lower bound is known is an open triangle at the limit, a dotted line.
+
+    Args:
+        table: From :func:`anytime_study.analysis.compute_saved.saved_table`.
+    """
+    names, fractions = list(dict.fromkeys(table["pair"])), sorted(table["fraction"].unique())
+    styles = looks(table["weighting"])
+    figure, axes_list = panels_of(len(names), (4.2, 4.2))
+    for axes, name in zip(axes_list, names, strict=True):
+        part = table[table["pair"] == name]
+        for place, (weighting, look) in enumerate(styles.items()):
+            aside = 0.26 * (place - (len(styles) - 1) / 2)
+            for fraction, rows in part[part["weighting"] == weighting].groupby("fraction"):
+                _factor(axes, rows, fractions.index(fraction) + aside, look)
+        for place, fraction in enumerate(fractions):  # what could be seen at most
+            limit = part.loc[part["fraction"] == fraction, "limit"].max()
+            axes.plot([place - 0.4, place + 0.4], [limit, limit], color="0.4", linestyle=":", linewidth=1)
+        axes.axhline(1, color="0.4", linewidth=1)
+        axes.set(title=name, xlabel="fraction of the small network's cost", yscale="log")
+        axes.set_xticks(range(len(fractions)), [f"{fraction:g}" for fraction in fractions])
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_yticks([0.5, 1, 2, 4, 8], minor=False)
+        axes.minorticks_off()
+        axes.grid(visible=False, axis="x")
+    axes_list[0].set_ylabel("factor of compute saved")
+    marks = [
+        plt.Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=f"small, {look.text}")
+        for look in styles.values()
+    ]
+    axes_list[-1].legend(handles=marks, title=None)
+    return figure
+
+
+def _factor(axes: Axes, rows: pd.DataFrame, place: float, look: Look) -> None:
+    """One weighting at one cost: seeds beside centre and interval."""
+    limit, known = float(rows["limit"].max()), np.isfinite(rows["factor"])
+    beside = np.full(len(rows), place - 0.1)
+    axes.scatter(
+        beside[known], rows.loc[known, "factor"], color=look.colour, marker=look.marker, s=14, alpha=0.5, linewidths=0
+    )
+    if not known.all():  # a little apart, or one would hide the others
+        apart = beside[~known] + np.linspace(-0.04, 0.04, int((~known).sum()))
+        axes.scatter(apart, np.full(len(apart), limit), facecolors="none", edgecolors=[look.colour], marker="^", s=30)
+    found = factor_summary(rows["factor"], limit)
+    if np.isfinite(found.low):
+        axes.plot([place, place], [found.low, min(found.high, limit)], color=look.colour)
+    if np.isfinite(found.centre):
+        axes.plot(place, found.centre, color=look.colour, marker=look.marker, markersize=7)
+
+
+def inflation_over_budget(
+    table: pd.DataFrame, *, predicted: pd.DataFrame, bounds: Mapping[str, float], starts: Sequence[float]
+) -> Figure:
+    """Cost inflation of EANNs against the budget: seeds thin, their mean thick; a panel per weighting.
+
+    Args:
+        table: A row per seed and budget, with the columns ``weighting``, ``seed``, ``cost`` (MACs) and ``inflation``.
+        predicted: What theory's rules give with the measured competence, a row per budget, with the columns
+            ``weighting``, ``cost`` and ``inflation``; a weighting without prediction has no rows.
+        bounds: Horizontal lines by their names.
+        starts: Budgets at which a member starts, in MACs.
+    """
+    styles = looks(table["weighting"])
+    figure, axes_list = panels_of(len(styles), (4.4, 4.4))
+    for axes, (name, look) in zip(axes_list, styles.items(), strict=True):
+        part, rules = table[table["weighting"] == name], predicted[predicted["weighting"] == name]
+        seeds = part.pivot(index="cost", columns="seed", values="inflation")
+        axes.plot(seeds.index / 1e6, seeds, color=look.colour, linewidth=0.8, alpha=0.4)
+        axes.plot(seeds.index / 1e6, seeds.mean(axis=1), color=look.colour, lw=2.2, label="seen, mean (thin: seeds)")
+        if len(rules):
+            axes.plot(rules["cost"] / 1e6, rules["inflation"], color="0.2", linestyle="--", label="predicted")
+        for (bound, value), dashes in zip(bounds.items(), (":", "-."), strict=False):
+            axes.axhline(value, color="black", linewidth=1, linestyle=dashes, label=bound)
+        for start in starts:
+            axes.axvline(start / 1e6, color="0.8", linewidth=0.8, zorder=0)
+        axes.set(title=look.text, xlabel="budget (millions of MACs)")
+        axes.grid(visible=False, axis="x")
+        plain_logarithm(axes)
+    axes_list[0].set_ylim(bottom=0)  # after all panels, which share the axis
+    axes_list[0].set_ylabel("cost inflation $C$")
+    axes_list[0].legend(title=None, fontsize=9, loc="upper left")
+    return figure
+
+
+def verdict_plot(table: pd.DataFrame) -> Figure:
+    """How far each claim's measure is from its threshold, in half widths of its interval; claims from top to bottom.
+
+    Args:
+        table: A row per claim and protocol, with the columns ``claim``, ``protocol``, ``score`` (the mean's distance
+            from the threshold on the claimed side over half the interval's width: 1 means that the interval ends at the
+            threshold) and ``verdict``.
+    """
+    order = list(dict.fromkeys(table["claim"]))
+    green, red, grey = (sns.color_palette("colorblind")[place] for place in (2, 3, 7))
+    colours = {"same direction on ours": green, "replicated on the paper's data": green, "opposite": red}
+    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.3 * len(order)))
+    tuned = table["protocol"] == "tuned_rate"
+    places = table["claim"].map(order.index) + 0.15 * tuned
+    for marker, rows in (("o", ~tuned), ("s", tuned)):
+        drawn = [colours.get(verdict, grey) for verdict in table.loc[rows, "verdict"]]
+        axes.scatter(table.loc[rows, "score"], places[rows], c=drawn, marker=marker, zorder=2)
+    axes.axvline(0, color="0.4", linewidth=1)
+    axes.axvspan(-1, 1, color="0.92", zorder=0)
+    axes.set(yticks=range(len(order)), yticklabels=order, xscale="symlog", xlabel="distance in half intervals")
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    return figure
+
+
+def weights_over_steps(weights: Mapping[str, np.ndarray]) -> Figure:
+    """Weights of all exits in every step as shades, a panel per rule, on one scale.
+
+    Args:
+        weights: [steps, K] by the panel's title; 0 or more.
+    """
+    largest = max(float(of_rule.max()) for of_rule in weights.values())
+    figure, axes_list = panels_of(len(weights), (4.6, 3.2))
+    for axes, (title, of_rule) in zip(axes_list, weights.items(), strict=True):
+        steps, exits = of_rule.shape
+        # cells around whole numbers, so that step t and exit i stand at t and i
+        corners = np.arange(steps + 1) + 0.5, np.arange(exits + 1) + 0.5
+        shades = axes.pcolormesh(*corners, of_rule.T, vmin=0, vmax=largest, cmap="Greys")
+        axes.set(title=title, xlabel="step", yticks=range(1, exits + 1))
+        axes.grid(visible=False)
+    axes_list[0].set_ylabel("exit")
+    figure.colorbar(shades, ax=axes_list, label="weight")
+    return figure

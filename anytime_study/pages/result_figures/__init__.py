@@ -1,1 +1,0 @@
-"""Figures of the results chapters, drawn from tables of measures (never from live networks)."""
