@@ -7,6 +7,7 @@ five sockets in a folder that only this kernel has.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ class SideBySideEngine(NBClientEngine):
     @classmethod
     def execute_managed_notebook(cls, *args: Any, **kwargs: Any) -> Any:
         """See :meth:`papermill.engines.NBClientEngine.execute_managed_notebook`."""
+        # tqdm would tell every page that there are no widgets; what a page says on stderr it is refused for
+        os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
         with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
             sockets = Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder) / "socket")}})
             return super().execute_managed_notebook(*args, **{**kwargs, "config": sockets})
