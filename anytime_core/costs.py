@@ -7,23 +7,22 @@ about half a per cent to a residual network's operations.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from anytime_core.errors import InputError
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.ensemble import EANN
+from anytime_core.networks.inputs import example_batch, on_meta, shapes_of
 
 
 @dataclass(frozen=True)
 class ExitCosts:
-    """Costs of one image at each of the K exits; all tuples have length K.
+    """Costs of one sample at each of the K exits; all tuples have length K.
 
     Attributes:
         macs_cumulative: MACs when every exit on the way is evaluated: this is anytime use, all heads passed are paid.
@@ -49,7 +48,7 @@ class ExitCosts:
 
 
 def exit_costs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> ExitCosts:
-    """Count the cost of each exit for one input.
+    """Count the cost of each exit for one sample.
 
     The count runs on a copy without data (PyTorch's meta device): nothing is computed and ``net`` is left alone.
 
@@ -58,70 +57,49 @@ def exit_costs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> ExitCosts:
 
     Args:
         net: The network.
-        inputs: Shape of one input of the network's dtype, without N, such as (C, H, W); or a batch, of any N, of what
-            the network takes: tensors [N, ...], alone or in lists, tuples and dicts.
+        inputs: Shape of one sample of numbers of the network's dtype, without N, such as (C, H, W); or a batch, of any
+            N, of what the network takes: tensors [N, ...], alone or in lists, tuples and dicts.
+
+    Raises:
+        InputError: The network does not take such inputs, or its operations depend on values and not on shapes alone.
     """
-    if isinstance(net, EANN):
-        return _in_a_row([exit_costs(member, inputs) for member in net.members])
-    trunk_macs = trunk_parameters = 0  # segments up to here
-    passed_macs = passed_parameters = 0  # heads up to here
-    rows = []
-    for (macs, head_macs), segment, head in zip(part_macs(net, inputs), net.segments, net.heads, strict=True):
-        trunk_macs += macs
-        trunk_parameters += _parameters(segment)
-        head_parameters = _parameters(head)
-        passed_macs += head_macs
-        passed_parameters += head_parameters
-        rows.append(
-            (
-                trunk_macs + passed_macs,
-                trunk_macs + head_macs,
-                trunk_parameters + passed_parameters,
-                trunk_parameters + head_parameters,
-            )
-        )
-    return ExitCosts(*zip(*rows, strict=True))
+    macs = part_macs(net, inputs)
+    parameters = [
+        (sum(p.numel() for p in segment.parameters()), sum(p.numel() for p in head.parameters()))
+        for segment, head in zip(net.segments, net.heads, strict=True)
+    ]
+    return ExitCosts(*_summed(net.starts, macs), *_summed(net.starts, parameters))
 
 
 def part_macs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> list[tuple[int, int]]:
-    """MACs of each segment and of each head for one input: K pairs. Arguments as for :func:`exit_costs`."""
-    if isinstance(net, EANN):
-        return [pair for member in net.members for pair in part_macs(member, inputs)]
-    shadow = _without_norms(copy.deepcopy(net).to("meta").eval())
-    state = _one_input(net, inputs)
+    """MACs of each segment and of each head for one sample: K pairs. Arguments and errors of :func:`exit_costs`."""
+    shadow = on_meta(net)
+    for module in shadow.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.forward = _nothing  # none of its operations counts, and they take half of the time
+    state = given = example_batch(inputs, net)
     pairs = []
-    for segment, head in zip(shadow.segments, shadow.heads, strict=True):
-        macs, state = _count(segment, state)
-        pairs.append((macs, _count(head, state)[0]))
+    try:
+        for position, (segment, head) in enumerate(zip(shadow.segments, shadow.heads, strict=True)):
+            macs, state = _count(segment, given if position in net.starts else state)
+            pairs.append((macs, _count(head, state)[0]))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:  # PyTorch has no one error for this
+        problem = str(error).partition("\n")[0]
+        found = f"found {shapes_of(inputs)}: {problem}"
+        raise InputError(f"inputs: expected a shape that the network takes, {found}") from error
     return pairs
 
 
-def _one_input(net: nn.Module, inputs: Sequence[int] | Any) -> Any:
-    """One input without data."""
-    if isinstance(inputs, Sequence) and all(isinstance(size, int) for size in inputs):
-        like = next(net.parameters(), torch.empty(0))
-        return torch.empty(1, *inputs, dtype=like.dtype, device="meta")
-    return tree_map_only(Tensor, lambda x: torch.empty(1, *x.shape[1:], dtype=x.dtype, device="meta"), inputs)
-
-
-def _in_a_row(members: list[ExitCosts]) -> ExitCosts:
-    """Costs of networks that run one after the other."""
-    columns: dict[str, list[int]] = {field.name: [] for field in fields(ExitCosts)}
-    for member in members:
-        finished = {name: costs[-1] if costs and name.endswith("_cumulative") else 0 for name, costs in columns.items()}
-        for name, costs in columns.items():
-            costs.extend(finished[name] + cost for cost in getattr(member, name))
-    return ExitCosts(**{name: tuple(costs) for name, costs in columns.items()})
-
-
-def _without_norms(net: AnytimeNetwork) -> AnytimeNetwork:
-    """The network with nothing in the place of batch norms: no multiply-add of theirs counts, and they take half of
-    the time that a count takes.
-    """
-    norms = [name for name, module in net.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    for name in norms:
-        net.set_submodule(name, nn.Identity())
-    return net
+def _summed(starts: tuple[int, ...], parts: list[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Costs up to each exit, with all heads on the way, and with no other head and no other member."""
+    cumulative, fixed = [], []
+    spent = member = 0
+    for position, (segment, head) in enumerate(parts):
+        spent += segment + head
+        member = segment if position in starts else member + segment
+        cumulative.append(spent)
+        fixed.append(member + head)
+    return tuple(cumulative), tuple(fixed)
 
 
 def _count(module: nn.Module, state: Any) -> tuple[int, Any]:
@@ -131,5 +109,5 @@ def _count(module: nn.Module, state: Any) -> tuple[int, Any]:
     return counter.get_total_flops() // 2, state
 
 
-def _parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+def _nothing(input: torch.Tensor) -> torch.Tensor:
+    return input

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
-from anytime_core.costs import exit_costs
+from anytime_core.costs import part_macs
 from anytime_core.errors import InputError
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.ensemble import EANN
 
 
 @dataclass(frozen=True)
@@ -45,62 +45,36 @@ class StepCosts(NamedTuple):
 
 
 def find_steps(net: AnytimeNetwork) -> tuple[Step, ...]:
-    """The steps of a network: one per exit, or in an EANN one per adopted exit. The device is asked once.
+    """The steps of a network: one per exit that answers. The device is asked once which those are.
 
     Raises:
-        InputError: an EANN within an EANN, or one that has not adopted its first exit.
+        InputError: an EANN that has not adopted its first exit.
     """
-    members = _members(net)
-    adopted = net.adopted.tolist() if isinstance(net, EANN) else [True] * net.num_exits
-    if not adopted[0]:
+    answering = net.answering_exits
+    if 1 not in answering:
         raise InputError("EANN adopted: expected True for the first exit, as there is no answer before it")
     steps: list[Step] = []
-    exit_number = 0
-    for member in members:
-        member_start = len(steps)
-        waiting: list[nn.Module] = []
-        for segment, head in zip(member.segments, member.heads, strict=True):
-            exit_number += 1
-            waiting.append(segment)
-            if adopted[exit_number - 1]:  # what no adopted exit of the member follows is never run
-                steps.append(Step(exit_number, tuple(waiting), head, member_start))
-                waiting = []
+    member_start, waiting = 0, []
+    for position, (segment, head) in enumerate(zip(net.segments, net.heads, strict=True)):
+        if position in net.starts:  # what no exit of a member follows that answers is never run
+            member_start, waiting = len(steps), []
+        waiting.append(segment)
+        if position + 1 in answering:
+            steps.append(Step(position + 1, tuple(waiting), head, member_start))
+            waiting = []
     return tuple(steps)
 
 
-def step_costs(net: AnytimeNetwork, image_shape: tuple[int, int, int]) -> StepCosts:
-    """What each step costs for images of one shape (C, H, W).
-
-    Raises:
-        InputError: the network does not take images of this shape.
-    """
-    trunks: list[int] = []  # by exit: segments of its member up to it
-    fixed: list[int] = []  # the same with its head
-    for member in _members(net):
-        # heads that do nothing leave the segments alone to be counted
-        trunk = AnytimeNetwork(member.segments, [nn.Identity() for _ in member.heads])
-        try:
-            trunks.extend(exit_costs(trunk, image_shape).macs_fixed)
-            fixed.extend(exit_costs(member, image_shape).macs_fixed)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:  # PyTorch has no one error for this
-            problem = str(error).partition("\n")[0]
-            raise InputError(
-                f"images: expected a shape (C, H, W) that the network takes, found {tuple(image_shape)}: {problem}"
-            ) from None
-    walked, streamed = [], []
-    steps = find_steps(net)
-    members_before = heads_before = 0  # segments of the members that have finished; heads that have answered
-    for position, step in enumerate(steps):
-        if position == step.member_start and position:
-            members_before += trunks[steps[position - 1].exit - 1]
-        walked.append(members_before + fixed[step.exit - 1])
-        streamed.append(walked[-1] + heads_before)
-        heads_before += fixed[step.exit - 1] - trunks[step.exit - 1]
-    return StepCosts(tuple(walked), tuple(fixed[step.exit - 1] for step in steps), tuple(streamed))
-
-
-def _members(net: AnytimeNetwork) -> list[AnytimeNetwork]:
-    members = list(net.members) if isinstance(net, EANN) else [net]
-    if any(isinstance(member, EANN) for member in members):
-        raise InputError("EANN members: expected single networks, found an EANN; put its members in its place")
-    return members
+def step_costs(net: AnytimeNetwork, inputs: Any) -> StepCosts:
+    """What each step costs for one input; arguments and errors as for :func:`anytime_core.costs.exit_costs`."""
+    with torch.inference_mode(mode=False):  # the count makes a copy, which may outlive this call
+        macs = part_macs(net, inputs)
+    costs = []
+    every = own = heads = 0  # segments since the first step and since the member's first one; heads passed
+    for position, step in enumerate(find_steps(net)):
+        segments = sum(macs[place][0] for place in range(step.exit - len(step.segments), step.exit))
+        head = macs[step.exit - 1][1]
+        every, own = every + segments, segments + (own if position > step.member_start else 0)
+        heads += head
+        costs.append((every + head, own + head, every + heads))
+    return StepCosts(*zip(*costs, strict=True))

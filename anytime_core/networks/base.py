@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 from typing import Any
 
 import torch
@@ -18,20 +18,34 @@ class AnytimeNetwork(nn.Module):
     The state is whatever the segments agree on: a feature map here, a list of maps in a multi-scale network.
 
     Args:
-        segments: K modules, in depth order. The first one takes the images.
+        segments: K modules, in depth order. The first one takes the input; a tuple, if the network has several.
         heads: K modules, head k reading the state after segment k.
         gradient_passed: Factor, from 0 to 1, on the gradient that flows from a segment back into the one before it: 1
             trains all segments together; with 0 each segment is trained by its own exit alone. The gradient of exit j
             in segment i < j is multiplied by this factor j - i times. Outputs do not depend on it.
+
+    Attributes:
+        starts: Positions, from 0, of the segments that take the input and not the state before them: (0,), but in an
+            :class:`~anytime_core.networks.ensemble.EANN` one for each member.
+        adopted: None where every exit gives its own logits; else the buffer [K] of booleans that says which do.
+        options: Of the constructor, shown by ``repr``.
+
+    Raises:
+        ValueError: No segment, another number of heads, or a factor out of its range.
     """
 
+    adopted: Any
+
     def __init__(
-        self, segments: Iterable[nn.Module], heads: Iterable[nn.Module], *, gradient_passed: float = 1.0
+        self, segments: Iterable[nn.Module], heads: Iterable[nn.Module], *, gradient_passed: float = 1.0, **options: Any
     ) -> None:
         super().__init__()
         self.segments = nn.ModuleList(segments)
         self.heads = nn.ModuleList(heads)
         self.gradient_passed = gradient_passed
+        self.starts: tuple[int, ...] = (0,)
+        self.register_buffer("adopted", None)
+        self.options = options
         if not self.segments or len(self.segments) != len(self.heads):
             raise ValueError(
                 f"segments and heads: expected as many of each and at least one, "
@@ -45,38 +59,67 @@ class AnytimeNetwork(nn.Module):
         """K, the number of exits."""
         return len(self.heads)
 
-    def forward(self, images: Tensor, last_exit: int | None = None) -> Tensor:
-        """Logits of all exits, or of those up to ``last_exit``: images [N, C, H, W] -> [K, N, num_classes]."""
-        exits = self.stream(images)
+    @property
+    def answering_exits(self) -> tuple[int, ...]:
+        """The exits, from 1, that give their own logits: all, or those that are adopted (the device is asked)."""
+        flags = [True] * self.num_exits if self.adopted is None else self.adopted.tolist()
+        return tuple(number for number, flag in enumerate(flags, start=1) if flag)
+
+    def forward(self, *inputs: Tensor, last_exit: int | None = None) -> Tensor:
+        """Logits of all exits, or of those up to ``last_exit``: [N, ...] -> [K, N, num_classes]."""
+        exits = self.stream(*inputs)
         return torch.stack(list(exits if last_exit is None else islice(exits, last_exit)))
 
-    def stream(self, images: Tensor) -> Iterator[Tensor]:
+    def stream(self, *inputs: Tensor) -> Iterator[Tensor]:
         """Logits [N, num_classes] exit by exit; a segment runs only when its exit is asked for."""
-        state = images
-        for segment, head in zip(self.segments, self.heads, strict=True):
+        given = inputs[0] if len(inputs) == 1 else inputs
+        state: Any = given
+        for position, (segment, head) in enumerate(zip(self.segments, self.heads, strict=True)):
+            if position in self.starts:
+                state = given
+            elif self.gradient_passed < 1:
+                state = _scale_gradient(state, self.gradient_passed)
             state = segment(state)
             yield head(state)
-            if self.gradient_passed < 1:
-                state = _scale_gradient(state, self.gradient_passed)
+
+    def adopt(self, validation_errors: Sequence[float]) -> None:
+        """Decide which exits answer from their validation errors, [K]; nothing to decide but in an ensemble."""
+
+    def extra_repr(self) -> str:
+        """Options of the constructor and the number of exits, shown by ``repr``."""
+        shown = {**self.options, "gradient_passed": self.gradient_passed, "num_exits": self.num_exits}
+        return ", ".join(f"{name}={value}" for name, value in shown.items())
 
 
-def exit_units(num_units: int, spacing: int, first: int = 1) -> list[int]:
+def exit_units(num_units: int, s: int, first_exit: int = 1) -> list[int]:
     """Units, numbered 1 … num_units, that are followed by an exit.
 
-    Every ``spacing``-th one, counted back from the last unit, which therefore always has an exit.
+    Every s-th one, counted back from the last unit, which therefore always has an exit.
 
     Args:
         num_units: Units of the network.
-        spacing: s, units per segment.
-        first: The first unit that may have an exit.
+        s: Units per segment.
+        first_exit: The first unit that may have an exit.
 
     Raises:
-        ValueError: ``spacing`` or ``first`` is below 1 or above ``num_units``.
+        ValueError: ``s`` or ``first_exit`` is below 1 or above ``num_units``.
     """
-    for name, value in {"spacing": spacing, "first": first}.items():
+    for name, value in {"s": s, "first_exit": first_exit}.items():
         if not 1 <= value <= num_units:
             raise ValueError(f"{name}: expected 1 to {num_units}, the number of units, found {value}")
-    return [unit for unit in range(first, num_units + 1) if (num_units - unit) % spacing == 0]
+    return [unit for unit in range(first_exit, num_units + 1) if (num_units - unit) % s == 0]
+
+
+def join_units(units: Sequence[nn.Module], exits: Sequence[int]) -> list[nn.Sequential]:
+    """The segments that end at these units, numbered from 1."""
+    return [nn.Sequential(*units[start:stop]) for start, stop in pairwise([0, *exits])]
+
+
+def check_positive(**numbers: int) -> None:
+    """Refuse numbers below 1. Raises ValueError, which names the first one."""
+    for name, value in numbers.items():
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, found {value}")
 
 
 def _scale_gradient(state: Any, factor: float) -> Any:

@@ -11,7 +11,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.ensemble import EANN
 from anytime_core.weighting.base import LossWeighting
 from anytime_study.datasets import DATASETS, find_card
 from anytime_study.foundations.registry import Spec
@@ -206,7 +205,7 @@ def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
     card = DATASETS[dataset]
     net = network_without_data(network, card.num_classes, card.image_shape[0])
     WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
-    if card.num_tasks > 1 and (net.num_exits != card.num_tasks or isinstance(net, EANN)):
+    if card.num_tasks > 1 and (net.num_exits != card.num_tasks or net.adopted is not None):
         raise ValueError(
             f"network: expected no EANN and {card.num_tasks} exits, one for each label of an image of {dataset}, such "
             f"as two_heads has, found {network} with {net.num_exits}"

@@ -19,7 +19,6 @@ from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
 from anytime_core.inference.latency import Count, LatencyTable
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.ensemble import EANN
 from anytime_study.datasets.images import normalise
 from anytime_study.foundations.validation import explain
 from anytime_study.runs.registries import NETWORKS
@@ -160,7 +159,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel
     if card.costs != _card_costs(net, card, where=where):
         raise InputError(f"bad {where}: {CARD}: the costs are not those of {card.network} at {list(card.image_shape)}")
     net.load_state_dict(tensors, assign=True)
-    if isinstance(net, EANN) and not bool(net.adopted[0]):
+    if 1 not in net.answering_exits:
         raise InputError(f"bad {where}: expected the first exit to be adopted, found that it is not")
     return TrainedModel(net.to(device).eval(), card)
 

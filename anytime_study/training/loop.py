@@ -177,7 +177,7 @@ class TrainingRun:
     def _train_step(self, images: Tensor, labels: Tensor) -> None:
         last = self.weighting.last_exit  # nothing is learned from the exits after it
         with self.fabric.autocast():
-            logits = self._trained(images, None if last == self.weighting.num_exits else last)
+            logits = self._trained(images, last_exit=None if last == self.weighting.num_exits else last)
         labels = labels if labels.ndim == 1 else labels[:, :last]  # of several tasks: one column for each exit
         losses = cross_entropy_per_exit(logits.float(), labels, label_smoothing=self.config.label_smoothing)
         losses = F.pad(losses, (0, self.weighting.num_exits - last))  # [K]

@@ -11,7 +11,6 @@ from torch import nn
 
 from anytime_core.costs import ExitCosts
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.ensemble import EANN
 from anytime_study.datasets import ImageData, ImageStream
 from anytime_study.datasets.batches import Split, evaluation_batches
 from anytime_study.foundations.provenance import provenance
@@ -105,7 +104,7 @@ def scored_record(
         TrainingDiverged: the network gives no numbers: its weights or its running statistics blew up at the end.
     """
     with torch.compiler.set_stance("force_eager"):  # else a compiled network is compiled again to be evaluated
-        if isinstance(network, EANN):  # which exits count is decided on validation images, before any score
+        if network.adopted is not None:  # which exits answer is decided on validation images, before any score
             network.adopt(_scores(course, net, data, "validation").error)
         scores = {split: _scores(course, net, data, split) for split in get_args(Split)}
         correct = packed(scores["test"].correct)

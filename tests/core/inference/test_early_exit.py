@@ -314,7 +314,7 @@ def test_every_image_is_answered_even_if_logits_are_not_numbers():
         (torch.zeros(1, *SHAPE, dtype=torch.uint8), "found torch.uint8"),
         (torch.zeros(0, *SHAPE), "found an empty batch"),
         (torch.full((1, *SHAPE), math.nan), "found NaN or infinity"),
-        (torch.zeros(1, 3, 16, 16), r"expected a shape \(C, H, W\) that the network takes"),
+        (torch.zeros(1, 3, 16, 16), r"inputs: expected a shape that the network takes"),
     ],
 )
 def test_bad_images(images, message):

@@ -59,7 +59,7 @@ def test_exits_are_counted_back_from_the_last_unit(arguments, exits):
     assert exit_units(*arguments) == exits
 
 
-@pytest.mark.parametrize(("arguments", "name"), [((6, 0), "spacing"), ((6, 7), "spacing"), ((6, 1, 7), "first")])
+@pytest.mark.parametrize(("arguments", "name"), [((6, 0), "s"), ((6, 7), "s"), ((6, 1, 7), "first_exit")])
 def test_exits_out_of_range_are_refused(arguments, name):
     with pytest.raises(ValueError, match=f"^{name}: expected 1 to 6, the number of units, found {arguments[-1]}$"):
         exit_units(*arguments)

@@ -72,13 +72,15 @@ def test_adoption_is_in_the_state_dict():
     assert other.adopted.tolist() == [True, False, True, False, True]
 
 
-def test_adoption_does_not_touch_members():
-    net = small().eval()
+def test_layers_are_the_members_own():
+    members = [ResANN(n=n, c=4, s=2).eval() for n in (1, 2)]
+    net = EANN(members).eval()
     images = torch.randn(3, 3, 8, 8)
-    own = torch.cat([member(images) for member in net.members])
+    own = torch.cat([member(images) for member in members])
     net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
     assert torch.equal(net(images), own[[0, 0, 2, 2, 4]])
-    assert torch.equal(torch.cat([member(images) for member in net.members]), own)
+    assert set(net.parameters()) == {parameter for member in members for parameter in member.parameters()}
+    assert net.answering_exits == (1, 3, 5)
 
 
 # --- contract ------------------------------------------------------------------------------------------------------
@@ -121,18 +123,10 @@ def test_compiles_without_a_graph_break(training):
 def test_members_train_together_and_no_gradient_crosses_between_them():
     net = small()
     net(torch.randn(4, 3, 8, 8))[3].sum().backward()  # first exit of the second member
-    assert not any(parameter.grad is not None and parameter.grad.any() for parameter in net.members[0].parameters())
+    first = [*net.segments[:2].parameters(), *net.heads[:2].parameters()]
+    assert not any(parameter.grad is not None and parameter.grad.any() for parameter in first)
     net(torch.randn(4, 3, 8, 8)).square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
-
-
-def test_one_parameter_has_one_name():
-    net = small()
-    names = [name for name, _ in net.named_parameters()]
-    assert {name.split(".")[0] for name in names} == {"members"}
-    assert set(net.state_dict()) == {"adopted"} | {
-        f"members.{number}.{name}" for number, member in enumerate(net.members) for name in member.state_dict()
-    }
 
 
 # --- costs ---------------------------------------------------------------------------------------------------------
@@ -156,26 +150,13 @@ def test_costs_by_hand():
     assert costs.parameters_cumulative == tuple(m + bias * k for k, m in enumerate(costs.macs_cumulative, start=1))
 
 
-def test_costs_are_those_of_the_members_in_a_row():
-    net = small()
-    members = [exit_costs(member, (3, 8, 8)) for member in net.members]
-    costs = exit_costs(net, (3, 8, 8))
-    assert costs.macs_fixed == members[0].macs_fixed + members[1].macs_fixed
-    finished = members[0].macs_cumulative[-1]
-    assert costs.macs_cumulative[2:] == tuple(finished + macs for macs in members[1].macs_cumulative)
-    assert costs.parameters_cumulative[-1] == sum(parameter.numel() for parameter in net.parameters())
-    assert exit_costs(EANN([EANN(net.members)]), (3, 8, 8)) == costs
-
-
 # --- the registry's factory ----------------------------------------------------------------------------------------
 
 
 def test_the_factory_builds_resanns_of_growing_depth():
     net = eann(n=(1, 2), c=4, s=3, num_classes=7, in_channels=1)
-    assert [(type(member), member.n, member.c, member.s) for member in net.members] == [
-        (ResANN, 1, 4, 3),
-        (ResANN, 2, 4, 3),
-    ]
+    assert net.starts == (0, 1)
+    assert [len(segment) for segment in net.segments] == [1 + 3, 1 + 3, 3]  # the first convolution of each member
     assert net(torch.zeros(2, 1, 8, 8)).shape == (3, 2, 7)
 
 
@@ -204,6 +185,13 @@ def test_no_member_is_refused():
         EANN([])
 
 
+def test_members_are_single_networks_that_train_alike():
+    with pytest.raises(ValueError, match=r"EANN members: .*found an EANN"):
+        EANN([eann(n=(1,), c=4), ResANN(n=1, c=4)])
+    with pytest.raises(ValueError, match=r"EANN members: .*gradient_passed"):
+        EANN([ResANN(n=1, c=4), ResANN(n=1, c=4, gradient_passed=0.5)])
+
+
 @pytest.mark.parametrize("adopted", [[True], [True, 0.5], [True, 1]])
 def test_adopted_is_one_boolean_per_exit(adopted):
     with pytest.raises(ValueError, match=r"EANN adopted: expected 2 booleans, one per exit, found \[True"):
@@ -219,9 +207,3 @@ def test_the_first_exit_cannot_be_left_out():
 def test_validation_errors_are_one_finite_number_per_exit(errors):
     with pytest.raises(ValueError, match=r"validation_errors: expected 2 finite numbers, found \["):
         EANN([constant_member(1, 2)]).adopt(errors)
-
-
-def test_repr_shows_the_exits_and_members():
-    text = repr(eann(n=(1, 2), c=4))
-    assert text.startswith("EANN(\n  num_exits=9\n")
-    assert "n=2, c=4" in text
