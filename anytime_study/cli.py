@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -12,6 +10,7 @@ import tyro
 from pydantic import ValidationError
 from tyro.extras import SubcommandApp
 
+from anytime_core import __version__
 from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
 from anytime_study.analysis.claims import load_claims
@@ -20,8 +19,7 @@ from anytime_study.foundations.validation import explain
 from anytime_study.pages.publishing import PublishError, publish
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
-from anytime_study.studies.runner import run_study
-from anytime_study.studies.study import has_record, load_study
+from anytime_study.study_commands import compare_weighting, run_or_list_study, study_cost
 from anytime_study.training.interruption import AGAIN, Interrupted
 
 app = SubcommandApp()
@@ -50,90 +48,9 @@ def _train(
         _stop(record.reason)
 
 
-@app.command(name="study")
-def _study(
-    file: tyro.conf.Positional[Path], jobs: int = 0, records_dir: Path | None = None, minutes: float | None = None
-) -> None:
-    """List the runs of a study, or make those that have no record.
-
-    Exit status 75 means that it was asked to stop, or that the minutes are over: the same command goes on from there.
-
-    Args:
-        file: A study file, such as workflow/studies/quick.yaml.
-        jobs: Runs side by side; 0 only lists them.
-        records_dir: Folder of the records instead of the study's own.
-        minutes: Stop after this time; the runs at hand keep their state.
-    """
-    if minutes is not None and not minutes > 0:
-        raise InputError(f"bad arguments: minutes: expected above 0, found {minutes:g}")
-    study, runs = load_study(file)
-    folder = study.records if records_dir is None else records_dir
-    made = {config.name for config in runs if has_record(config, folder)}
-    todo = [config for config in runs if config.name not in made]
-    if jobs == 0:
-        for config in runs:
-            print(f"{'made' if config.name in made else 'to do':6} {config.name}")
-    print(f"{study.title}: {len(runs)} runs, {len(runs) - len(todo)} with a record")
-    if jobs and todo:
-        _run(todo, folder, jobs, load_claims().rules, minutes)
-
-
-def _run(todo: list[RunConfig], folder: Path, jobs: int, rules: dict[str, str], minutes: float | None) -> None:
-    start = time.perf_counter()
-    outcomes: Counter[str] = Counter()
-    seconds = None if minutes is None else 60 * minutes
-    for number, done in enumerate(run_study(todo, folder, jobs=jobs, rules=rules, seconds=seconds), start=1):
-        outcomes[done.outcome] += 1
-        print(f"[{number}/{len(todo)}] {done.outcome} {done.config.name}: {done.message}", flush=True)
-    not_begun = len(todo) - outcomes.total()
-    told = [f"{count} {outcome}" for outcome, count in outcomes.items()] + [f"{not_begun} not begun"] * (not_begun > 0)
-    print(f"{', '.join(told)}; {time.perf_counter() - start:.0f} s with {jobs} jobs")
-    if outcomes["failed"]:
-        raise SystemExit(1)
-    if outcomes["interrupted"] or not_begun:
-        raise SystemExit(AGAIN)
-
-
-@app.command(name="study-cost")
-def _study_cost(
-    files: tyro.conf.Positional[tuple[Path, ...]],
-    rate: float | None = None,
-    device: Literal["auto", "cpu", "cuda"] | None = None,
-) -> None:
-    """Tell what studies cost before they are started: runs, multiply-adds, images scored, and hours.
-
-    Hours are multiply-adds over one rate. Unless it is given, training steps of the costliest run are timed for three
-    seconds, on random images. Leave the machine alone meanwhile.
-
-    Args:
-        files: Study files; a run that several of them share counts once.
-        rate: Multiply-adds per second of one process.
-        device: Time on this device instead of the run's own.
-    """
-    if rate is not None and not rate > 0:
-        raise InputError(f"bad arguments: rate: expected above 0, found {rate:g}")
-    runs: dict[Path, tuple[RunConfig, bool]] = {}
-    for file in files:
-        study, configs = load_study(file)
-        for config in configs:
-            runs.setdefault(study.records / f"{config.name}.json", (config, has_record(config, study.records)))
-        print(f"{study.title} ({study.tier}): {len(configs)} runs", flush=True)
-    if not runs:
-        raise InputError("bad arguments: files: expected at least one study, found none")
-    from anytime_study.studies.cost import cost_table, duration, measure_rate, run_macs  # pandas, for this command only
-
-    if rate is None:
-        costliest = max((config for config, _ in runs.values()), key=run_macs)
-        print(f"timing {costliest.network} on images of {costliest.dataset}", file=sys.stderr, flush=True)
-        rate = measure_rate(costliest if device is None else costliest.model_copy(update={"device": device}))
-    table = cost_table(list(runs.values()), rate)
-    totals = table[["training MACs", "hours", "hours left"]].sum()
-    hours = dict.fromkeys(("hours", "hours left"), duration)
-    print(table.to_string(index=False, formatters={"training MACs": "{:.2e}".format, **hours}))
-    print(
-        f"all runs: {totals['training MACs']:.2e} MACs, {duration(totals['hours'])} one after the other; without a "
-        f"record: {duration(totals['hours left'])}; at {rate:.2e} multiply-adds per second"
-    )
+app.command(name="study")(run_or_list_study)
+app.command(name="study-cost")(study_cost)
+app.command(name="compare-weighting")(compare_weighting)
 
 
 @app.command(name="ledger")
@@ -278,6 +195,10 @@ def _publish(executed: tyro.conf.Positional[Path], page: tyro.conf.Positional[Pa
 
 def main() -> None:
     """Run the command; bad input is one message and exit status 1, without a traceback."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"anytime {__version__}")
+        return
+    sys.path.insert(0, str(Path.cwd()))  # for weightings of one's own
     try:
         app.cli(prog="anytime", description="Anytime neural networks with adaptive loss balancing.")
     except ValidationError as error:  # only the arguments of `train` make a RunConfig here

@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = {  # from the roof to the ground; a room is a folder or a file
     "anytime_study": [
-        "cli", "prediction", "pages", "analysis", "studies", "training", "runs", "datasets", "theory", "foundations",
+        "cli", "study_commands", "prediction", "summary", "pages", "analysis", "studies", "training", "runs",
+        "datasets", "theory", "foundations",
     ],
     "anytime_core": ["inference", "costs", "losses", "networks", "weighting", "files", "errors"],
 }  # fmt: skip

@@ -10,6 +10,7 @@ import ast
 import functools
 import inspect
 import pkgutil
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ class Registry:
             never changes; where a constructor's own does, the old one goes here.
         largest: Whole numbers in options, and the sum of those in a tuple, are at most this. Where they are sizes, a
             slip of the keyboard would otherwise be built for hours before anything is said.
+        own: ``"package.module:Class"`` that parts of people's own derive from; a text names such a part by where it can
+            be imported, as ``mymodule.MyPart(option=value)``. None: there are no such parts.
     """
 
     kind: str
@@ -54,9 +57,12 @@ class Registry:
     supplied: frozenset[str] = frozenset()
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     largest: int | None = None
+    own: str | None = None
 
     def constructor(self, name: str) -> Callable[..., Any]:
         """The constructor behind ``name``; ValueError, with the names there are, if there is none."""
+        if self.own is not None and "." in name:
+            return _own_part(name, pkgutil.resolve_name(self.own))
         if name not in self.entries:
             raise ValueError(f"expected one of {', '.join(self.entries)}{did_you_mean(name, self.entries)}")
         return pkgutil.resolve_name(self.entries[name])
@@ -98,6 +104,17 @@ class Registry:
         ]
 
 
+def _own_part(name: str, base: type) -> type:
+    """The class of that name, which must derive from ``base``: a text may not call just anything."""
+    try:
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"expected {name} to be a class that can be imported, found: {error}") from None
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        raise ValueError(f"expected {name} to be a class derived from {base.__name__}, found {found!r}")
+    return found
+
+
 @functools.lru_cache(maxsize=10_000)  # a page of the book reads the same few texts in thousands of records and runs
 def _parsed(registry: Registry, text: str) -> Spec:
     name, positional, keywords = _split(text, registry.kind)
@@ -114,7 +131,7 @@ def _parsed(registry: Registry, text: str) -> Spec:
     values = {}
     for key, value in given.arguments.items():
         try:
-            values[key] = TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(value)
+            values[key] = TypeAdapter(hints.get(key, Any), config=ConfigDict(strict=True)).validate_python(value)
         except ValidationError as error:
             expected = error.errors()[0]["msg"].replace("Input should be", "expected")
             raise ValueError(f"option {key} of {name}: {expected}, found {value!r}") from None
@@ -131,8 +148,9 @@ def _split(text: str, kind: str) -> tuple[str, list[Any], dict[str, Any]]:
         tree = ast.parse(text.strip(), mode="eval").body
         call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
         keywords = {word.arg or "": ast.literal_eval(word.value) for word in call.keywords}
-        if isinstance(call.func, ast.Name) and "" not in keywords and len(keywords) == len(call.keywords):
-            return call.func.id, [ast.literal_eval(argument) for argument in call.args], keywords
+        name = ast.unparse(call.func)
+        if re.fullmatch(r"[^\W\d]\w*(\.\w+)*", name) and "" not in keywords and len(keywords) == len(call.keywords):
+            return name, [ast.literal_eval(argument) for argument in call.args], keywords
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pass
     raise ValueError(f"expected a {kind} written as name or name(option=value), each option once")

@@ -39,4 +39,5 @@ WEIGHTINGS = Registry(
         "stch": "anytime_core.weighting.scalarized:stch",
     },
     supplied=frozenset({"num_exits", "parameters", "seed"}),
+    own="anytime_core.weighting.base:LossWeighting",
 )

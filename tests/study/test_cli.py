@@ -6,10 +6,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from anytime_core import __version__
 from anytime_core.errors import InputError
+from anytime_study import study_commands
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import RunRecord, load_outcome
 from anytime_study.studies import study
+from anytime_study.studies.runner import Finished
 from anytime_study.training.artefacts import load_model
 from anytime_study.training.kept_run import run_to_record
 
@@ -53,6 +56,10 @@ def test_arguments_that_cannot_be_read_are_told_without_a_traceback(anytime, arg
     assert status != 0
     assert err + out
     assert "Traceback" not in err
+
+
+def test_the_version_is_told(anytime):
+    assert anytime("--version") == (0, f"anytime {__version__}\n", "")
 
 
 # --- bad input: one line, status 1 ---------------------------------------------------------------------------------
@@ -153,6 +160,83 @@ def test_a_bad_run_of_a_study_is_one_line(anytime, tmp_path):
     status, out, err = anytime("study", path)
     assert (status, out) == (1, "")
     assert err.startswith(f"anytime: bad study {path}, grid 1: epoch: there is no such name (did you mean epochs?)")
+    assert err.count("\n") == 1
+
+
+def test_a_damaged_record_is_to_do(anytime, made_up_record, tmp_path):
+    config = made_up_record().config
+    (tmp_path / f"{config.name}.json").write_text("{")
+    fields = config.model_dump(exclude_defaults=True)
+    content = {"title": "Mine", "tier": "quick", "committed": False, "grids": [fields]}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+    _, out, _ = anytime("study", tmp_path / "study.yaml", "--records-dir", tmp_path)
+    assert out.startswith(f"to do  {config.name}")
+
+
+@pytest.fixture
+def own_study(made_up_record, monkeypatch, tmp_path):
+    """A study of one's own whose runs take no time, in the working directory, and a weighting of one's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run_study(todo, folder, **_):
+        for config in todo:
+            made_up_record(**config.model_dump(exclude_defaults=True)).save(folder)
+            yield Finished(config, "finished", "in no time")
+
+    monkeypatch.setattr(study_commands, "run_study", run_study)
+    fields = made_up_record().config.model_dump(exclude_defaults=True)
+    grid = {**fields, "weighting": ["const", "adaloss"], "seed": [0, 1, 2]}
+    content = {"title": "Mine", "tier": "quick", "committed": False, "grids": [grid]}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    name = f"weightings_{tmp_path.name.replace('-', '_')}"  # a module is imported once
+    (tmp_path / f"{name}.py").write_text(OWN_WEIGHTING)
+    return f"{name}.Ramp"
+
+
+OWN_WEIGHTING = """
+import torch
+from anytime_core import LossWeighting
+
+class Ramp(LossWeighting):
+    def __init__(self, num_exits: int, slope: float = 1.0) -> None:
+        super().__init__(torch.linspace(1.0, 1.0 + slope, num_exits))
+"""
+
+
+def test_a_study_of_ones_own_ends_with_a_table_and_a_picture(anytime, own_study, tmp_path):
+    status, out, err = anytime("study", "mine.yaml", "--jobs", "2", "--records-dir", "records")
+    assert (status, err) == (0, "")
+    assert re.search(r"^ *const +3 +11\.00 +2\.48 +31\.00 +2\.48$", out, flags=re.MULTILINE)
+    assert out.endswith("saved: records/mine.csv records/mine.png\n")
+    assert (tmp_path / "records/mine.png").stat().st_size > 1000
+
+
+def test_a_weighting_of_ones_own_stands_beside_the_studys(anytime, own_study, tmp_path):
+    command = ["compare-weighting", f"{own_study}(slope=2)", "--study", "mine.yaml", "--seeds", "0", "2"]
+    status, out, err = anytime(*command, "--records-dir", "records")
+    assert (status, err) == (0, "")
+    assert "2 runs of" in out
+    assert "4 beside them, 6 without a record" in out
+    assert re.search(r"const +at the last exit +2 +0\.00 +0\.00 +0\.00", out)
+    assert len(list((tmp_path / "records").glob(f"digits-resann-{own_study}-*.json"))) == 2
+    assert len(list((tmp_path / "records").glob("*-beside-mine.png"))) == 1
+    _, out, _ = anytime(*command, "--records-dir", "records")
+    assert "0 without a record" in out
+
+
+@pytest.mark.parametrize(
+    ("weighting", "message"),
+    [
+        ("nowhere.Mine", "weighting: expected nowhere.Mine to be a class that can be imported, found: No module"),
+        ("os.system(command='true')", "weighting: expected os.system to be a class derived from LossWeighting, found"),
+        ("adalos", "weighting: expected one of const, "),
+    ],
+)
+def test_what_is_no_weighting_is_told_in_one_line(anytime, own_study, weighting, message):
+    status, _, err = anytime("compare-weighting", weighting, "--study", "mine.yaml")
+    assert status == 1
+    assert err.startswith(f"anytime: bad arguments: {message}")
     assert err.count("\n") == 1
 
 
