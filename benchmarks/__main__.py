@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import torch
 import tyro
 
 from anytime_core.errors import InputError
-from benchmarks.report import Device, Report, Row, load_report
-
-if TYPE_CHECKING:
-    from benchmarks.machine import Settings
+from anytime_study.foundations.provenance import provenance
+from benchmarks.machine import Settings, cores, describe_device
+from benchmarks.report import Report, Row, load_report
 
 RowName = Literal["training", "weightings", "exits", "cuda_graph", "stopping", "deadlines", "confidence"]
 ROWS: dict[RowName, str] = {  # the module of each row's function, which has the row's name
@@ -52,10 +53,6 @@ def measure(
     """
     # torch.utils.benchmark looks for a CUDA toolkit; that there is none is no news
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    import torch  # seconds that --help does without
-
-    from benchmarks.machine import Settings, cores, describe_device
-
     if threads < 0:
         raise InputError(f"threads: expected 0 or more, found {threads}")
     if device == "cuda" and not torch.cuda.is_available():
@@ -66,41 +63,28 @@ def measure(
     settings = Settings(quick=quick, device=device, threads=threads or cores())
     here = describe_device(device)
     path = out or (TRIED if quick else RESULTS) / f"{here.slug}.json"
-    report = earlier(path, here, quick)  # before anything is measured: a bad file shows now
+    report = load_report(path) if path.exists() else Report(device=here, quick=quick, rows={})
+    if (report.device, report.quick) != (here, quick):
+        raise InputError(f"out: expected a file of {here.name} with quick={quick}, found another one in {path}")
     for name in rows or possible:
         report = report.model_copy(update={"rows": {**report.rows, name: measured(name, settings)}})
         report.save(path)  # after every row: what is measured is kept, whatever happens to the next
-        sys.stdout.write(f"{name}: {report.rows[name].made.seconds:.0f} s\n")
+        sys.stdout.write(f"{name}: {report.rows[name].seconds:.0f} s\n")
         sys.stdout.flush()
     sys.stdout.write(f"{path}\n")
 
 
-def earlier(path: Path, device: Device, quick: bool) -> Report:
-    """What the file holds of this device, or an empty report.
-
-    Raises:
-        InputError: it is damaged, of another device, or quick where this is not (or the other way round).
-    """
-    if not path.exists():
-        return Report(device=device, quick=quick, rows={})
-    report = load_report(path)
-    if report.device != device or report.quick != quick:
-        raise InputError(
-            f"out: expected a file of {device.name} with quick={quick}, "
-            f"found {path} of {report.device.name} with quick={report.quick}"
-        )
-    return report
-
-
 def measured(name: RowName, settings: Settings) -> Row:
     """One row, with what it was made with."""
-    from benchmarks.machine import load_average, made
-
-    load, start = load_average(), time.perf_counter()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    start = time.perf_counter()
     found: dict[str, Any] = getattr(importlib.import_module(f"benchmarks.{ROWS[name]}"), name)(settings)
+    seconds = time.perf_counter() - start
     threads = 1 if name in ON_ONE_THREAD else settings.threads
-    how = made(threads, load, time.perf_counter() - start)
-    return Row.model_validate({"setting": settings.text, **found, "made": how})
+    made = provenance(torch.device(settings.device)).model_copy(update={"threads": threads})
+    return Row.model_validate(
+        {"made": made, "load_average": load, "seconds": seconds, "setting": settings.text, **found}
+    )
 
 
 def main() -> None:

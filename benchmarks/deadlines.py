@@ -96,7 +96,7 @@ def run_trial(
     """
     shape = subject.images.shape[1], subject.images.shape[2], subject.images.shape[3]
     predictor = AnytimePredictor(subject.net, shape, table if plan else None)
-    first_s, full_s, step_s = times(table)
+    _, full_s, step_s = times(table)
     low, high = ends or (None, None)
     deadlines = random_deadlines(table, count, shortest=low, longest=high)
     busy = {"idle": 0, "one core busy": 1, "all cores busy": cores()}[load]
@@ -107,7 +107,6 @@ def run_trial(
         network=subject.text,
         load=load,
         table=plan,
-        first_s=first_s,
         full_s=full_s,
         step_s=step_s,
         late_by_step=int((calls["late_s"] > step_s).sum()),

@@ -1,4 +1,4 @@
-"""Pictures of reports. Loads no torch."""
+"""Pictures of reports."""
 
 from __future__ import annotations
 

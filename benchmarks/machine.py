@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
 
+from anytime_core.inference.device import device_name
 from anytime_study.datasets import ImageData, load_dataset
-from anytime_study.foundations.provenance import provenance
 from anytime_study.runs.config import RunConfig
-from benchmarks.report import Device, Made
+from benchmarks.report import Device
 
 Value = TypeVar("Value")
 Kind = Literal["cpu", "cuda"]
@@ -28,7 +27,7 @@ def cores() -> int:
 
 def describe_device(kind: Kind) -> Device:
     """The hardware of this process."""
-    cpu = provenance(torch.device("cpu")).device or platform.machine() or "unknown"
+    cpu = device_name(torch.device("cpu")) or "unknown"
     if kind == "cpu":
         return Device(name=cpu, kind=kind, cpu=cpu, cores=cores(), features=bf16_instructions())
     found = torch.cuda.get_device_properties()
@@ -42,18 +41,6 @@ def bf16_instructions() -> list[str]:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     flags = next((line.split() for line in lines if line.startswith("flags")), [])
     return [feature for feature in ("avx512_bf16", "amx_bf16", "amx_tile") if feature in flags]
-
-
-def load_average() -> float | None:
-    """Processes that wanted to run, mean of the last minute; None where the system does not tell."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-
-
-def made(threads: int, load_average: float | None, seconds: float) -> Made:
-    """When and with what a row was measured; the fields are those of :class:`Made`."""
-    known = {"package", "commit", "dirty", "torch", "python", "platform"}
-    where = provenance(torch.device("cpu")).model_dump(include=known)
-    return Made(**where, threads=threads, load_average=load_average, seconds=seconds)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Reports as tables and sentences of the two chapters. Loads no torch."""
+"""Reports as tables and sentences of the two chapters."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def made_table(report: Report, rows: Sequence[str] = ()) -> pd.DataFrame:
                 "PyTorch": row.made.torch,
                 "Python": row.made.python,
                 "threads": row.made.threads,
-                "load at the start": "unknown" if row.made.load_average is None else f"{row.made.load_average:.2f}",
-                "took (s)": f"{row.made.seconds:.0f}",
+                "load at the start": "unknown" if row.load_average is None else f"{row.load_average:.2f}",
+                "took (s)": f"{row.seconds:.0f}",
             }
             for name, row in report.rows.items()
             if name in rows or not rows
@@ -96,8 +96,9 @@ def weighting_sentence(row: Row) -> str:
     """What AdaLoss and the static weightings cost, judged at ``WEIGHTING_LIMIT`` by the whole interval."""
     ratios = row.comparisons["losses"].ratios
     parts = []
-    for name in [name for name in JUDGED if name in ratios]:
-        ratio = ratios[name]
+    for name, ratio in ratios.items():
+        if name not in JUDGED:
+            continue
         verdict = "within the limit" if ratio.high < WEIGHTING_LIMIT else "undecided"
         verdict = "beyond the limit" if ratio.low > WEIGHTING_LIMIT else verdict
         parts.append(f"{label(name)} costs {_percent(ratio)} ({verdict})")
@@ -207,15 +208,9 @@ def kept(count: int, total: int, limit: float) -> str:
 
 
 def expected_errors(trial: Trial, steps_of_seeds: Mapping[int, Steps], exit_costs: Sequence[float]) -> pd.DataFrame:
-    """Test error that other runs of the same network would have had in a trial: its times, their errors.
+    """Test error that trained runs of the same network would have had in a trial: its times, their errors.
 
-    Args:
-        trial: Of the network, trained or not: weights do not change a time.
-        steps_of_seeds: By seed, the error of the answer at each cumulative cost.
-        exit_costs: Cumulative cost of each exit, [K], in the same unit.
-
-    Returns:
-        A row per seed and bin: ``seed``, ``deadline_ms`` (middle), ``error`` (from 0 to 1).
+    ``exit_costs`` are cumulative, [K]. A row per seed and bin: ``seed``, ``deadline_ms`` (middle), ``error`` (0 to 1).
     """
     rows = []
     for seed, steps in steps_of_seeds.items():

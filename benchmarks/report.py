@@ -1,4 +1,4 @@
-"""A report: everything that was measured on one device, in one JSON file. Loads no torch."""
+"""A report: everything that was measured on one device, in one JSON file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
+from anytime_study.foundations.provenance import Provenance
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotBelow0 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -39,22 +40,6 @@ class Device(Part):
         """The device as part of a file name."""
         text = f"{self.name} {self.cores} cores" if self.kind == "cpu" else self.name
         return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-class Made(Part):
-    """When and with what a row was measured."""
-
-    package: str  # version of anytime_core
-    commit: str | None  # None outside a checkout, as the next
-    dirty: bool | None  # whether code differed from the commit
-    torch: str  # version, with that of CUDA
-    python: str
-    platform: str  # operating system and processor type
-    threads: Count
-    load_average: (
-        NotBelow0 | None
-    )  # processes that wanted to run in the minute before; None if the system does not tell
-    seconds: Positive  # the measurement took this long
 
 
 class Spread(Part):
@@ -120,12 +105,11 @@ class Bin(Part):
 
 
 class Trial(Part):
-    """Many random deadlines, one call each, batch 1. The three times were measured on the idle machine."""
+    """Many random deadlines, one call each, batch 1. Both times were measured on the idle machine."""
 
     network: str
     load: Load  # what else ran
     table: bool  # whether the predictor planned with a latency table
-    first_s: Positive  # 99th percentile of the first exit's time
     full_s: Positive  # median time to the last exit
     step_s: Positive  # median of the longest step: a segment and its head
     late_by_step: Number  # answers later than their deadline by more than step_s
@@ -146,7 +130,11 @@ class Trial(Part):
 class Row(Part):
     """What one row measured, by name, and with what."""
 
-    made: Made
+    made: Provenance
+    load_average: (
+        NotBelow0 | None
+    )  # processes that wanted to run in the minute before; None if the system does not tell
+    seconds: Positive  # the measurement took this long
     setting: str  # network, data and batch of everything that does not say otherwise
     comparisons: dict[str, Comparison] = Field(default_factory=dict)
     facts: dict[str, float] = Field(default_factory=dict)  # names end in their unit

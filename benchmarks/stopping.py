@@ -23,7 +23,6 @@ from anytime_study.foundations.torch_state import compute_settings
 from anytime_study.runs.registries import NETWORKS
 from anytime_study.training.artefacts import load_model
 from benchmarks.machine import ROOT, Settings, images_of
-from benchmarks.report import Comparison
 from benchmarks.timing import compare, timed
 
 CUT, PREDICT, REFINE = "cut after the exit", "predict(exit=k)", "refine up to k"
@@ -60,19 +59,7 @@ def untrained(text: str, data: ImageData) -> AnytimeNetwork:
 def stopping(settings: Settings) -> dict[str, object]:
     """One comparison per exit; unit ms, batch 1, one thread; a ratio above 1 is what it costs to be able to stop."""
     subject = shipped(settings)
-    found = compare_exits(subject.net, subject.images[:1], rounds=settings.pick(60, 2), number=settings.pick(20, 2))
-    return {"setting": f"{subject.text}, batch 1, fp32", "comparisons": found}
-
-
-def compare_exits(net: AnytimeNetwork, image: Tensor, *, rounds: int, number: int) -> dict[str, Comparison]:
-    """By ``exit_1`` … ``exit_K``; each contender stands between two turns of the cut network.
-
-    Args:
-        net: In evaluation mode.
-        image: Normalised, [1, C, H, W], on the network's device.
-        rounds: Turns of each.
-        number: Calls per turn.
-    """
+    net, image = subject.net, subject.images[:1]
     predictor = AnytimePredictor(net, (image.shape[1], image.shape[2], image.shape[3]))
     predictor.warm_up(image)
     found = {}
@@ -82,9 +69,9 @@ def compare_exits(net: AnytimeNetwork, image: Tensor, *, rounds: int, number: in
             PREDICT: lambda k=exit_number: predictor.predict(image, exit=k),
             REFINE: lambda k=exit_number: next(islice(predictor.refine(image), k - 1, None)),
         }
-        blocks = {name: timed(call, number=number) for name, call in calls.items()}
-        found[f"exit_{exit_number}"] = compare(f"exit {exit_number}", blocks, CUT, rounds)
-    return found
+        blocks = {name: timed(call, number=settings.pick(20, 2)) for name, call in calls.items()}
+        found[f"exit_{exit_number}"] = compare(f"exit {exit_number}", blocks, CUT, settings.pick(60, 2))
+    return {"setting": f"{subject.text}, batch 1, fp32", "comparisons": found}
 
 
 def cut(net: AnytimeNetwork, exit_number: int, image: Tensor) -> Callable[[], Tensor]:

@@ -25,12 +25,7 @@ def timed(
 ) -> Block:
     """A block of ``number`` calls in a row, after two that bring their data back into the caches.
 
-    Args:
-        call: What is timed.
-        number: Calls per block; at least 1.
-        threads: CPU threads.
-        deterministic: Whether only deterministic algorithms are used, as TrainingRun does on a CPU.
-        timer: The clock, in seconds.
+    ``deterministic`` allows only deterministic algorithms, as TrainingRun does on a CPU; ``timer`` gives seconds.
     """
     block = Timer("call()", globals={"call": call}, num_threads=threads, timer=timer)
 

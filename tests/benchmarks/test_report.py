@@ -23,7 +23,7 @@ def trial(late=(0, 3), by_step=1, correct=(30, 45), lateness_s=(0.0001, 0.0002, 
         Bin(low_s=0.001 * (k + 1), high_s=0.001 * (k + 2), late=late[k], correct=correct[k], exits=exits[k])
         for k in range(2)
     ]
-    times = {"first_s": 0.001, "full_s": 0.002, "step_s": 0.001}
+    times = {"full_s": 0.002, "step_s": 0.001}
     made_up = {"network": "made up", "load": "idle", "table": True}
     return Trial(**made_up, **times, late_by_step=by_step, lateness_s=lateness_s, bins=bins)
 
