@@ -6,14 +6,11 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
-from anytime_study.analysis.statistics import mean_interval
 from anytime_study.pages.figures import label
 from benchmarks.page import interval_of_share
-from benchmarks.report import Comparison, Row, Trial
+from benchmarks.report import Comparison, Trial
 
 DASHES, MARKERS = ("-", "--", ":"), ("o", "s", "^")
 
@@ -62,37 +59,5 @@ def accuracy_figure(trials: Mapping[str, Trial]) -> Figure:
     return figure
 
 
-def deadline_error_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Expected test error against the deadline: means over seeds with intervals.
-
-    Args:
-        curves: By name, rows of :func:`benchmarks.page.expected_errors`.
-    """
-    figure, axes = plt.subplots()
-    table = pd.concat([curve.assign(network=name, percent=100 * curve["error"]) for name, curve in curves.items()])
-    names = {"x": "deadline_ms", "y": "percent", "hue": "network", "style": "network"}
-    sns.lineplot(table, **names, markers=True, errorbar=_interval, ax=axes)
-    axes.set(xlabel="deadline (ms)", ylabel="test error (%)")
-    axes.legend(title=None)
-    return figure
-
-
-def confidence_figure(row: Row) -> Figure:
-    """Test error over mean multiply-adds: each image leaves when it is sure, or all stop at one exit."""
-    figure, axes = plt.subplots()
-    looks = {"budgeted": ("each image leaves when it is sure", "-", ""), "anytime": ("all stop at one exit", "--", "o")}
-    for name, (told, dashes, marker) in looks.items():
-        table = pd.DataFrame(row.tables[name]).sort_values("mean_macs")
-        axes.plot(table["mean_macs"] / 1e6, 100 * table["error"], label=told, linestyle=dashes, marker=marker)
-    axes.set(xlabel="mean cost of a test image (million multiply-adds)", ylabel="test error (%)")
-    axes.legend()
-    return figure
-
-
 def _middles(trial: Trial) -> list[float]:
     return [500 * (part.low_s + part.high_s) for part in trial.bins]
-
-
-def _interval(values: pd.Series) -> tuple[float, float]:
-    found = mean_interval(values)
-    return found.low, found.high
