@@ -1,17 +1,10 @@
 """The theory of the study as formulas and small exact experiments: NumPy and SciPy only, in double precision.
 
-- :mod:`.quadratics`: losses of several exits whose minimisers are known in closed form, to test statements on;
-- :mod:`.geometric_mean`: the objective that AdaLoss descends, its gradient and its fixed points.
+:mod:`.quadratics` and :mod:`.linear_residual` have losses whose minimisers are known in closed form, to try statements
+on. Each chapter of the book has a module: :mod:`.losses_of_different_size`, :mod:`.geometric_mean`,
+:mod:`.likelihood_and_barrier`, :mod:`.descent_and_failure` (with :mod:`.batch_noise` and :mod:`.slow_exit`),
+:mod:`.fairness_axioms`, and *A sequence of networks* has two: :mod:`.cost_inflation` (formulas) and
+:mod:`.cost_simulation`, which knows none of them.
 
-On these two stand the chapters of the book:
-
-- *Losses of different size*: :mod:`.two_exits`, :mod:`.solutions`, :mod:`.pareto`;
-- *The geometric mean*: :mod:`.descent`;
-- *Weights as likelihood and as barrier*: :mod:`.likelihood`;
-- *Why it descends, and where it can fail*: :mod:`.majorise_minimise`, :mod:`.singularity`, :mod:`.batch_noise`,
-  :mod:`.slow_exit`;
-- *A sequence of networks*: :mod:`.cost_inflation` (formulas), :mod:`.cost_simulation` (knows none of them);
-- *Fairness axioms*: :mod:`.aggregators`, :mod:`.bargaining`.
-
-Nothing here knows a network or a training run.
+An argument outside its range is a ValueError that names it. Nothing here knows a network or a training run.
 """

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.optimize
-import scipy.special
 import scipy.stats
 
-from anytime_study.theory.quadratics import Array
+from anytime_study.theory.quadratics import Array, require
 
 # --- the running mean ----------------------------------------------------------------------------------------------
 
@@ -49,22 +48,6 @@ def mean_age(momentum: npt.ArrayLike, refresh_period: npt.ArrayLike) -> Array:
     return 1 + momentum / (1 - momentum) + (refresh_period - 1) / 2
 
 
-def lag_ratio(momentum: float, decay_time: float) -> float:
-    """Running mean over loss while the loss falls as exp(-t / τ): (1 - β) / (1 - β e^(1/τ)), once it has settled.
-
-    Args:
-        momentum: β.
-        decay_time: τ, in steps.
-
-    Raises:
-        ValueError: the loss falls faster than the mean forgets (β e^(1/τ) ≥ 1); then the ratio grows without end.
-    """
-    kept = momentum * math.exp(1 / decay_time)
-    if kept >= 1:
-        raise ValueError(f"decay_time: expected above {-1 / math.log(momentum):.4g} steps, found {decay_time}")
-    return (1 - momentum) / (1 - kept)
-
-
 def weight_error(variation: float, momentum: float, refresh_period: int, drift: float) -> float:
     """Root mean square of the relative error of a weight 1 / mean, for small errors: noise and lag together.
 
@@ -84,51 +67,13 @@ def weight_error(variation: float, momentum: float, refresh_period: int, drift: 
 
 
 def best_momentum(variation: float, refresh_period: int, drift: float) -> float:
-    """The momentum β with the smallest :func:`weight_error`: a longer memory has less noise, but more lag.
-
-    Raises:
-        ValueError: a variation or drift that is not above 0; without one of the two there is nothing to trade.
-    """
-    for name, value in {"variation": variation, "drift": drift}.items():
-        if not value > 0:
-            raise ValueError(f"{name}: expected above 0, found {value}")
+    """The momentum β with the smallest :func:`weight_error`: a longer memory has less noise, but more lag."""
+    require(variation > 0, "variation", "above 0", variation)
+    require(drift > 0, "drift", "above 0", drift)
     found = scipy.optimize.minimize_scalar(  # over β = 1 - e^-s, since β comes close to 1
         lambda s: weight_error(variation, -math.expm1(-s), refresh_period, drift), bounds=(0, 20), method="bounded"
     )
     return -math.expm1(-found.x)
-
-
-# --- weights from the batch itself ---------------------------------------------------------------------------------
-
-
-def log_gap(variation: npt.ArrayLike, batch_size: npt.ArrayLike) -> Array:
-    """About E ln ℓ_B - ln μ for a batch of n independent samples: -κ² / (2 n), with κ that of single samples."""
-    return -np.square(variation) / (2 * np.asarray(batch_size, dtype=np.float64))
-
-
-def log_gap_gamma(variation: npt.ArrayLike, batch_size: npt.ArrayLike) -> Array:
-    """E ln ℓ_B - ln μ exactly, if the loss of a sample is Gamma distributed: ψ(m) - ln m with m = n / κ².
-
-    κ = 1 is the exponential distribution.
-    """
-    shape = np.asarray(batch_size, dtype=np.float64) / np.square(variation)
-    return scipy.special.digamma(shape) - np.log(shape)
-
-
-def log_error_slope(theta: float, shares: Array, means: Array, deviations: Array) -> float:
-    """d/dθ E ln (θ - x)², for x from a mixture of normal distributions: what in-batch weights descend for n = 1.
-
-    The mean of 2 / (θ - x), as a principal value, is the Hilbert transform of a normal density, which is Dawson's
-    function D: Σ_j p_j (2 √2 / σ_j) D((θ - μ_j) / (√2 σ_j)).
-
-    Args:
-        theta: θ.
-        shares: p_j, which sum to 1.
-        means: μ_j.
-        deviations: σ_j, above 0.
-    """
-    width = math.sqrt(2) * deviations
-    return float(shares @ (4 / width * scipy.special.dawsn((theta - means) / width)))
 
 
 # --- two exits, one of them with samples that nobody can learn ------------------------------------------------------
@@ -146,9 +91,6 @@ class HardSamples:
         first_floor: ε, above 0.
         easy, hard: The two values of ξ, above 0.
         hard_share: p, from 0 to 1.
-
-    Raises:
-        ValueError: an attribute outside its range.
     """
 
     first_floor: float = 0.3
@@ -158,10 +100,8 @@ class HardSamples:
 
     def __post_init__(self) -> None:
         for name in ("first_floor", "easy", "hard"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: expected above 0, found {getattr(self, name)}")
-        if not 0 <= self.hard_share <= 1:
-            raise ValueError(f"hard_share: expected 0 to 1, found {self.hard_share}")
+            require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        require(0 <= self.hard_share <= 1, "hard_share", "0 to 1", self.hard_share)
 
     @property
     def mean_remainder(self) -> float:
@@ -176,12 +116,8 @@ class HardSamples:
         """argmin of E_B[ln ℓ_1 + ln ℓ_2B], which weights 1 / ℓ_B from the batch itself descend.
 
         The number of hard samples in a batch is binomial, so the expectation is a finite sum.
-
-        Raises:
-            ValueError: no sample in the batch.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size: expected at least 1, found {batch_size}")
+        require(batch_size >= 1, "batch_size", "at least 1", batch_size)
         count = np.arange(batch_size + 1)
         chances = scipy.stats.binom.pmf(count, batch_size, self.hard_share)
         return self._minimiser(chances, self.easy + (self.hard - self.easy) * count / batch_size)
@@ -237,14 +173,9 @@ def weighted_descent(
 
     Returns:
         The mean of θ over the second half of the steps.
-
-    Raises:
-        ValueError: a momentum outside [0, 1), or a refresh period below 1.
     """
-    if momentum is not None and not 0 <= momentum < 1:
-        raise ValueError(f"momentum: expected 0 or more and below 1, or None, found {momentum}")
-    if refresh_period < 1:
-        raise ValueError(f"refresh_period: expected at least 1 step, found {refresh_period}")
+    require(momentum is None or 0 <= momentum < 1, "momentum", "0 or more and below 1, or None", momentum)
+    require(refresh_period >= 1, "refresh_period", "at least 1 step", refresh_period)
     count = np.random.default_rng(seed).binomial(batch_size, problem.hard_share, size=steps)
     remainders = (problem.easy + (problem.hard - problem.easy) * count / batch_size).tolist()
     theta, total = start, 0.0

@@ -25,13 +25,12 @@ import numpy.typing as npt
 import scipy.optimize
 import scipy.special
 
-from anytime_study.theory.quadratics import Array
+from anytime_study.theory.quadratics import Array, require
 
 Criterion = Literal["worst case", "linear mean", "log mean"]
 
-GOLDEN_SQUARE = (
-    3 + math.sqrt(5)
-) / 2  # φ² = 2.618…, from which competence on the growth g = b is best for the worst case
+# φ² = 2.618…: from this competence on the growth g = b is best for the worst case
+GOLDEN_SQUARE = (3 + math.sqrt(5)) / 2
 
 
 def start_share(growth: npt.ArrayLike, *, index: float = math.inf, workers: int = 1) -> Array:
@@ -43,15 +42,10 @@ def start_share(growth: npt.ArrayLike, *, index: float = math.inf, workers: int 
         growth: g, above 1.
         index: i, 0 or more; infinity gives the limit 1 / (g^M - 1).
         workers: M, 1 or more.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
     growth = _growth(growth)
-    if not (index == math.inf or (index >= 0 and index == int(index))):
-        raise ValueError(f"index: expected 0, 1, 2, … or infinity, found {index}")
-    if workers < 1:
-        raise ValueError(f"workers: expected at least 1, found {workers}")
+    require(index == math.inf or (index >= 0 and index == int(index)), "index", "0, 1, 2, … or infinity", index)
+    require(workers >= 1, "workers", "at least 1", workers)
     rounds = index if index == math.inf else index // workers
     return -np.expm1(-np.log(growth) * workers * rounds) / np.expm1(workers * np.log(growth))
 
@@ -79,15 +73,10 @@ def worst_case(
         index: i, 1 or more; infinity gives the supremum, in which the overhead no longer counts.
         workers: M, 1 or more; B is then wall-clock time, so the work done is M B.
         overhead: c, in units of the first network's cost, 0 or more.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
     growth, competence = _growth(growth), _competence(competence)
-    if not index >= 1:
-        raise ValueError(f"index: expected at least 1, found {index}")
-    if not overhead >= 0:
-        raise ValueError(f"overhead: expected 0 or more, found {overhead}")
+    require(index >= 1, "index", "at least 1", index)
+    require(overhead >= 0, "overhead", "0 or more", overhead)
     peak = growth * start_share(growth, index=index, workers=workers) + np.maximum(1, growth / competence)
     if index != math.inf and overhead:
         peak = peak + (index // workers + 1) * overhead * growth ** (1 - index)
@@ -106,13 +95,9 @@ def linear_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, index: floa
         growth: g, above 1.
         competence: b, 1 or more.
         index: i, 1 or more; infinity gives the limit.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
     growth, competence = _growth(growth), _competence(competence)
-    if not index >= 1:
-        raise ValueError(f"index: expected at least 1, found {index}")
+    require(index >= 1, "index", "at least 1", index)
     used = np.minimum(competence, growth)
     spent = start_share(growth, index=index)
     return 1 - 1 / used + growth / (2 * used**2) + spent * (growth / used + np.log(used))
@@ -123,19 +108,15 @@ def running_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, fraction: npt
 
     At u = 0 and u = 1 it is :func:`linear_mean`; between them it first falls below and, if b > 1, then rises above. So
     "the mean over uniform budgets" depends on where the budgets end. Where they begin is soon forgotten, as long as it
-    is not before the first competent answer, where C is infinite. Derived here, not in the paper.
+    is not before the first competent answer, where C is infinite.
 
     Args:
         growth: g, above 1.
         competence: b, 1 or more.
         fraction: u, from 0 to 1.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
     growth, competence, fraction = _growth(growth), _competence(competence), np.asarray(fraction, dtype=np.float64)
-    if not np.all((fraction >= 0) & (fraction <= 1)):
-        raise ValueError(f"fraction: expected from 0 to 1, found {fraction}")
+    require(np.all((fraction >= 0) & (fraction <= 1)), "fraction", "0 to 1", fraction)
     used = np.minimum(competence, growth)
     spent = start_share(growth)
     waiting = np.minimum(fraction, 1 / used)  # while the end of the network before is the best answer
@@ -149,7 +130,7 @@ def log_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int =
 
     With q = min(b, g) it is (g / q + ln q) / ln g for one worker. With M, where B is wall-clock time, it is
     ((g - 1) / (g^M - 1) + g / q - 1 + ln q) / ln g. For g = b these are 1 + 1 / ln b and
-    1 + (b - 1) / ((g^M - 1) ln b). Derived here, not in the paper.
+    1 + (b - 1) / ((g^M - 1) ln b).
 
     If all costs are multiplied by g^U with U uniform on [0, 1], drawn once, this is the expected C of every budget,
     in the limit of late ones.
@@ -158,9 +139,6 @@ def log_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int =
         growth: g, above 1.
         competence: b, 1 or more.
         workers: M, 1 or more.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
     growth, competence = _growth(growth), _competence(competence)
     used = np.minimum(competence, growth)
@@ -182,9 +160,6 @@ def best_growth(competence: npt.ArrayLike, criterion: Criterion) -> Array:
     Args:
         competence: b, 1 or more.
         criterion: ``"worst case"``, ``"linear mean"`` or ``"log mean"``.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
     competence = _competence(competence)
     match criterion:
@@ -207,14 +182,11 @@ def best_inflation(competence: npt.ArrayLike, criterion: Criterion) -> Array:
     ============  ============================================================
 
     The worst case is also a lower bound for every sequence of costs, geometric or not; see :func:`smallest_spent`.
-    For the means only geometric sequences were compared. Derived here, not in the paper.
+    For the means only geometric sequences were compared.
 
     Args:
         competence: b, 1 or more.
         criterion: Of :func:`best_growth`.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
     competence = _competence(competence)
     growth = best_growth(competence, criterion)
@@ -237,7 +209,7 @@ def smallest_spent(ratio: float, competence: float, *, networks: int) -> Array:
 
     The first right-hand side grows with s_{i-1}, so no sequence has smaller s_i than t_i, for which equality holds (the
     sequence that always takes the largest next network that R allows). If t_i exceeds R - 1, no sequence can keep C
-    at or below R. Derived here, not in the paper.
+    at or below R.
 
     Args:
         ratio: R, above 1.
@@ -246,12 +218,8 @@ def smallest_spent(ratio: float, competence: float, *, networks: int) -> Array:
 
     Returns:
         t_0, t_1, …: ``networks`` of them if all are at most R - 1, else up to and with the first one that is not.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
-    if not ratio > 1:
-        raise ValueError(f"ratio: expected above 1, found {ratio}")
+    require(ratio > 1, "ratio", "above 1", ratio)
     b = float(_competence(competence))
     spent = [1.0]
     while spent[-1] <= ratio - 1 and len(spent) < networks:
@@ -267,12 +235,8 @@ def smallest_ratio(competence: float, *, networks: int = 3000) -> float:
     Args:
         competence: b, 1 or more.
         networks: How long the sequence must last, 2 or more.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
-    if networks < 2:
-        raise ValueError(f"networks: expected at least 2, found {networks}")
+    require(networks >= 2, "networks", "at least 2", networks)
 
     def excess(ratio: float) -> float:
         return 1.0 if smallest_spent(ratio, competence, networks=networks)[-1] > ratio - 1 else -1.0
@@ -283,13 +247,11 @@ def smallest_ratio(competence: float, *, networks: int = 3000) -> float:
 
 def _growth(growth: npt.ArrayLike) -> Array:
     growth = np.asarray(growth, dtype=np.float64)
-    if not np.all((growth > 1) & np.isfinite(growth)):
-        raise ValueError(f"growth: expected finite and above 1, found {growth}")
+    require(np.all((growth > 1) & np.isfinite(growth)), "growth", "finite and above 1", growth)
     return growth
 
 
 def _competence(competence: npt.ArrayLike) -> Array:
     competence = np.asarray(competence, dtype=np.float64)
-    if not np.all((competence >= 1) & np.isfinite(competence)):
-        raise ValueError(f"competence: expected finite and 1 or more, found {competence}")
+    require(np.all((competence >= 1) & np.isfinite(competence)), "competence", "finite and 1 or more", competence)
     return competence

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anytime_study.theory.quadratics import Array
+from anytime_study.theory.quadratics import Array, require
 
 _ASIDE = 1e-12  # relative; how far before and after an event C is looked at
 
@@ -78,14 +78,9 @@ class SequenceRun:
         """The supremum of C over budgets from ``low`` to ``high``.
 
         The best answer never gets worse, so C can only peak just before an event.
-
-        Raises:
-            ValueError: the range is empty, or begins before the first competent answer.
         """
-        if not low < high:
-            raise ValueError(f"high: expected above low = {low}, found {high}")
-        if self.best(low) == 0:
-            raise ValueError(f"low: expected a budget with a competent answer, found {low}")
+        require(low < high, "high", f"above low = {low}", high)
+        require(self.best(low) > 0, "low", "a budget with a competent answer", low)
         events = self.events()
         inside = events[(events > low) & (events <= high)]
         looked_at = np.concatenate([[low, high], inside * (1 - _ASIDE)])
@@ -103,21 +98,13 @@ def run_sequence(
         workers: M, 1 or more.
         overhead: Paid by each network before its work, 0 or more.
         spacing: Internal cost between exits, 0 or more; 0 means an answer at every internal cost.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
     costs = np.asarray(costs, dtype=np.float64)
-    if costs.ndim != 1 or not len(costs) or not np.all((costs > 0) & np.isfinite(costs)):
-        raise ValueError(f"costs: expected one or more finite numbers above 0, found {costs}")
-    for name, value, least in (
-        ("competence", competence, 1),
-        ("workers", workers, 1),
-        ("overhead", overhead, 0),
-        ("spacing", spacing, 0),
-    ):
-        if not (value >= least and math.isfinite(value)):
-            raise ValueError(f"{name}: expected {least} or more, found {value}")
+    good = costs.ndim == 1 and len(costs) and np.all((costs > 0) & np.isfinite(costs))
+    require(good, "costs", "one or more finite numbers above 0", costs)
+    least = {"competence": (competence, 1), "workers": (workers, 1), "overhead": (overhead, 0), "spacing": (spacing, 0)}
+    for name, (value, low) in least.items():
+        require(low <= value < math.inf, name, f"{low} or more", value)
     free = [0.0] * workers  # when each worker is free again; a heap
     starts = []
     for cost in costs.tolist():
@@ -128,20 +115,14 @@ def run_sequence(
 
 
 def geometric_costs(growth: float, *, reach: float, first: float = 1.0, whole: bool = False) -> Array:
-    """Costs first · g^i for i = 0, 1, … up to the first that is at least ``reach``; rounded to integers if ``whole``.
-
-    Raises:
-        ValueError: growth not above 1, or first or reach not above 0, or (for ``whole``) two equal depths.
-    """
+    """Costs first · g^i, i = 0, 1, …, up to the first that is at least ``reach``; rounded to integers if ``whole``."""
     for name, value, least in (("growth", growth, 1), ("first", first, 0), ("reach", reach, 0)):
-        if not (value > least and math.isfinite(value)):
-            raise ValueError(f"{name}: expected finite and above {least}, found {value}")
+        require(least < value < math.inf, name, f"finite and above {least}", value)
     count = 1 + max(0, math.ceil(math.log(reach / first) / math.log(growth) - 1e-9))  # a reach of g^k needs k + 1
     costs = first * growth ** np.arange(count, dtype=np.float64)
     if whole:
         costs = np.round(costs)
-        if np.any(np.diff(costs, prepend=0) <= 0):
-            raise ValueError(f"first: expected so large that the integer costs grow, found costs {costs}")
+        require(np.all(np.diff(costs, prepend=0) > 0), "first", "so large that the integer costs grow", costs)
     return costs
 
 
@@ -164,16 +145,10 @@ def sampled_mean(
         trials: Number of budgets, 2 or more.
         seed: Of the random generator.
         logarithmic: The logarithm of the budget is uniform, not the budget.
-
-    Raises:
-        ValueError: an empty range, no competent answer at ``low``, or fewer than two trials.
     """
-    if not 0 < low < high:
-        raise ValueError(f"low: expected above 0 and below high = {high}, found {low}")
-    if run.best(low) == 0:
-        raise ValueError(f"low: expected a budget with a competent answer, found {low}")
-    if trials < 2:
-        raise ValueError(f"trials: expected at least 2, found {trials}")
+    require(0 < low < high, "low", f"above 0 and below high = {high}", low)
+    require(run.best(low) > 0, "low", "a budget with a competent answer", low)
+    require(trials >= 2, "trials", "at least 2", trials)
     place = np.random.default_rng(seed).random(trials)
     budgets = low * (high / low) ** place if logarithmic else low + (high - low) * place
     inflation = run.inflation(budgets)

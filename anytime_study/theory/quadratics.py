@@ -1,7 +1,6 @@
 """Quadratic losses of several exits, whose minimiser is known in closed form for every choice of weights.
 
-The main one is a *linear residual network*: it has the exits, the shared parameters and the losses of very different
-size of a deep anytime network, and nothing has to be trained to know where a weighting leads.
+The main one is :mod:`.linear_residual`; here are those that show one thing each.
 """
 
 from __future__ import annotations
@@ -14,6 +13,12 @@ import numpy.typing as npt
 import scipy.linalg
 
 Array = npt.NDArray[np.float64]
+
+
+def require(holds: object, name: str, expected: str, found: object) -> None:
+    """Refuse an argument outside its range."""
+    if not holds:
+        raise ValueError(f"{name}: expected {expected}, found {found!r}")
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
@@ -66,14 +71,9 @@ class QuadraticLosses:
         return np.array([self.losses(self.minimiser(alone[i]))[i] for i in range(self.num_exits)])
 
     def rescaled(self, factors: npt.ArrayLike, offsets: npt.ArrayLike = 0.0) -> QuadraticLosses:
-        """The same exits with losses in other units, a_i ℓ_i + o_i; factors a and offsets o are [K] or scalar.
-
-        Raises:
-            ValueError: a factor is not above 0.
-        """
+        """The same exits with losses in other units, a_i ℓ_i + o_i; factors a and offsets o are [K] or scalar."""
         factors = np.broadcast_to(np.asarray(factors, dtype=np.float64), (self.num_exits,))
-        if not np.all(factors > 0):
-            raise ValueError(f"factors: expected numbers above 0, found {factors.tolist()}")
+        require(np.all(factors > 0), "factors", "numbers above 0", factors.tolist())
         return QuadraticLosses(
             curvature=factors[:, None, None] * self.curvature,
             slope=factors[:, None] * self.slope,
@@ -81,50 +81,13 @@ class QuadraticLosses:
         )
 
 
-def linear_residual(num_exits: int = 6, *, correlation: float = 0.8, sigma2: float = 0.01) -> QuadraticLosses:
-    """The linear residual network: exit i predicts Σ_{j ≤ i} θ_j x_j, one more term than the exit before it.
-
-    The inputs are x ~ N(0, Σ) with Σ_jk = ρ^|j-k|, the target is y = Σ_j x_j + N(0, σ²), and ℓ_i is the expected
-    squared error of exit i. With P_i the projection on the first i coordinates: A_i = P_i Σ P_i, b_i = P_i Σ 1 and
-    c_i = 1ᵀ Σ 1 + σ². An early exit does best if its coefficients also stand in for the inputs that it does not see;
-    the last exit does best with θ = 1. So the exits compete, and σ², the loss that the last exit cannot go below, sets
-    how far their losses are apart.
-
-    Args:
-        num_exits: K, also the number d of inputs and parameters.
-        correlation: ρ, between neighbouring inputs; 0 or more and below 1.
-        sigma2: σ², above 0.
-
-    Raises:
-        ValueError: an argument outside its range.
-    """
-    if num_exits < 1:
-        raise ValueError(f"num_exits: expected at least 1, found {num_exits}")
-    if not 0 <= correlation < 1:
-        raise ValueError(f"correlation: expected 0 or more and below 1, found {correlation}")
-    if not 0 < sigma2 < np.inf:
-        raise ValueError(f"sigma2: expected a finite number above 0, found {sigma2}")
-    covariance = scipy.linalg.toeplitz(correlation ** np.arange(num_exits, dtype=np.float64))  # Σ, [d, d]
-    seen = np.tri(num_exits)  # [K, d]: row i has ones for the inputs that exit i sees
-    ones = np.ones(num_exits)
-    return QuadraticLosses(
-        curvature=seen[:, :, None] * covariance * seen[:, None, :],
-        slope=seen * (covariance @ ones),
-        constant=np.full(num_exits, ones @ covariance @ ones + sigma2),
-    )
-
-
 def two_targets(floor: float) -> QuadraticLosses:
     """Two exits that want one parameter in two places: ℓ_1 = θ² + ε and ℓ_2 = (1 - θ)² + ε.
 
     Args:
         floor: ε, the loss that neither can go below; 0 or more.
-
-    Raises:
-        ValueError: ``floor`` is negative.
     """
-    if not floor >= 0:
-        raise ValueError(f"floor: expected 0 or more, found {floor}")
+    require(floor >= 0, "floor", "0 or more", floor)
     return QuadraticLosses(
         curvature=np.ones((2, 1, 1)), slope=np.array([[0.0], [1.0]]), constant=np.array([floor, 1.0 + floor])
     )
@@ -136,15 +99,42 @@ def wanted_places(places: npt.ArrayLike, floor: float) -> QuadraticLosses:
     Args:
         places: μ, one for each exit, [K, d].
         floor: ε, the loss that none can go below; 0 or more.
-
-    Raises:
-        ValueError: ``places`` has another shape, or ``floor`` is negative.
     """
     points = np.asarray(places, dtype=np.float64)
-    if points.ndim != 2 or 0 in points.shape:
-        raise ValueError(f"places: expected a row of parameters for each exit, found shape {points.shape}")
-    if not floor >= 0:
-        raise ValueError(f"floor: expected 0 or more, found {floor}")
+    require(points.ndim == 2 and points.size, "places", "a row of parameters for each exit", points.shape)
+    require(floor >= 0, "floor", "0 or more", floor)
     count, dim = points.shape
     curvature = np.repeat(np.eye(dim)[None] / 2, count, axis=0)
     return QuadraticLosses(curvature, points / 2, (points**2).sum(axis=1) / 2 + floor)
+
+
+def one_loss(floor: float = 0.0) -> QuadraticLosses:
+    """One exit alone, ℓ = θ² + ε: an exit whose training loss nothing keeps from its minimum.
+
+    Args:
+        floor: ε, 0 or more.
+    """
+    return QuadraticLosses(np.ones((1, 1, 1)), np.zeros((1, 1)), np.array([floor]))
+
+
+def random_quadratics(
+    random: np.random.Generator, *, num_exits: int = 5, dim: int = 4, mean_floor: float = 0.05
+) -> QuadraticLosses:
+    """K quadratics ℓ_i = ‖R_i (θ - μ_i)‖² + c_i with nothing in common: problems to look for counterexamples in.
+
+    R_i has a random number of rows from 1 to d, so most exits do not determine θ alone. R and μ are standard normal,
+    c_i is exponential.
+
+    Args:
+        random: The source of chance.
+        num_exits: K.
+        dim: d.
+        mean_floor: The mean of c.
+    """
+    roots = random.normal(size=(num_exits, dim, dim))
+    roots *= np.arange(dim)[:, None] < random.integers(1, dim + 1, size=num_exits)[:, None, None]
+    targets = random.normal(size=(num_exits, dim))
+    curvature = roots.transpose(0, 2, 1) @ roots
+    slope = np.einsum("kij,kj->ki", curvature, targets)
+    remainders = random.exponential(mean_floor, size=num_exits)
+    return QuadraticLosses(curvature, slope, np.einsum("ki,ki->k", slope, targets) + remainders)

@@ -11,14 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import scipy.integrate
 import scipy.special
 
 from anytime_study.theory.geometric_mean import Normaliser
-from anytime_study.theory.quadratics import Array
+from anytime_study.theory.quadratics import Array, require
 
 Pair = tuple[float, float]
 
@@ -40,9 +39,6 @@ class SlowExit:
         loss_floor: ε, the loss that neither exit can go below.
         start: a, b, c before the first step.
         learning_rate: η, of plain gradient descent.
-
-    Raises:
-        ValueError: ε or η is not above 0.
     """
 
     loss_floor: float = 1e-3
@@ -51,8 +47,7 @@ class SlowExit:
 
     def __post_init__(self) -> None:
         for name in ("loss_floor", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: expected above 0, found {getattr(self, name)}")
+            require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -82,12 +77,8 @@ def descend_fixed(toy: SlowExit, weights: Pair, *, level: float = 0.01, max_step
         weights: B_1, B_2; 0 or more.
         level: The run ends when the excess of both exits is below this,
         max_steps: or after so many steps.
-
-    Raises:
-        ValueError: a negative weight.
     """
-    if min(weights) < 0:
-        raise ValueError(f"weights: expected 0 or more, found {weights}")
+    require(min(weights) >= 0, "weights", "0 or more", weights)
     return _descend(toy, lambda _first, _second: weights, weights, level, max_steps)
 
 
@@ -114,18 +105,11 @@ def descend_adaloss(
         refresh_period: P, in steps.
         normaliser: ``"max"`` as the authors; else as in :func:`.geometric_mean.inverse_weights`.
         level, max_steps: As in :func:`descend_fixed`.
-
-    Raises:
-        ValueError: a knob outside its range.
     """
-    if not 0 <= floor <= 1:
-        raise ValueError(f"floor: expected 0 to 1, found {floor}")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum: expected 0 or more and below 1, found {momentum}")
-    if refresh_period < 1:
-        raise ValueError(f"refresh_period: expected at least 1 step, found {refresh_period}")
-    if normaliser not in get_args(Normaliser):
-        raise ValueError(f"normaliser: expected one of {', '.join(get_args(Normaliser))}, found {normaliser!r}")
+    require(0 <= floor <= 1, "floor", "0 to 1", floor)
+    require(0 <= momentum < 1, "momentum", "0 or more and below 1", momentum)
+    require(refresh_period >= 1, "refresh_period", "at least 1 step", refresh_period)
+    require(normaliser in _SCALES, "normaliser", f"one of {', '.join(_SCALES)}", normaliser)
     step, first_mean, second_mean = 0, math.nan, math.nan
     weights = (1.0, 1.0)
 
@@ -153,13 +137,9 @@ def plateau_steps(toy: SlowExit, weight: Callable[[float], float] | float, *, le
         toy: Losses, start and learning rate; its b and c have to be equal.
         weight: B_2, above 0: a number, or a function of the loss ℓ_2.
         level: The excess that counts as learnt, from 0 to 1.
-
-    Raises:
-        ValueError: b and c differ.
     """
     _, b, c = toy.start
-    if b != c:
-        raise ValueError(f"start: expected b = c, found b = {b} and c = {c}")
+    require(b == c, "start", "b = c", toy.start)
     begin, end = scipy.special.logit([b * c, 1 - math.sqrt(level)])
     if isinstance(weight, float | int):
         return float(end - begin) / (4 * toy.learning_rate * weight)

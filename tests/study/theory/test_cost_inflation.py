@@ -17,10 +17,9 @@ from anytime_study.theory.cost_inflation import (
     running_mean,
     smallest_ratio,
     smallest_spent,
-    start_share,
     worst_case,
 )
-from anytime_study.theory.cost_simulation import geometric_costs, run_sequence, sampled_mean
+from anytime_study.theory.cost_simulation import geometric_costs, run_sequence
 
 GROWTHS = (1.3, 2.0, math.e, 4.0, 7.5)
 COMPETENCES = (1.0, 1.5, 2.0, GOLDEN_SQUARE, 4.0, 9.0)
@@ -65,31 +64,6 @@ def test_the_peak_of_every_network(growth, competence, workers, overhead):
         assert found == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_papers_supremum_needs_competence_as_large_as_growth():
-    for b in (1.5, 2, 3, 8):
-        assert worst_case(b, b) == pytest.approx(2 + 1 / (b - 1))
-    run = long_run(2, 1.5)  # half of a network is not enough for it to be good: 10/3, not 3
-    assert run.highest(1, run.ends[-1]) == pytest.approx(10 / 3, rel=1e-7)
-
-
-def test_competence_above_growth_goes_unused():
-    for formula in CRITERIA.values():
-        assert formula(2, 5) == formula(2, 2)
-        assert formula(2, 2) < formula(2, 1.9)
-
-
-def test_overhead_is_a_matter_of_small_budgets():
-    assert [worst_case(2, 2, index=i, overhead=1) for i in (1, 2, 5)] == pytest.approx([4, 4, 3.3125])
-    assert [worst_case(2, 2, index=i) for i in (1, 2, 5)] == pytest.approx([2, 2.5, 2.9375])
-    assert worst_case(2, 2, index=40, overhead=1) == pytest.approx(3, abs=1e-9)
-
-
-@pytest.mark.parametrize(("spacing", "expected"), [(1, 2.994140625), (2, 2.99609375), (4, 3.0)])
-def test_integer_depths_and_sparse_exits_change_little(spacing, expected):
-    run = run_sequence(geometric_costs(2, first=4, reach=4 * 2**8, whole=True), 2, spacing=spacing)
-    assert run.highest(4, run.ends[-1]) == pytest.approx(expected, abs=1e-9)
-
-
 # --- means ---------------------------------------------------------------------------------------------------------
 
 
@@ -115,16 +89,6 @@ def test_the_linear_mean_of_every_complete_run(growth, competence):
     assert means[-1] < linear_mean(growth, competence)
 
 
-def test_random_budgets_agree():
-    run = long_run(2, 2)
-    linear = sampled_mean(run, run.starts[-1], run.ends[-1], trials=50_000, seed=0)
-    assert abs(linear.mean - linear_mean(2, 2)) < 4 * linear.standard_error
-    logarithmic = sampled_mean(run, run.starts[-4], run.starts[-1], trials=50_000, seed=0, logarithmic=True)
-    assert abs(logarithmic.mean - log_mean(2, 2)) < 4 * logarithmic.standard_error
-    wrong = log_mean(2, 1.8)
-    assert abs(logarithmic.mean - wrong) > 4 * logarithmic.standard_error
-
-
 def test_the_papers_mean():
     for b in (1.5, 2, 3, 4):
         assert linear_mean(b, b) == pytest.approx(1 - 1 / (2 * b) + (1 + math.log(b)) / (b - 1))
@@ -144,24 +108,6 @@ def test_the_mean_up_to_an_arbitrary_end(growth, competence):
         assert integral(run, 1.0, end) == pytest.approx(expected, rel=1e-7)
 
 
-@pytest.mark.parametrize(("b", "least", "most"), [(2, 2.4026, 2.4885), (3, 1.8433, 1.9775), (4, 1.6361, 1.8028)])
-def test_the_bound_on_the_mean_holds_for_complete_runs_only(b, least, most):
-    means = running_mean(b, b, np.linspace(0, 1, 20_001))
-    assert means.min() == pytest.approx(least, abs=5e-5)
-    assert means.max() == pytest.approx(most, abs=5e-5)
-    assert means.max() > linear_mean(b, b) + 0.04
-    assert means[[0, -1]] == pytest.approx(linear_mean(b, b))
-
-
-def test_a_random_scale_makes_every_budget_pay_the_log_mean():
-    growth, competence, budget = 2.0, 1.5, 1e7
-    run = long_run(growth, competence)
-    # costs times g^U at budget B is the same run at B / g^U
-    shifted = budget / growth ** ((np.arange(200_000) + 0.5) / 200_000)
-    assert run.inflation(shifted).mean() == pytest.approx(log_mean(growth, competence), rel=1e-5)
-    assert abs(run.inflation(budget) - log_mean(growth, competence)) > 0.05  # without it, this budget pays another
-
-
 # --- the best growth -----------------------------------------------------------------------------------------------
 
 
@@ -175,17 +121,6 @@ def test_the_best_growth_by_search(criterion, competence):
     assert nearest == pytest.approx(grown, rel=2e-3)
     assert formula(grown, competence) == pytest.approx(best_inflation(competence, criterion), rel=1e-12)
     assert np.all(formula(grid, competence) >= formula(grown, competence) - 1e-12)
-
-
-@pytest.mark.parametrize("competence", [1.0, 2.0, 3.0])
-def test_the_best_growth_of_sequences_that_are_run(competence):
-    def highest(growth):
-        run = long_run(growth, competence, reach=1e6)
-        return run.highest(1, run.ends[-1])
-
-    found = scipy.optimize.minimize_scalar(highest, bounds=(1.5, 5), method="bounded", options={"xatol": 1e-6})
-    assert found.x == pytest.approx(best_growth(competence, "worst case"), abs=2e-3)
-    assert found.fun == pytest.approx(best_inflation(competence, "worst case"), rel=1e-5)
 
 
 def test_growth_equal_to_competence_is_best_only_from_the_golden_square_on():
@@ -216,18 +151,6 @@ def test_at_two():
     assert worst_case(best_growth(2, "linear mean"), 2) == pytest.approx(3.368, abs=1e-3)  # the price of a good mean
 
 
-def test_online_bidding_and_the_cow():
-    """Sum of bids until one is T or more, over T; and the walk to a point on a line: no simulation of networks."""
-    bids = 2.0 ** np.arange(-1, 30)  # also one bid below the first target
-    paid = np.cumsum(bids)
-    just_above = bids[:-1] * (1 + 1e-9)
-    ratio = paid[1:] / just_above
-    assert ratio.max() == pytest.approx(worst_case(2, 1), rel=1e-6)
-    # turning points 1, -2, 4, …: a target just beyond turn i is reached on the way to turn i + 2
-    walked = 2 * paid[1:-1] + just_above[:-1]
-    assert (walked / just_above[:-1]).max() == pytest.approx(1 + 2 * worst_case(2, 1), rel=1e-6)
-
-
 # --- no sequence does better ---------------------------------------------------------------------------------------
 
 
@@ -239,13 +162,6 @@ def test_the_lower_bound_by_bisection(competence):
     if competence > 1:  # and the paper's growth does not reach it below φ²
         reached = worst_case(competence, competence) < bound + 1e-5
         assert reached == (competence >= GOLDEN_SQUARE)
-
-
-@pytest.mark.parametrize("competence", [1.0, 2.0, 4.0])
-def test_longer_sequences_pay_more(competence):
-    ratios = [smallest_ratio(competence, networks=n) for n in (2, 3, 5, 10, 50)]
-    assert np.all(np.diff(ratios) >= -1e-9)
-    assert ratios[0] < ratios[-1] < best_inflation(competence, "worst case") + 1e-9
 
 
 @pytest.mark.parametrize(("competence", "most"), [(1.0, 16), (2.0, 12), (4.0, 6)])
@@ -269,20 +185,6 @@ def test_random_sequences_below_the_bound_come_to_an_end(competence, most):
         assert run.highest(1, run.ends[-1]) <= ratio * (1 + 1e-9)  # each one really keeps C at or below R
     assert max(lengths) <= greedy
     assert max(lengths) > 1
-
-
-@pytest.mark.parametrize("competence", [1.0, 1.5, 2.0, 4.0])
-def test_just_above_the_bound_the_greedy_sequence_goes_on(competence):
-    ratio = 1.001 * float(best_inflation(competence, "worst case"))
-    spent = smallest_spent(ratio, competence, networks=500)
-    assert len(spent) == 500
-    # costs back from s_i = 1 + S_i / x_i, and their C by simulation
-    costs, total = [1.0], 1.0
-    for share in spent[1:40]:
-        costs.append(total / (share - 1))
-        total += costs[-1]
-    run = run_sequence(costs, competence)
-    assert run.highest(1, run.ends[-1]) <= ratio * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("competence", [1.0, 2.0, 4.0])
@@ -316,16 +218,6 @@ def test_the_log_mean_with_workers(growth, competence, workers):
     )
 
 
-def test_growth_to_the_power_of_the_workers_is_conservative():
-    for b in (1.3, 2.0, 5.0):
-        for workers in (1, 2, 3):
-            exact, substituted = worst_case(b, b, workers=workers), 2 + 1 / (b**workers - 1)
-            assert exact == pytest.approx(1 + b / (b**workers - 1))
-            assert substituted == pytest.approx(exact) if workers == 1 else substituted > exact + 0.05
-            # in work instead of time, workers never pay
-            assert workers * exact >= worst_case(b, b) - 1e-12
-
-
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
 def test_ordinary_networks_on_several_workers(workers):
     """The known optimum for contract algorithms on m processors, (m + 1)^((m + 1) / m) / m."""
@@ -336,34 +228,4 @@ def test_ordinary_networks_on_several_workers(workers):
     assert found.fun == pytest.approx((workers + 1) ** ((workers + 1) / workers) / workers, rel=1e-8)
 
 
-def test_a_worker_starts_when_its_last_network_ends():
-    for workers in (1, 2, 3):
-        run = long_run(2, 2, reach=2**20, workers=workers)
-        expected = [start_share(2, index=i, workers=workers) for i in range(len(run.costs))]
-        assert run.starts / run.costs == pytest.approx(expected, rel=1e-12)
-
-
 # --- bad arguments -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: worst_case(1, 2), "growth: expected finite and above 1, found 1"),
-        (lambda: worst_case(2, 0.9), "competence: expected finite and 1 or more, found 0.9"),
-        (lambda: worst_case(2, 2, index=0), "index: expected at least 1"),
-        (lambda: worst_case(2, 2, workers=0), "workers: expected at least 1"),
-        (lambda: worst_case(2, 2, overhead=-1), "overhead: expected 0 or more"),
-        (lambda: linear_mean(2, 2, index=0), "index: expected at least 1"),
-        (lambda: linear_mean([2, math.nan], 2), "growth: expected finite and above 1"),
-        (lambda: start_share(2, index=1.5), "index: expected 0, 1, 2"),
-        (lambda: running_mean(2, 2, 1.1), "fraction: expected from 0 to 1"),
-        (lambda: best_growth(2, "median"), "criterion: expected one of worst case, linear mean, log mean"),
-        (lambda: best_inflation(2, "median"), "criterion: expected one of"),
-        (lambda: smallest_spent(1, 2, networks=5), "ratio: expected above 1"),
-        (lambda: smallest_ratio(2, networks=1), "networks: expected at least 2"),
-    ],
-)
-def test_bad_arguments_are_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()

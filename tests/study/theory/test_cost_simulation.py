@@ -105,13 +105,6 @@ def test_the_sampled_mean_is_the_integral():
         assert found.standard_error < 0.004  # far less than the difference of the two means, 0.14
 
 
-def test_the_seed_decides():
-    run = run_sequence([1, 2, 4], 2)
-    first = sampled_mean(run, 1.0, 7.0, trials=100, seed=3)
-    assert first == sampled_mean(run, 1.0, 7.0, trials=100, seed=3)
-    assert first != sampled_mean(run, 1.0, 7.0, trials=100, seed=4)
-
-
 # --- costs and errors ----------------------------------------------------------------------------------------------
 
 
@@ -120,27 +113,3 @@ def test_geometric_costs():
     assert np.array_equal(geometric_costs(2, reach=8.1), [1, 2, 4, 8, 16])
     assert np.array_equal(geometric_costs(1.5, reach=20, first=4, whole=True), [4, 6, 9, 14, 20])
     assert np.array_equal(geometric_costs(3, reach=0.5), [1])
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: geometric_costs(1, reach=9), "growth: expected finite and above 1"),
-        (lambda: geometric_costs(2, reach=0), "reach: expected finite and above 0"),
-        (lambda: geometric_costs(1.1, reach=9, whole=True), "first: expected so large"),
-        (lambda: run_sequence([], 2), "costs: expected one or more"),
-        (lambda: run_sequence([1, -1], 2), "costs: expected one or more"),
-        (lambda: run_sequence([1], 0.5), "competence: expected 1 or more"),
-        (lambda: run_sequence([1], 2, workers=0), "workers: expected 1 or more"),
-        (lambda: run_sequence([1], 2, overhead=-1), "overhead: expected 0 or more"),
-        (lambda: run_sequence([1], 2, spacing=math.nan), "spacing: expected 0 or more"),
-        (lambda: run_sequence([1, 2], 2).highest(3, 3), "high: expected above low"),
-        (lambda: run_sequence([1, 2], 2).highest(0.1, 3), "low: expected a budget with a competent answer"),
-        (lambda: sampled_mean(run_sequence([1], 2), 0, 1, trials=9, seed=0), "low: expected above 0"),
-        (lambda: sampled_mean(run_sequence([1], 2), 0.1, 1, trials=9, seed=0), "low: expected a budget"),
-        (lambda: sampled_mean(run_sequence([1], 2), 0.9, 1, trials=1, seed=0), "trials: expected at least 2"),
-    ],
-)
-def test_bad_arguments_are_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()

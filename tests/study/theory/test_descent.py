@@ -1,12 +1,21 @@
-"""The walker of the theory: its knobs, and that the package's AdaLoss walks the same path."""
+"""The walker of the theory: the same path as the package's AdaLoss, and what changes of units do to it."""
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 
 from anytime_core.weighting.adaloss import AdaLoss
-from anytime_study.theory.descent import Rule, authors_rule, descend, deviation
-from anytime_study.theory.quadratics import linear_residual
+from anytime_study.theory.geometric_mean import (
+    Rule,
+    adaloss_fixed_point,
+    compensating_rates,
+    descend,
+    deviation,
+    rest_point,
+)
+from anytime_study.theory.linear_residual import linear_residual
+from anytime_study.theory.quadratics import QuadraticLosses
 
 PROBLEM = linear_residual()
 START = np.random.default_rng(0).normal(size=6)
@@ -27,6 +36,12 @@ def torch_walk(weigh, steps, learning_rate, momentum=0.0, weight_decay=0.0, thet
             theta -= learning_rate * velocity
         path.append(theta.detach().numpy().copy())
     return np.array(path)
+
+
+def authors_rule(*, momentum=0.9, refresh_period=100, floor=0.07, **others):
+    """The rule of the authors' released program, with its defaults; ``others`` are further knobs of :class:`Rule`."""
+    knobs = {"normaliser": "max", "lag": True, "first_weights": "ones", "epsilon": 1e-8, **others}
+    return Rule(momentum=momentum, refresh_period=refresh_period, floor=floor, **knobs)
 
 
 SAME = {
@@ -106,24 +121,149 @@ def test_the_running_mean_by_hand():
     np.testing.assert_allclose(walk.weights[2], 0.8 * mean.min() / mean + 0.2, rtol=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("knobs", "message"),
-    [
-        ({"floor": 1.5}, "floor: expected 0 to 1, found 1.5"),
-        ({"floor_kind": "end"}, "floor_kind: expected const or start, found 'end'"),
-        ({"order": 2}, "order: expected 0 or 1, found 2"),
-        ({"momentum": 1.0}, "momentum: expected 0 or more and below 1, found 1.0"),
-        ({"refresh_period": 0}, "refresh_period: expected at least 1, found 0"),
-        ({"first_weights": "zero"}, "first_weights: expected inverse or ones, found 'zero'"),
-        ({"final_extra": -1.0}, "final_extra: expected 0 or more, found -1.0"),
-        ({"epsilon": -1.0}, "epsilon: expected 0 or more, found -1.0"),
-    ],
-)
-def test_bad_knobs_are_refused(knobs, message):
-    with pytest.raises(ValueError, match=message):
-        Rule(**knobs)
+POWERS = 2.0 ** np.array([5, -7, 3, 0, -2, 9])
+ANY = 10 ** np.random.default_rng(1).uniform(-3, 3, 6)
+RATE = 1e-3
+ROUNDING = 1e-12
 
 
-def test_an_unknown_method_is_refused():
-    with pytest.raises(ValueError, match="method: expected sgd, unit or adam, found 'newton'"):
-        descend(PROBLEM, Rule(), START, steps=1, learning_rate=1, method="newton")
+def walks(rule, factors, *, steps=400, learning_rate=RATE, scaled_rate=None, **options):
+    """The path in the units of PROBLEM, and that in units of ``factors``."""
+    rates = (learning_rate, learning_rate if scaled_rate is None else scaled_rate)
+    problems = (PROBLEM, PROBLEM.rescaled(factors))
+    return [
+        descend(problem, rule, START, steps=steps, learning_rate=rate, **options)
+        for problem, rate in zip(problems, rates, strict=True)
+    ]
+
+
+# --- the path ------------------------------------------------------------------------------------------------------
+
+RAW = {
+    "plain": (Rule(), {}),
+    "momentum": (Rule(), {"momentum": 0.9, "learning_rate": 2e-4}),
+    "weight decay": (Rule(), {"weight_decay": 0.1}),
+    "adam": (Rule(), {"method": "adam", "momentum": 0.9, "learning_rate": 1e-2}),
+    "running mean": (Rule(momentum=0.9, lag=True), {}),
+    "running mean, refreshed at times": (Rule(momentum=0.9, refresh_period=100, lag=True), {"learning_rate": 2e-4}),
+    "scale-safe floor": (Rule(floor=0.07, floor_kind="start"), {}),
+    "scale-safe floor, as a program": (
+        Rule(floor=0.3, floor_kind="start", momentum=0.9, refresh_period=10, lag=True),
+        {"learning_rate": 2e-4},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_raw_weights_walk_the_same_path_in_all_units(name):
+    rule, options = RAW[name]
+    plain, scaled = walks(rule, POWERS, **options)
+    assert np.array_equal(plain.theta, scaled.theta)
+    assert np.linalg.norm(plain.end - START) > 0.1  # it did walk
+    plain, scaled = walks(rule, ANY, **options)
+    assert deviation(plain.theta, scaled.theta) < ROUNDING
+
+
+@pytest.mark.parametrize("factors", [POWERS, ANY], ids=["powers", "any"])
+@pytest.mark.parametrize("normaliser", ["sum", "max", "geometric"])
+def test_a_normaliser_is_a_learning_rate_in_disguise(normaliser, factors):
+    rule = Rule(normaliser=normaliser)
+    plain, scaled = walks(rule, factors)
+    assert deviation(plain.theta, scaled.theta) > 0.1
+    rates = compensating_rates(plain.losses[:-1], factors, normaliser=normaliser, learning_rate=RATE)
+    plain, scaled = walks(rule, factors, scaled_rate=rates)
+    assert deviation(plain.theta, scaled.theta) < ROUNDING
+
+
+def test_the_maximum_asks_for_a_constant_rate_while_the_smallest_loss_stays_that_of_one_exit():
+    losses = np.array([[4.0, 2.0, 1.0], [3.0, 1.0, 0.1], [5.0, 3.0, 0.01]])  # exit 3, in these units
+    same = compensating_rates(losses, [8.0, 4.0, 2.0], normaliser="max")  # and in those
+    np.testing.assert_allclose(same, 0.5, rtol=1e-15)
+    other = compensating_rates(losses, [1.0, 1.0, 20.0], normaliser="max")
+    assert other.max() > 1.5 * other.min()
+
+
+def test_adam_forgives_a_constant_factor_only():
+    options = {"method": "adam", "momentum": 0.9, "learning_rate": 1e-2}
+    plain, scaled = walks(Rule(normaliser="geometric"), POWERS, **options)
+    assert deviation(plain.theta, scaled.theta) < 1e-11
+    plain, scaled = walks(Rule(normaliser="max"), POWERS, **options)
+    assert deviation(plain.theta, scaled.theta) > 0.1
+
+
+# --- where it ends -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factors", [POWERS, ANY], ids=["powers", "any"])
+def test_a_rule_that_undoes_the_units_keeps_its_fixed_point_and_a_floor_or_const_does_not(factors):
+    def shift(**options):
+        plain, scaled = (adaloss_fixed_point(problem, **options) for problem in (PROBLEM, PROBLEM.rescaled(factors)))
+        return np.linalg.norm(scaled - plain) / np.linalg.norm(plain)
+
+    for normaliser in ("none", "sum", "max", "geometric"):
+        assert shift(normaliser=normaliser) < 1e-9
+    assert shift(floor=0.07) > 0.1
+    assert shift(power=0) > 0.1
+
+
+@pytest.mark.parametrize("scaled_exit", range(6))
+def test_the_scale_safe_floor_keeps_its_fixed_point(scaled_exit):
+    def rest(scale, kind):
+        problem = PROBLEM.rescaled(np.where(np.arange(6) == scaled_exit, scale, 1.0))
+        rule = Rule(normaliser="max", floor=0.07, floor_kind=kind)
+        first = problem.losses(START)
+        return rest_point(problem, lambda losses: rule.weights(losses, first), start=START, tolerance=1e-13)
+
+    for scale in (10.0, 1e4):
+        assert np.linalg.norm(rest(scale, "start") - rest(1.0, "start")) < 1e-9
+        assert np.linalg.norm(rest(scale, "const") - rest(1.0, "const")) > 0.1
+
+
+FIRST = Rule(order=1)
+SQUARED = Rule(order=1, power=2)
+OFFSETS = np.array([3.0, 0.0, 7.0, 1.0, 0.5, 100.0])
+
+
+def distances(places, offset=0.0):
+    """ℓ_i = ½‖θ - μ_i‖² + offset."""
+    places = np.asarray(places, dtype=float)
+    count, dim = places.shape
+    return QuadraticLosses(
+        curvature=np.repeat(np.eye(dim)[None] / 2, count, axis=0),
+        slope=places / 2,
+        constant=(places**2).sum(axis=1) / 2 + offset,
+    )
+
+
+def path(problem, rule):
+    return descend(problem, rule, START, steps=300, learning_rate=1e-2).theta
+
+
+def test_neither_a_factor_nor_an_offset_of_a_loss_counts():
+    plain = path(PROBLEM, FIRST)
+    assert np.array_equal(plain, path(PROBLEM.rescaled(POWERS, OFFSETS), FIRST))
+    assert deviation(plain, path(PROBLEM.rescaled(ANY, OFFSETS), FIRST)) < 1e-12
+    order0 = [descend(p, Rule(), START, steps=300, learning_rate=5e-4).theta for p in (PROBLEM, PROBLEM.rescaled(1, 1))]
+    assert deviation(*order0) > 0.01  # the losses themselves do not forgive an offset
+
+
+def test_the_squared_length_forgives_an_offset_but_no_factor():
+    plain = path(PROBLEM, SQUARED)
+    assert np.array_equal(plain, path(PROBLEM.rescaled(1.0, OFFSETS), SQUARED))
+    assert deviation(plain, path(PROBLEM.rescaled(np.array([2.0, 1, 1, 1, 1, 0.5])), SQUARED)) > 0.01
+
+
+PLACES = np.array([[0.0, 0.0], [4.0, 0.0], [1.0, 3.0]])
+
+
+@pytest.mark.parametrize("start", [[3.0, 2.0], [0.5, 0.5], [2.0, -1.0]])
+def test_three_places_const_ends_at_the_mean_and_the_first_order_at_the_point_of_least_distance(start):
+    problem = distances(PLACES)
+    mean = descend(problem, Rule(power=0), np.array(start), steps=500, learning_rate=0.05).end
+    np.testing.assert_allclose(mean, PLACES.mean(axis=0), atol=1e-11)
+    fermat = scipy.optimize.minimize(
+        lambda theta: np.linalg.norm(theta - PLACES, axis=1).sum(), PLACES.mean(axis=0), options={"gtol": 1e-10}
+    ).x
+    end = descend(problem, FIRST, np.array(start), steps=2000, learning_rate=0.05).end
+    np.testing.assert_allclose(end, fermat, atol=1e-6)
+    assert np.linalg.norm(fermat - PLACES.mean(axis=0)) > 0.1

@@ -8,7 +8,7 @@ import torch
 from anytime_core.weighting.adaloss import AdaLoss
 from anytime_core.weighting.static import const
 from anytime_study.theory.geometric_mean import adaloss_fixed_point
-from anytime_study.theory.quadratics import linear_residual
+from anytime_study.theory.linear_residual import linear_residual
 
 EXITS, CORRELATION, SIGMA2 = 6, 0.8, 0.01
 STEPS, BATCH, RATE = 8000, 64, 0.03

@@ -7,17 +7,18 @@ import scipy.stats
 import torch
 from torch import nn
 
-from anytime_study.theory.descent import Rule, descend
 from anytime_study.theory.geometric_mean import (
     NoFixedPoint,
+    Rule,
     adaloss_fixed_point,
+    descend,
     inverse_weights,
     log_sum,
     log_sum_gradient,
     rest_point,
     undetached_objective,
 )
-from anytime_study.theory.quadratics import linear_residual, two_targets
+from anytime_study.theory.linear_residual import linear_residual
 
 NORMALISERS = ("none", "sum", "max", "geometric")
 
@@ -86,22 +87,6 @@ def cosine(a, b):
 def test_detached_inverse_weights_give_the_gradient_of_the_sum_of_logarithms(network):
     net, losses, _ = network
     assert apart(flat((1 / losses).detach() @ losses, net), flat(losses.log().sum(), net)) < 1e-14
-
-
-def test_the_gradient_is_that_of_the_exits_each_divided_by_its_loss(network):
-    net, losses, gradients = network
-    exact = flat(losses.log().sum(), net)
-    values = losses.detach().numpy()
-    assert apart(log_sum_gradient(values, gradients), exact) < 1e-13
-    assert apart(gradients.sum(axis=0) / values.mean(), exact) > 0.01  # CONST is something else
-
-
-def test_the_geometric_mean_has_the_same_direction(network):
-    net, losses, gradients = network
-    values = losses.detach().numpy()
-    mean = scipy.stats.gmean(values)
-    expected = mean / len(values) * log_sum_gradient(values, gradients)
-    assert apart(flat(losses.log().mean().exp(), net), expected) < 1e-13
 
 
 # --- the gradient passes through the weights -----------------------------------------------------------------------
@@ -229,39 +214,6 @@ def test_the_scale_safe_floor_has_an_objective_of_its_own(problem):
 # --- the pitchfork -------------------------------------------------------------------------------------------------
 
 
-def local_minima(floor):
-    """Local minima of S of the two targets, on a grid with a step of 1e-5."""
-    theta = np.arange(-0.2, 1.2, 1e-5)
-    values = np.log(theta**2 + floor) + np.log((1 - theta) ** 2 + floor)
-    return theta[1:-1][(values[1:-1] < values[:-2]) & (values[1:-1] <= values[2:])]
-
-
-@pytest.mark.parametrize("floor", [0.01, 0.05, 0.1, 0.2, 0.24])
-def test_below_a_quarter_there_are_two_minima_and_the_middle_is_a_maximum(floor):
-    expected = (1 + np.array([-1, 1]) * np.sqrt(1 - 4 * floor)) / 2
-    np.testing.assert_allclose(local_minima(floor), expected, atol=1.01e-5)
-    losses = np.array([two_targets(floor).losses(theta) for theta in expected[:, None]])
-    np.testing.assert_allclose(losses[:, 0], expected, rtol=1e-12)
-    np.testing.assert_allclose(losses.prod(axis=1), floor, rtol=1e-12)
-
-
-@pytest.mark.parametrize("floor", [0.251, 0.3, 1.0])
-def test_above_a_quarter_there_is_only_the_middle(floor):
-    np.testing.assert_allclose(local_minima(floor), [0.5], atol=1.01e-5)
-
-
-@pytest.mark.parametrize("start", [0.1, 0.45, 0.55, 0.9])
-def test_the_start_decides_below_a_quarter(start):
-    def end(floor, power=1.0):
-        problem = two_targets(floor)
-        return descend(problem, Rule(power=power), np.array([start]), steps=4000, learning_rate=0.01).end[0]
-
-    side = np.sign(start - 0.5)
-    assert end(0.05) == pytest.approx(0.5 + side * np.sqrt(0.8) / 2, abs=1e-9)
-    assert end(0.3) == pytest.approx(0.5, abs=1e-6)
-    assert end(0.05, power=0) == pytest.approx(0.5, abs=1e-9)  # CONST
-
-
 # --- the weights ---------------------------------------------------------------------------------------------------
 
 
@@ -279,11 +231,6 @@ def test_the_start_decides_below_a_quarter(start):
 )
 def test_weights_by_hand(options, expected):
     np.testing.assert_allclose(inverse_weights(np.array([4.0, 1.0, 0.5]), **options), expected, rtol=1e-15)
-
-
-def test_an_unknown_normaliser_is_refused():
-    with pytest.raises(ValueError, match="normaliser: expected one of none, sum, max, geometric, found 'mean'"):
-        inverse_weights(np.ones(2), normaliser="mean")
 
 
 def test_an_iteration_that_does_not_come_to_rest_says_so(problem):

@@ -1,4 +1,4 @@
-"""Why a weight 1/ℓ: as the profile of a likelihood with one scale per exit, and as the answer to a log barrier.
+"""*Weights as likelihood and as barrier*: a weight 1/ℓ as the profile of a likelihood, and as the answer to a barrier.
 
 The paper's Eq. 1 gives every exit a Gaussian error with a variance of its own, Eq. 2 adds the barrier -λ ln B_i to
 B_i ℓ_i, and Eq. 3 is what both become once the variances or the weights have been minimised over: Σ_i ln ℓ_i. The other
@@ -18,14 +18,7 @@ import numpy.typing as npt
 import scipy.optimize
 import scipy.signal
 
-from anytime_study.theory.quadratics import Array, QuadraticLosses
-
-
-def _require_positive(name: str, value: float) -> None:
-    """Refuse what is not a finite number above 0."""
-    if not 0 < value < np.inf:
-        raise ValueError(f"{name}: expected a finite number above 0, found {value}")
-
+from anytime_study.theory.quadratics import Array, QuadraticLosses, require
 
 # --- the barrier ---------------------------------------------------------------------------------------------------
 
@@ -39,22 +32,15 @@ def barrier_objective(losses: npt.ArrayLike, weights: npt.ArrayLike, *, barrier:
         losses: ℓ, above 0.
         weights: B, above 0.
         barrier: λ, above 0.
-
-    Raises:
-        ValueError: a barrier that is not above 0.
     """
-    _require_positive("barrier", barrier)
+    require(0 < barrier < np.inf, "barrier", "a finite number above 0", barrier)
     weights = np.asarray(weights, dtype=np.float64)
     return (weights * losses - barrier * np.log(weights)).sum(axis=-1)
 
 
 def barrier_weights(losses: npt.ArrayLike, *, barrier: float = 1.0) -> Array:
-    """λ / ℓ_i, the only minimum of :func:`barrier_objective` over the weights, which is strictly convex in them.
-
-    Raises:
-        ValueError: a barrier that is not above 0.
-    """
-    _require_positive("barrier", barrier)
+    """λ / ℓ_i, the only minimum of :func:`barrier_objective` over the weights, which is strictly convex in them."""
+    require(0 < barrier < np.inf, "barrier", "a finite number above 0", barrier)
     return barrier / np.asarray(losses, dtype=np.float64)
 
 
@@ -62,11 +48,8 @@ def barrier_value(losses: npt.ArrayLike, *, barrier: float = 1.0) -> np.float64:
     """λ S + K λ (1 - ln λ), what :func:`barrier_objective` is at its minimum over the weights: [..., K] -> [...].
 
     So λ is a factor on the objective, and with it on the learning rate, and moves no minimum over θ.
-
-    Raises:
-        ValueError: a barrier that is not above 0.
     """
-    _require_positive("barrier", barrier)
+    require(0 < barrier < np.inf, "barrier", "a finite number above 0", barrier)
     return barrier * (np.log(losses) + 1 - np.log(barrier)).sum(axis=-1)
 
 
@@ -82,9 +65,6 @@ class ScaleFamily:
         power: p, above 0.
         divisor: c, above 0.
         count: n, how often ln σ is counted: once for every number that is observed; above 0.
-
-    Raises:
-        ValueError: an attribute outside its range.
     """
 
     name: str
@@ -94,20 +74,12 @@ class ScaleFamily:
 
     def __post_init__(self) -> None:
         for attribute in ("power", "divisor", "count"):
-            _require_positive(attribute, getattr(self, attribute))
-
-    def nll(self, losses: npt.ArrayLike, scales: npt.ArrayLike) -> Array:
-        """ℓ / (c σ^p) + n ln σ, elementwise."""
-        return self.weights(scales) * np.asarray(losses, dtype=np.float64) + self.count * np.log(scales)
+            value = getattr(self, attribute)
+            require(0 < value < np.inf, attribute, "a finite number above 0", value)
 
     def weights(self, scales: npt.ArrayLike) -> Array:
         """1 / (c σ^p), the factor in front of the loss."""
         return 1 / (self.divisor * np.asarray(scales, dtype=np.float64) ** self.power)
-
-    def best_scales(self, losses: npt.ArrayLike) -> Array:
-        """σ̂ = (p ℓ / (n c))^(1/p), where the likelihood is largest."""
-        losses = np.asarray(losses, dtype=np.float64)
-        return (self.power * losses / (self.count * self.divisor)) ** (1 / self.power)
 
     @property
     def share(self) -> float:
@@ -115,7 +87,7 @@ class ScaleFamily:
         return self.count / self.power
 
     def profile(self, losses: npt.ArrayLike) -> Array:
-        """The likelihood at its best scale, (n / p) (ln ℓ + ln(p / (n c)) + 1)."""
+        """The likelihood at its best scale σ̂ = (p ℓ / (n c))^(1/p): (n / p) (ln ℓ + ln(p / (n c)) + 1)."""
         return self.share * (np.log(losses) + np.log(self.power / (self.count * self.divisor)) + 1)
 
 
@@ -150,8 +122,7 @@ def fit_jointly(
         ValueError: not one family for each exit.
         RuntimeError: the gradient did not become small.
     """
-    if len(families) != problem.num_exits:
-        raise ValueError(f"families: expected one for each of {problem.num_exits} exits, found {len(families)}")
+    require(len(families) == problem.num_exits, "families", "one for each exit", len(families))
     theta = np.zeros(problem.dim) if start is None else np.asarray(start, dtype=np.float64)
     powers, counts, divisors = np.array([(family.power, family.count, family.divisor) for family in families]).T
 
@@ -219,12 +190,9 @@ def learned_variances(losses: npt.ArrayLike, *, rate: float, start: float = 1.0)
         losses: ℓ of each step.
         rate: η, above 0.
         start: σ² before the first step, above 0.
-
-    Raises:
-        ValueError: a rate or start that is not above 0.
     """
-    _require_positive("rate", rate)
-    _require_positive("start", start)
+    require(0 < rate < np.inf, "rate", "a finite number above 0", rate)
+    require(0 < start < np.inf, "start", "a finite number above 0", start)
     log_variance = np.log(start)
     path = []
     for loss in np.asarray(losses, dtype=np.float64).tolist():
@@ -240,28 +208,12 @@ def running_means(losses: npt.ArrayLike, *, momentum: float, start: float = 1.0)
         losses: ℓ of each step.
         momentum: β, 0 or more and below 1; the memory is 1 / (1 - β) steps.
         start: ℓ̂ before the first step.
-
-    Raises:
-        ValueError: a momentum outside its range.
     """
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum: expected 0 or more and below 1, found {momentum}")
+    require(0 <= momentum < 1, "momentum", "0 or more and below 1", momentum)
     return scipy.signal.lfilter([1 - momentum], [1, -momentum], losses, zi=[momentum * start])[0]
 
 
 # --- one target, several densities -----------------------------------------------------------------------------------
-
-
-def residual_moments(problem: QuadraticLosses, theta: Array) -> Array:
-    """M_ij = E r_i r_j, the moments of the residuals of a linear residual network: [d] -> [K, K]; its diagonal is ℓ.
-
-    Args:
-        problem: From :func:`.quadratics.linear_residual`, where exit i uses the first i parameters.
-        theta: θ.
-    """
-    used = np.tri(problem.num_exits) * theta  # [K, d]: what exit i uses of θ
-    overlap = problem.slope[-1] @ used.T  # E y ŷ_i, [K]; the last exit sees every input, so its A is their covariance
-    return problem.constant[-1] - overlap[:, None] - overlap[None, :] + used @ problem.curvature[-1] @ used.T
 
 
 def product_precisions(moments: Array) -> Array:
@@ -273,9 +225,6 @@ def product_precisions(moments: Array) -> Array:
 
     Args:
         moments: M, symmetric.
-
-    Raises:
-        numpy.linalg.LinAlgError: M is not positive definite, for instance since two exits predict the same.
     """
     root = np.linalg.cholesky(moments).T  # M = Rᵀ R
     return scipy.optimize.nnls(root, np.linalg.solve(root.T, np.ones(len(moments))))[0]

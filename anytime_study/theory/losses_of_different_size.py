@@ -1,4 +1,4 @@
-"""Is there a better compromise? A search for a point that no exit would object to, and the average relative loss.
+"""*Losses of different size*: where the weightings lead when every loss is known, and whether a better point exists.
 
 θ' *dominates* θ if ℓ_i(θ') ≤ ℓ_i(θ) for every exit and one of them is strictly less. A point that nothing dominates is
 *Pareto optimal*.
@@ -9,9 +9,53 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
+import scipy.optimize
 
-from anytime_study.theory.quadratics import Array, QuadraticLosses
+from anytime_study.theory.geometric_mean import adaloss_fixed_point
+from anytime_study.theory.quadratics import Array, QuadraticLosses, require
+
+
+def fixed_weights(num_exits: int) -> dict[str, Array]:
+    """Weights B [K] of CONST, LINEAR and SIEVE, by name: the same as in :mod:`anytime_core.weighting`, without torch.
+
+    Args:
+        num_exits: K, at least 2.
+    """
+    require(num_exits >= 2, "num_exits", "at least 2", num_exits)
+    early = num_exits - 1
+    # at distance j from the end SIEVE weighs 1 + (exponent of 2 in j); j & -j is the largest power of 2 in j
+    raw = [(j & -j).bit_length() for j in range(early, 0, -1)]
+    return {
+        "CONST": np.ones(num_exits),
+        "LINEAR": np.linspace(0.25, 1, num_exits),
+        "SIEVE": np.array([*(weight / sum(raw) for weight in raw), 1.0]),
+    }
+
+
+def solutions(problem: QuadraticLosses, *, floor: float = 0.07) -> dict[str, Array]:
+    """θ [d] where each weighting ends in full batch, by its name in figures and tables.
+
+    AdaLoss and AdaLoss with the floor are the fixed points reached from θ = 0. OPT of the last exit is a network for
+    one exit, not an anytime network; it is there to compare with.
+
+    Args:
+        problem: The losses of K ≥ 2 exits.
+        floor: γ of the second AdaLoss, from 0 to 1.
+
+    Raises:
+        ValueError: K is below 2.
+        NoFixedPoint: AdaLoss did not come to rest.
+    """
+    found = {name: problem.minimiser(weights) for name, weights in fixed_weights(problem.num_exits).items()}
+    found["AdaLoss"] = adaloss_fixed_point(problem, tolerance=1e-12)
+    found["AdaLoss with floor"] = adaloss_fixed_point(problem, floor=floor, tolerance=1e-12)
+    found["OPT, last exit"] = problem.minimiser(np.eye(problem.num_exits)[-1])
+    return found
+
+
+def relative_increases(problem: QuadraticLosses, theta: Array) -> Array:
+    """ℓ_i(θ) / OPT_i - 1, the measure of the book with losses in place of errors: [d] -> [K]; 0 is the best."""
+    return problem.losses(theta) / problem.optima - 1
 
 
 @dataclass(frozen=True)
@@ -44,14 +88,7 @@ def dominating_point(
 
     Returns:
         The best point found. A gain that is not much above ``tolerance`` means that none was.
-
-    Raises:
-        ValueError: no start, or a tolerance below 0.
     """
-    if starts < 1:
-        raise ValueError(f"starts: expected at least 1, found {starts}")
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance: expected 0 or more, found {tolerance}")
     reference = problem.losses(theta)
 
     def ratios(candidate: Array) -> Array:
@@ -64,7 +101,7 @@ def dominating_point(
     begins = [theta, *(theta + generator.normal(size=(starts - 1, problem.dim)))]
     best = Alternative(theta=theta, gain=0.0)
     for begin in begins:
-        found = optimize.minimize(
+        found = scipy.optimize.minimize(
             lambda candidate: ratios(candidate).sum(),
             begin,
             jac=lambda candidate: slopes(candidate).sum(axis=0),

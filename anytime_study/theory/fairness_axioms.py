@@ -1,9 +1,22 @@
-"""Nash bargaining between exits: over their losses, and over one step of training.
+"""*Fairness axioms*: which mean of the losses ignores their units, and what exits would bargain for.
 
-Over the losses, d_i is what exit i gets if no agreement is made, and the exits agree on the point that maximises
-Π_i (d_i - ℓ_i) (Nash 1950). Over a step, they agree on the direction that maximises Π_i g_iᵀu (Nash-MTL, Navon et al.
-2022). Both are the minimum of a self-concordant function, for which Newton's method with a damped step is known to
-converge from every feasible start. How they differ from AdaLoss is derived here, not in the paper.
+An *aggregator* makes one number of the K losses of a network, and networks are ordered by it: less is better. The
+theorem behind it: an ordering of all positive loss vectors is that of the geometric mean if and only if
+
+- a network that is better at every exit is better (Pareto);
+- the numbers of the exits do not matter (anonymity);
+- ℓ → a∘ℓ, with the same factors a > 0 for both networks, keeps the order (free of scale).
+
+Proof in u = ln ℓ, where the third condition is freedom of translation. By anonymity (t, 0) ~ (0, t) at exits i and j,
+so moving t from one exit to another changes nothing, so equal Σ u is indifference, and Pareto orders the rest.
+Without anonymity, but with strict Pareto and continuity, any weighted geometric mean passes. Derived here, not in the
+paper; in terms of utilities it is known from social choice. :func:`rank_flips` counts how often the usual aggregators
+break the conditions, on random pairs.
+
+Nash bargaining: over the losses, d_i is what exit i gets if no agreement is made, and the exits agree on the point that
+maximises Π_i (d_i - ℓ_i) (Nash 1950). Over a step of training they agree on the direction that maximises Π_i g_iᵀu
+(Nash-MTL, Navon et al. 2022). Both are the minimum of a self-concordant function, for which Newton's method with a
+damped step is known to converge from every feasible start. How they differ from AdaLoss is derived here.
 """
 
 from __future__ import annotations
@@ -15,23 +28,98 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 import scipy.optimize
+import scipy.stats
 
-from anytime_study.theory.quadratics import Array, QuadraticLosses
+from anytime_study.theory.quadratics import Array, QuadraticLosses, require
 
-# --- over the losses -----------------------------------------------------------------------------------------------
+Aggregator = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Flips:
+    """How often an aggregator orders a pair of networks differently after a change that should not matter.
+
+    Attributes:
+        scale: Share of pairs, 0 to 1, after the losses of each exit got another unit.
+        offset: The same after a constant was added to the losses of each exit.
+        renumbering: The same after the exits changed places.
+        pairs: How many pairs were drawn.
+    """
+
+    scale: float
+    offset: float
+    renumbering: float
+    pairs: int
+
+    def standard_error(self, rate: float) -> float:
+        """Of a share of independent pairs."""
+        return float(np.sqrt(rate * (1 - rate) / self.pairs))
+
+
+def aggregators(num_exits: int) -> dict[str, Aggregator]:
+    """The usual ones, by the name that figures show: [..., K] -> [...].
+
+    The weights of the weighted geometric mean are 1, …, K over their sum: later exits count more.
+    """
+    rising = np.arange(1, num_exits + 1, dtype=np.float64)
+    return {
+        "arithmetic mean": lambda losses: losses.mean(axis=-1),
+        "geometric mean": lambda losses: scipy.stats.gmean(losses, axis=-1),
+        "harmonic mean": lambda losses: scipy.stats.hmean(losses, axis=-1),
+        "maximum": lambda losses: losses.max(axis=-1),
+        "weighted geometric mean": lambda losses: scipy.stats.gmean(
+            losses, axis=-1, weights=np.broadcast_to(rising, losses.shape)
+        ),
+    }
+
+
+def flip_rate(aggregate: Aggregator, pairs: Array, changed: Array) -> float:
+    """Share of pairs that ``aggregate`` orders differently in ``changed``; a tie that becomes none counts as well.
+
+    Args:
+        aggregate: [..., K] -> [...].
+        pairs: Losses of two networks, [N, 2, K], above 0.
+        changed: The same pairs after the change, [N, 2, K].
+    """
+    before, after = aggregate(pairs), aggregate(changed)
+    return float(np.mean(np.sign(before[:, 0] - before[:, 1]) != np.sign(after[:, 0] - after[:, 1])))
+
+
+def rank_flips(
+    num_exits: int, *, pairs: int = 100_000, scale_decades: float = 2.0, offset: float = 5.0, seed: int = 0
+) -> dict[str, Flips]:
+    """How often each of :func:`aggregators` breaks the conditions, on the same random pairs.
+
+    All losses are independent with ln ℓ ~ N(0, 1). Every pair gets its own change, the same for its two networks:
+    factors a_i = 10^U(-s, s), offsets U(0, o), and a random permutation of the exits.
+
+    Args:
+        num_exits: K, at least 2.
+        pairs: N.
+        scale_decades: s, 0 or more.
+        offset: o, 0 or more.
+        seed: Of all draws.
+    """
+    require(num_exits >= 2, "num_exits", "at least 2", num_exits)
+    generator = np.random.default_rng(seed)
+    losses = generator.lognormal(size=(pairs, 2, num_exits))
+    factors = 10 ** generator.uniform(-scale_decades, scale_decades, size=(pairs, 1, num_exits))
+    offsets = generator.uniform(0, offset, size=(pairs, 1, num_exits))
+    order = generator.permuted(np.tile(np.arange(num_exits), (pairs, 1)), axis=1)[:, None, :]
+    changes = [factors * losses, losses + offsets, np.take_along_axis(losses, order, axis=-1)]
+    return {
+        name: Flips(*(flip_rate(aggregate, losses, changed) for changed in changes), pairs=pairs)
+        for name, aggregate in aggregators(num_exits).items()
+    }
 
 
 def bargaining_weights(losses: npt.ArrayLike, disagreement: npt.ArrayLike) -> Array:
     """B_i = 1 / (d_i - ℓ_i), the weights for which the bargain is a minimum of Σ B_i ℓ_i: [K], [K] -> [K].
 
     They rise with the loss, where those of AdaLoss, 1 / ℓ_i, fall.
-
-    Raises:
-        ValueError: a loss that is not below its disagreement loss.
     """
     gains = np.asarray(disagreement, dtype=np.float64) - np.asarray(losses, dtype=np.float64)
-    if not (gains > 0).all():
-        raise ValueError(f"losses: expected all below the disagreement losses, found gains {gains}")
+    require((gains > 0).all(), "losses", "all below the disagreement losses", losses)
     return 1 / gains
 
 
@@ -63,8 +151,7 @@ def nash_bargaining(problem: QuadraticLosses, disagreement: npt.ArrayLike) -> Ar
 def _agreeable(problem: QuadraticLosses, limits: Array) -> Array:
     """Some θ with ℓ_i(θ) < d_i for all i: the largest (ℓ_i - d_i) / (d_i - OPT_i) is made small, whatever the units."""
     room = limits - problem.optima
-    if not ((room > 0).all() and np.isfinite(room).all()):
-        raise ValueError(f"disagreement: expected finite numbers above {problem.optima}, found {limits}")
+    require(((room > 0) & np.isfinite(room)).all(), "disagreement", f"finite numbers above {problem.optima}", limits)
     begin = problem.minimiser(1 / room)
     excess = (problem.losses(begin) - limits) / room
     if excess.max() < -1e-3:  # a look saves the search where d is generous
@@ -84,12 +171,8 @@ def _agreeable(problem: QuadraticLosses, limits: Array) -> Array:
         options={"ftol": 1e-12, "maxiter": 500},
     )
     theta = found.x[:-1]
-    if not (problem.losses(theta) < limits).all():
-        raise ValueError(f"disagreement: expected losses that all exits can go below together, found {limits}")
+    require((problem.losses(theta) < limits).all(), "disagreement", "losses that all can go below together", limits)
     return theta
-
-
-# --- over a step ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -118,8 +201,7 @@ def nash_step(gradients: Array) -> NashStep:
             lowers every loss.
     """
     lengths = np.linalg.norm(gradients, axis=1)
-    if not (lengths > 0).all():
-        raise ValueError(f"gradients: expected all above 0 in length, found lengths {lengths}")
+    require((lengths > 0).all(), "gradients", "all above 0 in length", lengths)
     units = gradients / lengths[:, None]
     num_exits = len(units)
     # no direction lowers all losses just if 0 is a convex combination of the unit gradients
@@ -134,9 +216,6 @@ def nash_step(gradients: Array) -> NashStep:
 
     weights = _newton(np.ones(num_exits), derivatives)
     return NashStep(direction=weights @ units, weights=weights / lengths)
-
-
-# --- both ----------------------------------------------------------------------------------------------------------
 
 
 def _newton(point: Array, derivatives: Callable[[Array], tuple[Array, Array]], *, max_steps: int = 10_000) -> Array:

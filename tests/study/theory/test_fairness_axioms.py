@@ -1,11 +1,102 @@
+"""Flips of aggregators against hand counts and an independent program; bargains against general solvers."""
+
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
 
-from anytime_study.theory.bargaining import bargaining_weights, nash_bargaining, nash_step
+from anytime_study.theory.fairness_axioms import (
+    aggregators,
+    bargaining_weights,
+    flip_rate,
+    nash_bargaining,
+    nash_step,
+    rank_flips,
+)
 from anytime_study.theory.geometric_mean import adaloss_fixed_point
-from anytime_study.theory.quadratics import linear_residual, two_targets
+from anytime_study.theory.linear_residual import linear_residual
+from anytime_study.theory.quadratics import two_targets
+
+PAIRS = 20_000
+FLIPS = {num_exits: rank_flips(num_exits, pairs=PAIRS) for num_exits in (2, 4, 6)}
+NAMES = list(FLIPS[4])
+
+
+def rates(condition, num_exits):
+    return {name: getattr(flips, condition) for name, flips in FLIPS[num_exits].items()}
+
+
+# --- the aggregators -----------------------------------------------------------------------------------------------
+
+
+def test_by_hand():
+    found = {name: float(mean(np.array([1.0, 2.0, 4.0]))) for name, mean in aggregators(3).items()}
+    assert found == pytest.approx(
+        {
+            "arithmetic mean": 7 / 3,
+            "geometric mean": 2,
+            "harmonic mean": 12 / 7,
+            "maximum": 4,
+            "weighted geometric mean": 2 ** (8 / 6),  # exponents 1/6, 2/6, 3/6
+        }
+    )
+
+
+# --- counting flips ------------------------------------------------------------------------------------------------
+
+
+def test_flips_are_counted_by_hand():
+    """The sum ranks (1, 3) behind (2, 1). With the second exit in tens it still does; with the first, no more."""
+    pair = np.array([[[1.0, 3.0], [2.0, 1.0]]])
+    factors = np.array([[1.0, 10.0], [10.0, 1.0]])[:, None, :]
+    assert flip_rate(aggregators(2)["arithmetic mean"], np.repeat(pair, 2, axis=0), factors * pair) == 0.5
+
+
+# --- the theorem ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("num_exits", [2, 4, 6])
+def test_geometric_means_and_no_others_are_free_of_scale(num_exits):
+    found = rates("scale", num_exits)
+    assert found.pop("geometric mean") == 0
+    assert found.pop("weighted geometric mean") == 0
+    assert min(found.values()) > 0.15
+
+
+@pytest.mark.parametrize("num_exits", [2, 4, 6])
+def test_the_arithmetic_mean_and_no_other_is_free_of_offsets(num_exits):
+    found = rates("offset", num_exits)
+    assert found.pop("arithmetic mean") == 0
+    assert min(found.values()) > 0.08
+
+
+@pytest.mark.parametrize("num_exits", [2, 4, 6])
+def test_weights_and_nothing_else_make_the_numbers_of_the_exits_matter(num_exits):
+    found = rates("renumbering", num_exits)
+    assert found.pop("weighted geometric mean") > 0.08
+    # the same factors in another order may round differently, but not so that networks change places
+    assert set(found.values()) == {0}
+
+
+def test_the_rates_are_those_of_an_independent_program():
+    """Four exits: sum 26.5 %, harmonic 26.7 %, maximum 31.6 %; under offsets the product 13.3 %, of 100000 pairs."""
+    expected = {("arithmetic mean", "scale"): 0.265, ("harmonic mean", "scale"): 0.267, ("maximum", "scale"): 0.316}
+    expected["geometric mean", "offset"] = 0.133
+    for (name, condition), rate in expected.items():
+        spread = np.sqrt(rate * (1 - rate) * (1 / PAIRS + 1 / 100_000))
+        assert getattr(FLIPS[4][name], condition) == pytest.approx(rate, abs=4 * spread)
+
+
+@pytest.mark.parametrize("num_exits", [2, 3, 6])
+def test_under_wide_scales_the_maximum_hears_one_random_exit(num_exits):
+    """Then it flips for (1 - 1/K) / 2 of the pairs."""
+    flips = rank_flips(num_exits, pairs=PAIRS, scale_decades=100)["maximum"]
+    expected = (1 - 1 / num_exits) / 2
+    assert abs(flips.scale - expected) < 4 * flips.standard_error(expected)
+
+
+# --- draws and bad arguments ---------------------------------------------------------------------------------------
+
 
 NEST = linear_residual()
 NOTHING = NEST.losses(np.zeros(6))  # what every exit gets if it answers 0
@@ -50,18 +141,6 @@ def test_the_bargain_minimises_the_sum_under_its_own_weights_and_not_under_other
     assert distance(NEST.minimiser(1 / weights), BARGAIN) > 0.01
 
 
-@pytest.mark.parametrize("floor", [0.05, 0.2, 0.3])
-def test_equal_exits_meet_in_the_middle_where_the_geometric_mean_may_take_a_side(floor):
-    problem = two_targets(floor)
-    assert nash_bargaining(problem, 1 + floor) == pytest.approx(0.5, abs=1e-12)
-    ends = [adaloss_fixed_point(problem, start=[start]).item() for start in (0.4, 0.6)]
-    if floor < 0.25:
-        side = (1 - np.sqrt(1 - 4 * floor)) / 2
-        np.testing.assert_allclose(ends, [side, 1 - side], atol=1e-10)
-    else:
-        np.testing.assert_allclose(ends, 0.5, atol=1e-7)
-
-
 # --- units ---------------------------------------------------------------------------------------------------------
 
 
@@ -75,35 +154,7 @@ def test_the_bargain_is_free_of_scale_and_offset_if_the_disagreement_moves_along
     assert distance(stays, BARGAIN) > 1e-2
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_geometric_mean_is_free_of_scale_only_and_the_sum_of_offset_only(seed):
-    generator = np.random.default_rng(seed)
-    factors, offsets = 10 ** generator.uniform(-2, 2, size=6), generator.uniform(0, 10, size=6)
-    scaled, both = NEST.rescaled(factors), NEST.rescaled(factors, offsets)
-    assert distance(adaloss_fixed_point(scaled, tolerance=1e-12), GEOMETRIC) < 1e-10
-    assert distance(adaloss_fixed_point(both, tolerance=1e-12), GEOMETRIC) > 1e-3
-    assert distance(scaled.minimiser(np.ones(6)), CONST) > 0.05
-    assert distance(NEST.rescaled(1, offsets).minimiser(np.ones(6)), CONST) < 1e-12
-
-
-def test_the_noise_of_the_target_moves_the_geometric_mean_only():
-    """σ² is an offset that all losses and the disagreement share."""
-    loud = linear_residual(sigma2=10)
-    assert distance(nash_bargaining(loud, loud.losses(np.zeros(6))), BARGAIN) < 1e-12
-    assert distance(loud.minimiser(np.ones(6)), CONST) < 1e-12
-    assert distance(adaloss_fixed_point(loud, tolerance=1e-12), GEOMETRIC) > 0.1
-
-
 # --- who is helped -------------------------------------------------------------------------------------------------
-
-
-def test_the_bargain_helps_the_largest_loss_and_the_geometric_mean_the_smallest():
-    bargain, geometric = NEST.losses(BARGAIN), NEST.losses(GEOMETRIC)
-    assert scipy.stats.spearmanr(bargaining_weights(bargain, NOTHING), bargain).statistic == pytest.approx(1)
-    assert scipy.stats.spearmanr(1 / geometric, geometric).statistic == pytest.approx(-1)
-    const = NEST.losses(CONST)
-    assert bargain[0] < const[0] < geometric[0]
-    assert bargain[-1] > const[-1] > geometric[-1]
 
 
 def test_the_relative_increases_are_those_of_an_independent_program():
@@ -114,14 +165,6 @@ def test_the_relative_increases_are_those_of_an_independent_program():
 def test_a_distant_disagreement_is_const_at_the_rate_one_over_d():
     gaps = [distance(nash_bargaining(NEST, 10.0**power), CONST) for power in (3, 4, 5, 6)]
     np.testing.assert_allclose(np.diff(np.log10(gaps)), -1, atol=5e-3)
-
-
-def test_a_distant_disagreement_in_other_proportions_is_another_weighted_sum():
-    """Only if all d_i grow alike is CONST the limit."""
-    proportions = np.array([1.0, 2, 3, 4, 5, 6])
-    bargain = nash_bargaining(NEST, 1e8 * proportions)
-    assert distance(bargain, NEST.minimiser(1 / proportions)) < 1e-6
-    assert distance(bargain, CONST) > 0.01
 
 
 # --- bargains that are hard or impossible --------------------------------------------------------------------------
@@ -138,12 +181,6 @@ def test_a_bargain_with_little_to_gain_is_found(room):
 def test_a_disagreement_that_not_all_can_go_below_is_refused(disagreement):
     with pytest.raises(ValueError, match="disagreement: expected"):
         nash_bargaining(two_targets(0.1), disagreement)
-
-
-def test_an_exit_without_a_gain_has_no_weight():
-    assert np.array_equal(bargaining_weights([1.0, 3.0], [2.0, 5.0]), [1.0, 0.5])
-    with pytest.raises(ValueError, match="losses: expected all below the disagreement losses"):
-        bargaining_weights([1.0, 3.0], 3.0)
 
 
 # --- bargaining over a step ----------------------------------------------------------------------------------------
@@ -195,21 +232,3 @@ def test_a_pareto_stationary_point_has_no_step_and_one_beside_it_has():
         nash_step(opposed)
     direction = nash_step(opposed + np.array([[0, 1e-5], [0, 2e-5]])).direction
     np.testing.assert_allclose(direction, [0, np.sqrt(2)], atol=1e-6)
-
-
-def test_an_exit_that_has_converged_has_no_say():
-    with pytest.raises(ValueError, match="gradients: expected all above 0 in length"):
-        nash_step(np.array([[1.0, 0.0], [0.0, 0.0]]))
-
-
-@pytest.mark.parametrize("start", [-0.3, 0.2, 0.5, 1.3])
-def test_where_the_steps_end_depends_on_the_start(start):
-    """ℓ_i = ½‖θ - μ_i‖²: they follow the hyperbola with foci μ_i through the start, to the segment between the foci."""
-    foci, theta, rate = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([start, 1.5]), 1e-3
-    near, far = np.linalg.norm(theta - foci, axis=1)
-    for _ in range(3000):
-        if theta[1] < 2 * rate:
-            break
-        theta = theta - rate * nash_step(theta - foci).direction
-    assert theta[1] < 2 * rate
-    assert theta[0] == pytest.approx((1 + near - far) / 2, abs=2e-3)

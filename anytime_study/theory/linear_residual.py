@@ -1,0 +1,137 @@
+"""The linear residual network, on which most statements of the book are tried.
+
+It has the exits, the shared parameters and the losses of very different size of a deep anytime network, and nothing
+has to be trained to know where a weighting leads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+
+from anytime_study.theory.quadratics import Array, QuadraticLosses, require
+
+
+def linear_residual(num_exits: int = 6, *, correlation: float = 0.8, sigma2: float = 0.01) -> QuadraticLosses:
+    """The linear residual network: exit i predicts Σ_{j ≤ i} θ_j x_j, one more term than the exit before it.
+
+    The inputs are x ~ N(0, Σ) with Σ_jk = ρ^|j-k|, the target is y = Σ_j x_j + N(0, σ²), and ℓ_i is the expected
+    squared error of exit i. With P_i the projection on the first i coordinates: A_i = P_i Σ P_i, b_i = P_i Σ 1 and
+    c_i = 1ᵀ Σ 1 + σ². An early exit does best if its coefficients also stand in for the inputs that it does not see;
+    the last exit does best with θ = 1. So the exits compete, and σ², the loss that the last exit cannot go below, sets
+    how far their losses are apart.
+
+    Args:
+        num_exits: K, also the number d of inputs and parameters.
+        correlation: ρ, between neighbouring inputs; 0 or more and below 1.
+        sigma2: σ², above 0.
+    """
+    require(num_exits >= 1, "num_exits", "at least 1", num_exits)
+    require(0 <= correlation < 1, "correlation", "0 or more and below 1", correlation)
+    require(0 < sigma2 < np.inf, "sigma2", "a finite number above 0", sigma2)
+    covariance = scipy.linalg.toeplitz(correlation ** np.arange(num_exits, dtype=np.float64))  # Σ, [d, d]
+    seen = np.tri(num_exits)  # [K, d]: row i has ones for the inputs that exit i sees
+    ones = np.ones(num_exits)
+    return QuadraticLosses(
+        curvature=seen[:, :, None] * covariance * seen[:, None, :],
+        slope=seen * (covariance @ ones),
+        constant=np.full(num_exits, ones @ covariance @ ones + sigma2),
+    )
+
+
+def residual_moments(problem: QuadraticLosses, theta: Array) -> Array:
+    """M_ij = E r_i r_j, the moments of the residuals: [d] -> [K, K]; its diagonal is ℓ.
+
+    Args:
+        problem: From :func:`linear_residual`, where exit i uses the first i parameters.
+        theta: θ.
+    """
+    used = np.tri(problem.num_exits) * theta  # [K, d]: what exit i uses of θ
+    overlap = problem.slope[-1] @ used.T  # E y ŷ_i, [K]; the last exit sees every input, so its A is their covariance
+    return problem.constant[-1] - overlap[:, None] - overlap[None, :] + used @ problem.curvature[-1] @ used.T
+
+
+@dataclass(frozen=True)
+class TwoExits:
+    """The same with two exits, solved by hand: a function of u, its one free number. Derived here, not in the paper.
+
+    With θ = (θ_1, θ_2) and the second coefficient chosen as well as exit 2 can, θ_2 = 1 - ρ u, exit 1 is left free to
+    place u = θ_1 - 1, and with k = 1 - ρ²
+
+        ℓ_1 = (u - ρ)² + k + σ²,        ℓ_2 = k u² + σ².
+
+    Exit 1 wants u = ρ and exit 2 wants u = 0.
+
+    Attributes:
+        correlation: ρ between the two inputs; 0 or more and below 1.
+        sigma2: σ², the variance of the noise of the target, above 0.
+    """
+
+    correlation: float
+    sigma2: float
+
+    def __post_init__(self) -> None:
+        require(0 <= self.correlation < 1, "correlation", "0 or more and below 1", self.correlation)
+        require(0 < self.sigma2 < np.inf, "sigma2", "a finite number above 0", self.sigma2)
+
+    @property
+    def unexplained(self) -> float:
+        """k = 1 - ρ², the part of one input's variance that the other does not explain."""
+        return 1 - self.correlation**2
+
+    @property
+    def optima(self) -> Array:
+        """OPT_1 = k + σ² and OPT_2 = σ², [2]."""
+        return np.array([self.unexplained + self.sigma2, self.sigma2])
+
+    def theta(self, u: float) -> Array:
+        """The coefficients (1 + u, 1 - ρ u), [2]."""
+        return np.array([1 + u, 1 - self.correlation * u])
+
+    def losses(self, u: npt.ArrayLike) -> Array:
+        """ℓ(u): [...] -> [..., 2]."""
+        u = np.asarray(u, dtype=np.float64)
+        return self.optima + np.stack([(u - self.correlation) ** 2, self.unexplained * u**2], axis=-1)
+
+    def increases(self, u: npt.ArrayLike) -> Array:
+        """ℓ_i / OPT_i - 1: [...] -> [..., 2]."""
+        return self.losses(u) / self.optima - 1
+
+    def at(self, weights: npt.ArrayLike) -> float:
+        """u where B_1 ℓ_1 + B_2 ℓ_2 is least: ρ B_1 / (B_1 + k B_2); B [2] is 0 or more and not all 0."""
+        first, second = np.asarray(weights, dtype=np.float64)
+        return float(self.correlation * first / (first + self.unexplained * second))
+
+    @property
+    def const_last_increase(self) -> float:
+        """ℓ_2 / OPT_2 - 1 under CONST: (1 - ρ²) ρ² / ((2 - ρ²)² σ²). It has no upper end as σ² → 0."""
+        rho2 = self.correlation**2
+        return (1 - rho2) * rho2 / ((2 - rho2) ** 2 * self.sigma2)
+
+    @property
+    def adaloss_cubic(self) -> Array:
+        """Coefficients, highest power first, of 2k u³ - 3ρk u² + (σ² + k + kσ²) u - ρσ², [4].
+
+        It is ½ ℓ_1 ℓ_2 times the derivative of ln ℓ_1 + ln ℓ_2, so its real roots are where that sum is stationary.
+        """
+        rho, k, sigma2 = self.correlation, self.unexplained, self.sigma2
+        return np.array([2 * k, -3 * rho * k, sigma2 + k + k * sigma2, -rho * sigma2])
+
+    @property
+    def adaloss_points(self) -> Array:
+        """All u at which AdaLoss without a floor can rest, from the smallest: one, or three where the exits are close.
+
+        Of three the middle one is a maximum of the sum of logarithms: a fixed point that repels.
+        """
+        roots = np.roots(self.adaloss_cubic)
+        # a real root comes back with an imaginary part of rounding size
+        return np.sort(roots.real[np.abs(roots.imag) <= 1e-10 * (1 + np.abs(roots.real))])
+
+    @property
+    def adaloss(self) -> float:
+        """The u at which ℓ_1 ℓ_2 is least of all."""
+        points = self.adaloss_points
+        return float(points[np.argmin(self.losses(points).prod(axis=-1))])

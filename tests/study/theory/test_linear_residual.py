@@ -1,0 +1,266 @@
+"""Losses against samples, minimisers against searches, the two exits solved by hand against the solver."""
+
+import numpy as np
+import pytest
+from numpy.polynomial import polynomial
+from scipy import optimize
+
+from anytime_study.theory.batch_noise import HardSamples
+from anytime_study.theory.cost_inflation import worst_case
+from anytime_study.theory.cost_simulation import run_sequence
+from anytime_study.theory.fairness_axioms import nash_step
+from anytime_study.theory.geometric_mean import Rule, adaloss_fixed_point, log_sum, log_sum_gradient
+from anytime_study.theory.likelihood_and_barrier import barrier_weights
+from anytime_study.theory.linear_residual import TwoExits, linear_residual
+from anytime_study.theory.quadratics import two_targets, wanted_places
+from anytime_study.theory.slow_exit import SlowExit
+
+NETWORKS = [TwoExits(rho, sigma2) for rho in (0.3, 0.8, 0.9) for sigma2 in (1e-3, 0.1, 10.0)]
+CLOSE = TwoExits(0.9664, 8.57e-4)  # inputs so alike that AdaLoss has three fixed points
+LINEAR = (0.25, 1.0)
+
+# ρ = 0.8: σ² -> (relative increase of exit 1, of exit 2) as printed, computed apart from this code
+TABLE = {
+    ("CONST", 1e-3): ("0.124", "125"), ("LINEAR", 1e-3): ("0.617", "38.7"), ("AdaLoss", 1e-3): ("1.76", "0.0018"),
+    ("CONST", 0.01): ("0.121", "12.5"), ("LINEAR", 0.01): ("0.602", "3.87"), ("AdaLoss", 0.01): ("1.63", "0.018"),
+    ("CONST", 0.1): ("0.097", "1.25"), ("LINEAR", 0.1): ("0.485", "0.387"), ("AdaLoss", 0.1): ("0.673", "0.214"),
+    ("CONST", 1.0): ("0.033", "0.125"), ("LINEAR", 1.0): ("0.164", "0.039"), ("AdaLoss", 1.0): ("0.047", "0.108"),
+    ("CONST", 10.0): ("0.0043", "0.0125"), ("LINEAR", 10.0): ("0.022", "0.0039"),
+    ("AdaLoss", 10.0): ("0.0045", "0.0123"),
+}  # fmt: skip
+
+
+def network(toy):
+    return linear_residual(2, correlation=toy.correlation, sigma2=toy.sigma2)
+
+
+def chosen(toy, name):
+    return toy.adaloss if name == "AdaLoss" else toy.at((1, 1) if name == "CONST" else LINEAR)
+
+
+# --- one number says everything ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("toy", NETWORKS, ids=str)
+def test_the_losses_are_those_of_the_linear_residual_network(toy):
+    problem = network(toy)
+    np.testing.assert_allclose(toy.optima, problem.optima, rtol=1e-12)
+    for u in (-0.5, 0.0, 0.2, 1.3):
+        np.testing.assert_allclose(toy.losses(u), problem.losses(toy.theta(u)), rtol=1e-9)
+    assert toy.losses(np.zeros((3, 4))).shape == (3, 4, 2)
+
+
+@pytest.mark.parametrize("toy", NETWORKS, ids=str)
+@pytest.mark.parametrize("weights", [(1, 1), LINEAR, (5, 0.1), (1, 0), (0, 1)])
+def test_the_place_under_any_weights_is_the_solvers(toy, weights):
+    theta = network(toy).minimiser(weights)
+    assert toy.at(weights) == pytest.approx(theta[0] - 1, abs=1e-12)
+    if weights[1]:  # else exit 1 leaves the second coefficient undecided
+        np.testing.assert_allclose(toy.theta(toy.at(weights)), theta, atol=1e-12)
+
+
+# --- CONST ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("toy", NETWORKS, ids=str)
+def test_what_const_costs_the_last_exit(toy):
+    problem = network(toy)
+    solved = problem.losses(problem.minimiser([1, 1]))[1] / problem.optima[1] - 1
+    assert toy.const_last_increase == pytest.approx(solved, rel=1e-9)
+    assert toy.const_last_increase == pytest.approx(toy.increases(toy.at((1, 1)))[1], rel=1e-9)
+
+
+# --- AdaLoss -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("toy", [*NETWORKS, CLOSE], ids=str)
+def test_the_cubic_is_the_slope_of_the_sum_of_logarithms(toy):
+    ascending = toy.adaloss_cubic[::-1]
+    for u in (-0.4, 0.1, 0.5, 0.9):
+        step = 1e-5
+        slope = (log_sum(toy.losses(u + step)) - log_sum(toy.losses(u - step))) / (2 * step)
+        found = polynomial.polyval(u, ascending) / (toy.losses(u).prod() / 2)
+        assert found == pytest.approx(slope, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("toy", NETWORKS, ids=str)
+def test_adaloss_of_the_whole_network_comes_to_rest_at_the_root(toy):
+    problem = network(toy)
+    assert len(toy.adaloss_points) == 1
+    theta = adaloss_fixed_point(problem)
+    np.testing.assert_allclose(toy.theta(toy.adaloss), theta, atol=1e-11)
+    for point, still in ((theta, True), (problem.minimiser([1, 1]), False)):
+        slope = np.abs(log_sum_gradient(problem.losses(point), problem.gradients(point))).max()
+        assert (slope < 1e-9) == still
+
+
+@pytest.mark.parametrize("toy", [*NETWORKS, CLOSE], ids=str)
+def test_no_point_of_a_grid_has_a_smaller_product(toy):
+    grid = np.linspace(-0.2, 1.2, 14_001)
+    products = toy.losses(grid).prod(axis=-1)
+    assert toy.losses(toy.adaloss).prod() <= products.min()
+    assert grid[products.argmin()] == pytest.approx(toy.adaloss, abs=1e-4)
+
+
+def test_inputs_that_are_nearly_alike_give_three_fixed_points():
+    assert CLOSE.adaloss_points == pytest.approx([0.01283, 0.5523, 0.8845], abs=5e-5)
+    assert CLOSE.adaloss == CLOSE.adaloss_points[0]
+    step = 1e-3
+    curvature = [np.diff(log_sum(CLOSE.losses([u - step, u, u + step])), 2)[0] for u in CLOSE.adaloss_points]
+    assert np.array_equal(np.sign(curvature), [1, -1, 1])  # the middle one repels
+
+
+@pytest.mark.parametrize(("name", "sigma2"), TABLE)
+def test_the_increases_are_those_of_the_table(name, sigma2):
+    toy = TwoExits(0.8, sigma2)
+    found = toy.increases(chosen(toy, name))
+    for value, printed in zip(found, TABLE[name, sigma2], strict=True):
+        decimals = len(printed.partition(".")[2])
+        assert value == pytest.approx(float(printed), abs=0.51 * 10.0**-decimals)  # all printed digits are right
+
+
+# --- the two ends --------------------------------------------------------------------------------------------------
+
+
+NETWORKS = [(1, 0.8, 0.01), (2, 0.8, 1.0), (6, 0.8, 0.01), (6, 0.0, 0.1), (9, 0.95, 10.0)]
+
+
+def simulated(num_exits, correlation, sigma2, theta, *, samples=60_000):
+    """Mean squared error of every exit and its standard error on drawn data, without covariances: x is a chain."""
+    generator = np.random.default_rng(0)
+    noise = generator.normal(size=(samples, num_exits))
+    inputs = noise.copy()
+    for j in range(1, num_exits):
+        inputs[:, j] = correlation * inputs[:, j - 1] + np.sqrt(1 - correlation**2) * noise[:, j]
+    target = inputs.sum(axis=1) + np.sqrt(sigma2) * generator.normal(size=samples)
+    squared = (target[:, None] - np.cumsum(inputs * theta, axis=1)) ** 2
+    return squared.mean(axis=0), squared.std(axis=0) / np.sqrt(samples)
+
+
+# --- the linear residual network -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("num_exits", "correlation", "sigma2"), NETWORKS)
+def test_the_losses_are_the_mean_squared_errors_of_the_network(num_exits, correlation, sigma2):
+    theta = np.random.default_rng(1).normal(1, 0.5, num_exits)
+    mean, standard_error = simulated(num_exits, correlation, sigma2, theta)
+    losses = linear_residual(num_exits, correlation=correlation, sigma2=sigma2).losses(theta)
+    assert np.abs((mean - losses) / standard_error).max() < 4
+    wrong = linear_residual(num_exits, correlation=correlation, sigma2=1.2 * sigma2 + 0.2).losses(theta)
+    assert np.abs((mean - wrong) / standard_error).max() > 6  # the same sample tells another noise from this one
+
+
+@pytest.mark.parametrize(("num_exits", "correlation", "sigma2"), NETWORKS)
+def test_the_optimum_of_an_exit_is_the_noise_and_what_the_unseen_inputs_add(num_exits, correlation, sigma2):
+    # given x_1 … x_i the rest of the chain is unknown by its new noise only: the noise that enters m places before
+    # the end is summed with factors 1 + ρ + … + ρ^(m-1)
+    unseen = [
+        (1 - correlation**2) * sum(sum(correlation**n for n in range(m)) ** 2 for m in range(1, num_exits - i + 1))
+        for i in range(1, num_exits + 1)
+    ]
+    optima = linear_residual(num_exits, correlation=correlation, sigma2=sigma2).optima
+    np.testing.assert_allclose(optima, sigma2 + np.array(unseen), rtol=1e-10)
+
+
+def test_independent_inputs_leave_nothing_to_compete_for():
+    for weights in (np.ones(6), np.linspace(0.25, 1, 6), 2.0 ** -np.arange(6)):
+        np.testing.assert_allclose(linear_residual(6, correlation=0.0).minimiser(weights), 1, atol=1e-12)
+        assert np.abs(linear_residual(6, correlation=0.8).minimiser(weights) - 1).max() > 0.2
+
+
+# --- any quadratic losses ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("problem", [linear_residual(6), two_targets(0.3)], ids=["residual", "targets"])
+def test_gradients_are_the_slopes_of_the_losses(problem):
+    theta = np.random.default_rng(0).normal(size=problem.dim)
+    steps = np.eye(problem.dim)
+    # a central difference of a quadratic is exact for every step length, so a long one loses no digits
+    central = np.array([(problem.losses(theta + step) - problem.losses(theta - step)) / 2 for step in steps]).T
+    np.testing.assert_allclose(problem.gradients(theta), central, atol=1e-12)
+    second = np.array([problem.gradients(theta + step) - problem.gradients(theta) for step in steps])  # [d, K, d]
+    np.testing.assert_allclose(second.swapaxes(0, 1), 2 * problem.curvature, atol=1e-12)
+
+
+def test_the_minimiser_is_the_one_that_a_search_finds():
+    problem, weights = linear_residual(6), np.array([0.3, 1.0, 0.1, 2.0, 0.7, 5.0])
+    found = optimize.minimize(
+        lambda theta: weights @ problem.losses(theta),
+        np.zeros(6),
+        jac=lambda theta: weights @ problem.gradients(theta),
+        options={"gtol": 1e-9},
+    )
+    np.testing.assert_allclose(problem.minimiser(weights), found.x, atol=1e-8)
+    assert np.abs(weights @ problem.gradients(problem.minimiser(weights))).max() < 1e-12
+    assert np.abs(weights @ problem.gradients(problem.minimiser(np.ones(6)))).max() > 0.1
+
+
+def test_of_many_minimisers_it_takes_the_shortest():
+    problem = linear_residual(6)
+    alone = problem.minimiser(np.eye(6)[2])
+    np.testing.assert_allclose(alone[3:], 0, atol=1e-15)
+    longer = alone + np.array([0, 0, 0, 1.0, 2.0, 3.0])
+    assert problem.losses(longer)[2] == pytest.approx(problem.losses(alone)[2], rel=1e-14)
+    assert problem.losses(alone)[2] == pytest.approx(problem.optima[2], rel=1e-14)
+
+
+def test_rescaled_losses_are_the_same_losses_in_other_units():
+    problem, theta = linear_residual(6), np.random.default_rng(0).normal(size=6)
+    factors, offsets = 2.0 ** np.array([5, -7, 3, 0, -2, 9]), np.arange(6.0)
+    assert np.array_equal(problem.rescaled(factors).losses(theta), factors * problem.losses(theta))
+    np.testing.assert_allclose(
+        problem.rescaled(factors, offsets).losses(theta), factors * problem.losses(theta) + offsets, rtol=1e-12
+    )
+    np.testing.assert_allclose(problem.rescaled(3.0, 1.0).losses(theta), 3 * problem.losses(theta) + 1, rtol=1e-12)
+    # a weight of 1 / a undoes the unit; the same weight as before does not
+    assert np.array_equal(problem.rescaled(factors).minimiser(1 / factors), problem.minimiser(np.ones(6)))
+    assert not np.allclose(problem.rescaled(factors).minimiser(np.ones(6)), problem.minimiser(np.ones(6)))
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.05, 2.0])
+@pytest.mark.parametrize("theta", [-1.0, 0.0, 0.25, 1.0])
+def test_two_targets_by_hand(floor, theta):
+    problem = two_targets(floor)
+    losses, gradients = problem.losses(np.array([theta])), problem.gradients(np.array([theta]))
+    np.testing.assert_allclose(losses, [theta**2 + floor, (1 - theta) ** 2 + floor], atol=1e-15)
+    np.testing.assert_allclose(gradients, [[2 * theta], [-2 * (1 - theta)]], atol=1e-15)
+    np.testing.assert_allclose(problem.optima, floor, atol=1e-15)
+    np.testing.assert_allclose(problem.minimiser([1, 3]), [0.75])
+    assert (problem.num_exits, problem.dim) == (2, 1)
+
+
+def test_wanted_places_by_hand():
+    problem = wanted_places([[0.0, 0.0], [4.0, 0.0], [1.0, 3.0]], 0.5)
+    theta = np.array([1.0, 1.0])
+    np.testing.assert_allclose(problem.losses(theta), [1.5, 5.5, 2.5])
+    np.testing.assert_allclose(problem.gradients(theta), [[1, 1], [-3, 1], [0, -2]])
+    np.testing.assert_allclose(problem.optima, 0.5)
+    np.testing.assert_allclose(problem.minimiser([1, 1, 2]), [1.5, 1.5])
+
+
+# --- arguments -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: linear_residual(0), "num_exits"),
+        (lambda: linear_residual(correlation=1.0), "correlation"),
+        (lambda: linear_residual(sigma2=float("nan")), "sigma2"),
+        (lambda: TwoExits(0.5, 0.0), "sigma2"),
+        (lambda: two_targets(-1), "floor"),
+        (lambda: wanted_places([1.0, 2.0], 0.1), "places"),
+        (lambda: linear_residual().rescaled(0.0), "factors"),
+        (lambda: Rule(floor=1.5), "floor"),
+        (lambda: Rule(momentum=1.0), "momentum"),
+        (lambda: barrier_weights([1.0], barrier=0.0), "barrier"),
+        (lambda: worst_case(1.0, 2.0), "growth"),
+        (lambda: run_sequence([], 2.0), "costs"),
+        (lambda: nash_step(np.zeros((2, 3))), "gradients"),
+        (lambda: SlowExit(learning_rate=0.0), "learning_rate"),
+        (lambda: HardSamples(hard_share=1.1), "hard_share"),
+    ],
+)
+def test_an_argument_outside_its_range_is_named(call, name):
+    with pytest.raises(ValueError, match=rf"^{name}: expected .*, found "):
+        call()
