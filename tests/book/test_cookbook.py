@@ -1,6 +1,7 @@
 """The recipes of the cookbook run as they stand on the page, one after the other, on real images."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from PIL import Image
 
 from anytime_core import cross_entropy_per_exit
+
+pytestmark = pytest.mark.slow
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 PAGE = (BOOK / "cookbook.md").read_text(encoding="utf-8")
@@ -34,6 +37,8 @@ def names(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
         patch.chdir(place)
         for number, block in enumerate(blocks(PAGE), start=1):
+            if "from transformers" in block and find_spec("transformers") is None:
+                continue
             exec(compile(block, f"cookbook.md, block {number}", "exec"), names)
             if "weigh = AdaLoss(num_exits=net.num_exits)" in block and "first" not in names:
                 names["first"] = names["net"], names["weigh"]
@@ -43,7 +48,7 @@ def names(tmp_path_factory):
 
 def test_every_recipe_has_code_of_under_30_lines():
     titles = [recipe.splitlines()[0] for recipe in RECIPES]
-    assert len(titles) == 6
+    assert len(titles) == 7
     for title, recipe in zip(titles, RECIPES, strict=True):
         assert blocks(recipe), title
         for block in blocks(recipe):
@@ -70,6 +75,15 @@ def test_the_lightning_module_learns(names):
     data = names["data"]
     losses = cross_entropy_per_exit(module.net(data.normalise(data.train_images)), data.train_labels)
     assert losses.max() < 1.5
+
+
+def test_the_model_of_the_trainer_learns(names):
+    pytest.importorskip("transformers", reason="transformers is not installed: the group dev of pyproject.toml has it")
+    model, data = names["hugging_face"].model, names["data"]
+    assert model.weigh.weights.min() < 1
+    images = data.normalise(data.train_images).to(next(model.parameters()).device)
+    losses = cross_entropy_per_exit(model.net(images).cpu(), data.train_labels)
+    assert losses.max() < 2  # chance is ln 10 = 2.3
 
 
 def test_both_tasks_are_learned(names):

@@ -13,6 +13,8 @@ import yaml
 
 from anytime_study.studies.study import load_study
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 STUDY = {

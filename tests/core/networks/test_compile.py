@@ -9,6 +9,7 @@ import torch
 from anytime_core import MSDNet, ResANN
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler")
 @pytest.mark.parametrize(
     "build",

@@ -13,6 +13,8 @@ from anytime_study.runs.record import load_outcome
 from anytime_study.studies.runner import run_study
 from anytime_study.training.loop import train
 
+pytestmark = pytest.mark.slow
+
 
 def rounded(record, folder):
     """The record's results as a file holds them: floats with nine digits."""
