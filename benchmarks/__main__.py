@@ -8,26 +8,19 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import tyro
 
 from anytime_core.errors import InputError
+from anytime_study.datasets import DatasetError
 from anytime_study.foundations.provenance import provenance
 from benchmarks.machine import Settings, cores, describe_device
 from benchmarks.report import Report, Row, load_report
 
 RowName = Literal["training", "weightings", "exits", "cuda_graph", "stopping", "deadlines", "confidence"]
-ROWS: dict[RowName, str] = {  # the module of each row's function, which has the row's name
-    "training": "training",
-    "weightings": "training",
-    "exits": "training",
-    "cuda_graph": "cuda_graph",
-    "stopping": "stopping",
-    "deadlines": "deadlines",
-    "confidence": "stopping",
-}
+MODULES = {"weightings": "training", "exits": "training", "confidence": "stopping"}  # else that of the row's name
 ON_ONE_THREAD = ("stopping", "deadlines", "confidence")
 RESULTS = Path(__file__).parent / "results"
 TRIED = Path(__file__).parents[1] / "build" / "benchmarks"  # quick numbers mean nothing: they are not kept
@@ -57,7 +50,7 @@ def measure(
         raise InputError(f"threads: expected 0 or more, found {threads}")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device: expected a CUDA device, found none")
-    possible = tuple(row for row in ROWS if device == "cuda" or row != "cuda_graph")
+    possible: tuple[RowName, ...] = tuple(row for row in get_args(RowName) if device == "cuda" or row != "cuda_graph")
     if impossible := set(rows).difference(possible):
         raise InputError(f"rows: expected --device cuda with {', '.join(impossible)}, found cpu")
     settings = Settings(quick=quick, device=device, threads=threads or cores())
@@ -78,7 +71,8 @@ def measured(name: RowName, settings: Settings) -> Row:
     """One row, with what it was made with."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     start = time.perf_counter()
-    found: dict[str, Any] = getattr(importlib.import_module(f"benchmarks.{ROWS[name]}"), name)(settings)
+    module = importlib.import_module(f"benchmarks.{MODULES.get(name, name)}")
+    found: dict[str, Any] = getattr(module, name)(settings)
     seconds = time.perf_counter() - start
     threads = 1 if name in ON_ONE_THREAD else settings.threads
     made = provenance(torch.device(settings.device)).model_copy(update={"threads": threads})
@@ -91,7 +85,7 @@ def main() -> None:
     """Run the command; bad input is one line and exit status 1, without a traceback."""
     try:
         tyro.cli(measure, prog="python -m benchmarks")
-    except (InputError, OSError) as error:
+    except (InputError, DatasetError, OSError) as error:
         sys.stderr.write(f"benchmarks: {error}\n")
         raise SystemExit(1) from None
 
