@@ -2,16 +2,17 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 
 from anytime_core import ResANN
+from benchmarks import cuda_graph
 from benchmarks.__main__ import main, measured
-from benchmarks.cuda_graph import Step
 from benchmarks.deadlines import busy_processes, latency_of, run_trial
-from benchmarks.machine import Settings
+from benchmarks.machine import Settings, describe_device
 from benchmarks.report import load_report
 from benchmarks.stopping import CUT, PREDICT, REFINE, Subject
 
@@ -47,15 +48,24 @@ def test_facts_and_tables_are_measured(rows):
     assert (rows["stopping"].made.threads, rows["training"].made.commit is not None) == (1, True)
 
 
-@pytest.mark.parametrize("weighting", ["const", "adaloss"])
-def test_the_step_of_the_cuda_graph_trains(weighting):
-    torch.manual_seed(0)
-    step = Step(QUICK, weighting)
-    before = step.net.state_dict()["heads.0.linear.weight"].clone()
-    for _ in range(2):
-        step()
-    assert not torch.equal(before, step.net.state_dict()["heads.0.linear.weight"])
-    assert all(p.grad.isfinite().all() for p in step.net.parameters())
+def test_the_row_about_cuda_graphs_trains_both_weightings(monkeypatch):
+    """On a CPU, with steps in the place of replays: tests/core/test_cuda.py replays where there is a GPU."""
+    steps = []
+    monkeypatch.setattr(cuda_graph, "replay", lambda step: steps.append(step) or step)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2**20)
+    found = cuda_graph.cuda_graph(QUICK)
+    names = ["const, graph", "adaloss, eager", "adaloss, graph"]
+    assert list(found["comparisons"]["step"].ratios) == names
+    assert found["facts"]["peak_mib"] == 1
+    assert all(parameter.grad.abs().sum() > 0 for step in steps for parameter in step.net.parameters())
+    assert steps[1].weigh.step > 4
+
+
+def test_a_gpu_is_told_with_its_capability_and_memory(monkeypatch):
+    properties = SimpleNamespace(name="Some GPU", major=9, minor=0, total_memory=80 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda: properties)
+    found = describe_device("cuda")
+    assert (found.slug, found.features) == ("some-gpu", ["compute capability 9.0", "80 GiB"])
 
 
 # --- deadlines -----------------------------------------------------------------------------------------------------
