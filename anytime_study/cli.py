@@ -124,9 +124,10 @@ def _compare(first: tyro.conf.Positional[Path], second: tyro.conf.Positional[Pat
         first: A folder of records.
         second: Another one.
     """
+    for folder in (first, second):
+        if not any(folder.glob("*.json")):
+            raise InputError(f"no records in {folder}")
     names = sorted({path.name for folder in (first, second) for path in folder.glob("*.json")})
-    if not names:
-        raise InputError(f"no records in {first} and {second}")
     different = 0
     for name in names:
         if not all((folder / name).exists() for folder in (first, second)):

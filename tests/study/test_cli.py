@@ -79,7 +79,7 @@ def test_the_version_is_told(anytime):
             ["study", "workflow/studies/quick.yaml", "--minutes", "0"],
             "bad arguments: minutes: expected above 0, found 0",
         ),
-        (["compare", "nowhere", "nowhere-else"], "no records in nowhere and nowhere-else"),
+        (["compare", "nowhere", "nowhere-else"], "no records in nowhere"),
     ],
 )
 def test_bad_input_is_one_line_and_status_one(anytime, arguments, message):
