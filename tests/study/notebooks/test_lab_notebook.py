@@ -1,11 +1,9 @@
 """The lab as students meet it: untouched, with right answers, and with wrong ones."""
 
-import ast
 import json
 import re
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pytest
 from IPython.display import Markdown
 
@@ -28,38 +26,24 @@ PLACES = {  # where a student writes: the place, a right answer, a wrong one, an
     ),
     "my_ratio = None": ("last.max() / last[1]", "1.0", {7: "too small."}),
     "my_floor = None": ("0.5", "0.6", {8: "no answer yet."}),
-    "my_stopped_exit = None": ("prediction_of_a_student", "6", {9: "too large."}),
+    "my_stopped_exit = None": ("2", "6", {9: "too large."}),
 }
 
 
-@pytest.fixture(autouse=True)
-def _own_style(monkeypatch):
-    monkeypatch.setattr("anytime_study.pages.figures.set_matplotlib_formats", lambda *_, **__: None)
-    with plt.rc_context():
-        yield
-    plt.close("all")
+@pytest.fixture
+def said(run):
+    """What the checkpoints say of these answers in their places, by number."""
 
+    def execute(answers, epochs=2):
+        def edit(source):
+            for place, answer in answers.items():
+                source = source.replace(place, f"{place.partition(' = ')[0]} = {answer}")
+            return source
 
-def run(answers, epochs=2):
-    """Execute the lab with these answers in their places; gives what its checkpoints say, by number."""
-    namespace, said = {"In": [], "prediction_of_a_student": 2}, {}
-    for cell in CELLS:
-        if cell["cell_type"] != "code":
-            continue
-        source = "".join(cell["source"])
-        for place, answer in answers.items():
-            source = source.replace(place, f"{place.partition(' = ')[0]} = {answer}")
-        tree = ast.parse(source)
-        last = tree.body[-1]
-        shown = ast.Expression(tree.body.pop().value) if isinstance(last, ast.Expr) else None
-        exec(compile(tree, "lab", "exec"), namespace)
-        value = eval(compile(shown, "lab", "eval"), namespace) if shown else None
-        if isinstance(value, Markdown):
-            for number, sentence in re.findall(r"\*\*Checkpoint (\d):\*\* (.+)", value.data):
-                said[int(number)] = sentence
-        if "parameters" in cell["metadata"].get("tags", []):
-            namespace["epochs"] = epochs
-    return said
+        shown = [value.data for value in run("lab", edit=edit, epochs=epochs).shown if isinstance(value, Markdown)]
+        return {int(number): text for number, text in re.findall(r"\*\*Checkpoint (\d):\*\* (.+)", "\n".join(shown))}
+
+    return execute
 
 
 def test_every_place_to_write_is_there_once():
@@ -68,18 +52,17 @@ def test_every_place_to_write_is_there_once():
     assert text.count("None") == len(PLACES) + 5  # the second half of a pair, and what is not yet judged
 
 
-def test_untouched_it_runs_and_says_that_answers_are_missing():
-    said = run({})
-    assert said == dict.fromkeys(range(1, 10), "no answer yet.")
+def test_untouched_it_runs_and_says_that_answers_are_missing(said):
+    assert said({}) == dict.fromkeys(range(1, 10), "no answer yet.")
 
 
-def test_right_answers_are_right():
-    said = run({place: right for place, (right, _, _) in PLACES.items()}, epochs=8)
-    assert said == dict.fromkeys(range(1, 10), "right.")
+def test_right_answers_are_right(said):
+    right = {place: right for place, (right, _, _) in PLACES.items()}
+    assert said(right, epochs=8) == dict.fromkeys(range(1, 10), "right.")
 
 
-def test_wrong_answers_are_told_so():
-    said = run({place: wrong for place, (_, wrong, _) in PLACES.items()}, epochs=8)
+def test_wrong_answers_are_told_so(said):
+    found = said({place: wrong for place, (_, wrong, _) in PLACES.items()}, epochs=8)
     for _, _, expected in PLACES.values():
         for number, start in expected.items():
-            assert said[number].startswith(start), number
+            assert found[number].startswith(start), number

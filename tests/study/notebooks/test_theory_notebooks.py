@@ -1,10 +1,7 @@
 """The chapters of theory run with other parameters than their own, and say something about each."""
 
-import ast
-import json
 import warnings
 
-import matplotlib.pyplot as plt
 import pytest
 import yaml
 from IPython.display import HTML, Markdown
@@ -22,48 +19,17 @@ CHAPTERS = {
 }
 
 
-def run(name, **changed):
-    """Execute the code of a notebook as papermill would; gives its parameters and the values that its cells show."""
-    cells = json.loads((ROOT / f"notebooks/{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-    namespace, shown, defaults = {"In": []}, [], {}
-    for cell in cells:
-        if cell["cell_type"] != "code":
-            continue
-        source = "".join(cell["source"])
-        tree = ast.parse(source)
-        last = tree.body[-1]
-        if isinstance(last, ast.Expr) and not source.rstrip().endswith(";"):  # a cell shows its last value
-            last = ast.Expression(tree.body.pop().value)
-        exec(compile(tree, name, "exec"), namespace)
-        if isinstance(last, ast.Expression):
-            shown.append(eval(compile(last, name, "eval"), namespace))
-        if "parameters" in cell["metadata"].get("tags", []):
-            defaults = {key: namespace[key] for key in _names(source)}
-            namespace.update(changed)
-            namespace["In"] = ["# Parameters\n" + "\n".join(f"{key} = {value!r}" for key, value in changed.items())]
-    return defaults, [value for value in shown if value is not None]
-
-
-def _names(source):
-    return [node.target.id for node in ast.parse(source).body if isinstance(node, ast.AnnAssign)]
-
-
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.mark.parametrize(
     ("name", "changed"),
     [(name, changed) for name, several in CHAPTERS.items() for changed in several],
     ids=lambda value: value if isinstance(value, str) else " ".join(f"{k}={v}" for k, v in value.items()),
 )
-def test_a_chapter_makes_sense_with_another_parameter(name, changed):
+def test_a_chapter_makes_sense_with_another_parameter(name, changed, run):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a warning would be noise on the page
-        defaults, shown = run(name, **changed)
-    assert changed.keys() <= defaults.keys()
+        found = run(name, **changed)
+    shown = found.shown
+    assert changed.keys() <= found.defaults.keys()
     assert {type(value) for value in shown} <= {Markdown, HTML}  # sentences and tables, no bare values
     assert len(shown) >= 3
     for text in (value.data for value in shown):
@@ -72,7 +38,7 @@ def test_a_chapter_makes_sense_with_another_parameter(name, changed):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_a_chapter_refuses_what_it_cannot_use(name):
+def test_a_chapter_refuses_what_it_cannot_use(name, run):
     with pytest.raises(InputError, match=r"bad parameters: nonsense: there is no such parameter"):
         run(name, nonsense=1)
 
@@ -86,7 +52,7 @@ def test_a_chapter_refuses_what_it_cannot_use(name):
         ("descent_and_failure", {"epsilon": "large"}, "epsilon"),
     ],
 )
-def test_a_value_out_of_range_is_named(name, changed, field):
+def test_a_value_out_of_range_is_named(name, changed, field, run):
     with pytest.raises(InputError, match=rf"bad parameters: {field}: "):
         run(name, **changed)
 

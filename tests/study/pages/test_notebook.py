@@ -51,12 +51,6 @@ def test_an_interactive_rerun_may_have_any_other_names():
     assert read_parameters(namespace, RunConfig, besides=BESIDES) == RunConfig(epochs=3)
 
 
-def test_a_value_edited_by_hand_after_papermill_counts():
-    assert read_parameters(notebook({"epochs": 3}, seed=5) | {"epochs": 4}, RunConfig, besides=BESIDES) == RunConfig(
-        epochs=4, seed=5
-    )
-
-
 def test_works_outside_ipython():
     namespace = notebook()
     del namespace["In"]
@@ -70,18 +64,7 @@ def test_a_notebook_may_define_some_of_the_fields_only():
 # --- what is refused: the parameter, what was expected, what was found ---------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        ("epoch", "epochs"),
-        ("Epochs", "epochs"),
-        ("batchsize", "batch_size"),
-        ("lerning_rate", "learning_rate"),
-        ("datset", "dataset"),
-        ("record_dir", "records_dir"),
-        ("weight_decy", "weight_decay"),
-    ],
-)
+@pytest.mark.parametrize(("name", "meant"), [("epoch", "epochs"), ("Epochs", "epochs"), ("record_dir", "records_dir")])
 def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(name, meant):
     found = refusal(**{name: 3})
     assert found.startswith(f"bad parameters: {name}: there is no such parameter (did you mean {meant}?); known: ")
@@ -102,61 +85,12 @@ def test_all_misspelt_names_are_told_at_once():
     ("name", "value", "expected"),
     [
         ("epochs", "many", "epochs: expected a valid integer, found 'many'"),
-        ("epochs", -1, "epochs: expected greater than or equal to 1, found -1"),
-        ("epochs", 0, "epochs: expected greater than or equal to 1, found 0"),
-        ("epochs", 2.0, "epochs: expected a valid integer, found 2.0"),
-        ("epochs", float("nan"), "epochs: expected a valid integer, found nan"),
-        ("epochs", True, "epochs: expected a valid integer, found True"),
-        ("epochs", None, "epochs: expected a valid integer, found None"),
-        ("epochs", [1, 2], "epochs: expected a valid integer, found [1, 2]"),
-        ("batch_size", 0, "batch_size: expected greater than or equal to 1, found 0"),
-        (
-            "batch_size",
-            5000,
-            "together: batch_size: expected at most the 1257 training images used, found 5000",
-        ),
-        (
-            "train_size",
-            10**9,
-            "together: train_size: expected at most the 1257 training images of digits, found 1000000000",
-        ),
         ("learning_rate", float("nan"), "learning_rate: expected a finite number, found nan"),
-        ("learning_rate", "fast", "learning_rate: expected a valid number, found 'fast'"),
-        ("learning_rate", 0, "learning_rate: expected greater than 0, found 0"),
-        ("warmup_epochs", 16, "together: warmup_epochs: expected at most the 15 epochs of the run, found 16.0"),
-        ("momentum", 1.0, "momentum: expected less than 1, found 1.0"),
-        ("seed", -1, "seed: expected greater than or equal to 0, found -1"),
-        ("augment", "no", "augment: expected a valid boolean, found 'no'"),
-        ("schedule", "step", "schedule: expected 'cosine', 'steps' or 'thirds', found 'step'"),
-        ("precision", "fp64", "precision: expected 'fp32' or 'bf16', found 'fp64'"),
-        ("device", "cuda:1", "device: expected 'auto', 'cpu' or 'cuda', found 'cuda:1'"),
-        ("threads", 0, "threads: expected greater than or equal to 1, found 0"),
-        (
-            "network",
-            "resann(q=1)",
-            "network: unknown option q of resann; it has: n, c, s, head, first_exit, gradient_passed, "
-            "found 'resann(q=1)'",
-        ),
-        ("records_dir", 3, "records_dir: expected str, found 3"),
         ("records_dir", None, "records_dir: expected str, found None"),
     ],
 )
 def test_a_bad_value_is_refused(name, value, expected):
     assert refusal(**{name: value}) == f"bad parameters: {expected}"
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "parts"),
-    [
-        ("dataset", "mnist3", ["dataset: ", "expected one of digits, ", "found 'mnist3'"]),
-        ("weighting", "adalos", ["weighting: ", "expected one of const, ", "(did you mean adaloss?)", "'adalos'"]),
-        ("network", "resnet", ["network: ", "expected one of resann", "(did you mean resann?)", "'resnet'"]),
-    ],
-)
-def test_an_unknown_part_is_refused_with_those_there_are(name, value, parts):
-    found = refusal(**{name: value})
-    assert found.startswith("bad parameters: ")
-    assert all(part in found for part in parts)
 
 
 def test_the_unknown_name_is_told_before_bad_values():

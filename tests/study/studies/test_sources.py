@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_what_python_really_loads_is_found():
     """Import a module in a fresh process and compare: nothing that was loaded may be missing."""
-    modules = ("study.training.kept_run", "study.pages.figures", "study.theory.descent", "core.networks.backbone")
+    modules = ("study.training.kept_run", "study.pages.figures", "study.theory.slow_exit", "core.networks.backbone")
     for module in modules:
         code = (
             f"import sys, anytime_{module}\n"

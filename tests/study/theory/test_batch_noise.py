@@ -102,9 +102,6 @@ def test_the_best_momentum_is_the_best_of_a_grid(variation, refresh_period):
     assert min(errors) < 0.99 * weight_error(variation, 0.999, refresh_period, 1 / 2000)
 
 
-# --- weights from the batch itself ---------------------------------------------------------------------------------
-
-
 # --- two exits -----------------------------------------------------------------------------------------------------
 
 PROBLEM = HardSamples()
@@ -156,6 +153,3 @@ def test_a_running_mean_goes_to_the_full_batch_minimiser_from_either_side(batch_
             PROBLEM, batch_size=batch_size, momentum=0.99, refresh_period=refresh_period, start=start
         )
         assert found == pytest.approx(PROBLEM.full_batch_minimiser(), abs=0.01)
-
-
-# --- arguments -----------------------------------------------------------------------------------------------------

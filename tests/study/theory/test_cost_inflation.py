@@ -226,6 +226,3 @@ def test_ordinary_networks_on_several_workers(workers):
     )
     assert found.x == pytest.approx((workers + 1) ** (1 / workers), abs=1e-4)
     assert found.fun == pytest.approx((workers + 1) ** ((workers + 1) / workers) / workers, rel=1e-8)
-
-
-# --- bad arguments -------------------------------------------------------------------------------------------------

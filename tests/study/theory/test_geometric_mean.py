@@ -211,9 +211,6 @@ def test_the_scale_safe_floor_has_an_objective_of_its_own(problem):
     assert np.linalg.norm(adaloss_fixed_point(problem, floor=0.3) - point) > 0.1
 
 
-# --- the pitchfork -------------------------------------------------------------------------------------------------
-
-
 # --- the weights ---------------------------------------------------------------------------------------------------
 
 

@@ -103,6 +103,3 @@ def test_the_authors_weights_cost_what_the_integral_says(floor):
     expected = plateau_steps(TOY, lambda loss: (1 - floor) * TOY.loss_floor / loss + floor)
     assert found == pytest.approx(expected, rel=0.07)
     assert found > 2.5 * plateau_steps(TOY, 1)
-
-
-# --- arguments -----------------------------------------------------------------------------------------------------
