@@ -83,16 +83,10 @@ def run_trial(
     plan: bool = True,
     ends: tuple[float, float] | None = None,
 ) -> Trial:
-    """Draw deadlines, call the predictor with each, and count.
+    """Draw ``count`` deadlines, call the predictor with each, and count.
 
-    Args:
-        subject: The network.
-        table: Of the idle machine.
-        count: Deadlines.
-        load: Other work meanwhile.
-        plan: Whether the predictor plans with the table.
-        ends: Shortest and longest deadline, seconds; by default the first exit's 99th percentile and twice the median
-            of the whole way.
+    ``table`` is that of the idle machine; with ``plan`` the predictor uses it. ``ends`` are the shortest and longest
+    deadline in seconds, by default the first exit's 99th percentile and twice the median of the whole way.
     """
     shape = subject.images.shape[1], subject.images.shape[2], subject.images.shape[3]
     predictor = AnytimePredictor(subject.net, shape, table if plan else None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
+from itertools import chain, repeat
 
 import torch
 import torch.nn.functional as F
@@ -88,12 +89,7 @@ class PilImages(Dataset):
 
 
 class PlainTraining:
-    """Training step by step: K cross-entropies, AdaLoss written inline with ``.item()``, SGD as it comes.
-
-    Args:
-        settings: Network, data, batch size, threads and device.
-        workers: Processes of the DataLoader.
-    """
+    """Training step by step: K cross-entropies, AdaLoss written inline with ``.item()``, SGD as it comes."""
 
     def __init__(self, settings: Settings, workers: int) -> None:
         data = images_of(settings)
@@ -132,10 +128,9 @@ class PlainTraining:
             inverse = [1 / max(average, 1e-8) for average in self.averages]
             self.weights = [0.93 * weight / max(inverse) + 0.07 for weight in inverse]
 
-    def batches(self) -> Generator[tuple[Tensor, Tensor]]:
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Endless batches."""
-        while True:
-            yield from self.loader
+        return chain.from_iterable(repeat(self.loader))
 
     def measure(self, number: int) -> float:
         """Seconds per step over ``number`` steps.
@@ -150,6 +145,4 @@ class PlainTraining:
             start = clock()
             for _ in range(number):
                 self.step(*next(batches))
-            seconds = (clock() - start) / number
-        batches.close()
-        return seconds
+            return (clock() - start) / number

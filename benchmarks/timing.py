@@ -48,7 +48,7 @@ def compare(
         blocks: By contender, the baseline among them.
         baseline: The contender that the others are divided by.
         rounds: Turns of each contender.
-        unit: Of the values: "ms" or "s"; or "images/s", which needs ``images``, those of a call.
+        unit: Of the values: "ms", "s", or "images/s" with so many ``images`` in a call.
         images: See ``unit``.
     """
     convert = {"s": lambda s: s, "ms": lambda s: 1000 * s, "images/s": lambda s: images / s}[unit]

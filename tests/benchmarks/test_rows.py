@@ -1,6 +1,5 @@
 """Every row runs on a CPU, in a small size. Times themselves are not tested."""
 
-import json
 import sys
 from types import SimpleNamespace
 
@@ -9,8 +8,8 @@ import pytest
 import torch
 
 from anytime_core import ResANN
-from benchmarks import cuda_graph
-from benchmarks.__main__ import main, measured
+from benchmarks import cuda_graph, deadlines
+from benchmarks.__main__ import RESULTS, main, measured
 from benchmarks.deadlines import busy_processes, latency_of, run_trial
 from benchmarks.machine import Settings, describe_device
 from benchmarks.report import load_report
@@ -66,6 +65,15 @@ def test_a_gpu_is_told_with_its_capability_and_memory(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda: properties)
     found = describe_device("cuda")
     assert (found.slug, found.features) == ("some-gpu", ["compute capability 9.0", "80 GiB"])
+
+
+def test_the_row_about_deadlines_has_every_trial_of_the_page(monkeypatch):
+    monkeypatch.setattr(deadlines, "run_trial", lambda subject, *_, **options: (subject.text, options))
+    found = deadlines.deadlines(QUICK)["trials"]
+    assert {options.get("load", "idle") for _, options in found.values()} == {"idle", "one core busy", "all cores busy"}
+    assert found["EANN"][0] == "EANN of resann(n=1, c=4), resann(n=2, c=4)"
+    assert found["deepest"][0] == "resann(n=2, c=4)"
+    assert set(load_report(RESULTS / "amd-epyc-2-cores.json")["deadlines"].trials) == set(found)
 
 
 # --- deadlines -----------------------------------------------------------------------------------------------------
@@ -129,23 +137,17 @@ def command(monkeypatch, capsys):
     return call
 
 
-def test_the_command_measures_one_row_beside_earlier_ones(tmp_path, command):
+def test_the_command_adds_rows_to_the_report_of_its_own_device(tmp_path, command):
     out = tmp_path / "out.json"
     assert command("--rows", "stopping", "--out", out)[0] == 0
     status, printed, _ = command("--rows", "exits", "--out", out)
     assert (status, printed.splitlines()[-1]) == (0, str(out))
     assert list(load_report(out).rows) == ["stopping", "exits"]
-
-
-def test_a_report_of_another_device_is_not_overwritten(tmp_path, command):
-    out = tmp_path / "out.json"
-    command("--rows", "stopping", "--out", out)
-    other = json.loads(out.read_text())
-    other["device"]["name"] = "Other"
-    out.write_text(json.dumps(other))
+    other = out.read_text().replace('"quick": true', '"quick": false')
+    out.write_text(other)
     status, _, error = command("--rows", "stopping", "--out", out)
     assert (status, error.startswith("benchmarks: out: expected")) == (1, True)
-    assert load_report(out).device.name == "Other"
+    assert out.read_text() == other
 
 
 @pytest.mark.parametrize(
