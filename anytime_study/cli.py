@@ -12,7 +12,6 @@ from tyro.extras import SubcommandApp
 
 from anytime_core import __version__
 from anytime_core.errors import InputError
-from anytime_core.files import atomic_write
 from anytime_study.analysis.claims import load_claims
 from anytime_study.datasets import DatasetError, fetch
 from anytime_study.foundations.validation import explain
@@ -152,14 +151,15 @@ def _record(
 
     `check` verifies every record, where it comes from, and that no run is there twice with different results; exit
     status 1 if something is wrong. `merge` copies into the folder `out` what that lacks. `table` writes all records to
-    the Parquet file `out`, a row per run and exit.
+    the file `out`, .csv or .parquet, a row per run and exit.
 
     Args:
         action: What to do.
         folders: Folders of records; those in them count too.
         out: For merge and table.
     """
-    from anytime_study.runs.folders import check_records, merge_records, records_table
+    from anytime_study.runs.folders import check_records, merge_records, record_files
+    from anytime_study.runs.tables import exits_table, write_table
 
     if not folders:
         raise InputError("bad arguments: folders: expected at least one, found none")
@@ -177,8 +177,8 @@ def _record(
         if others:
             _stop(f"{out} holds these runs with other results, and keeps them: {', '.join(map(str, others))}")
     elif out is not None:
-        table = records_table(folders)
-        atomic_write(out, table.to_parquet(index=False))
+        table = exits_table(map(load_outcome, record_files(folders)))
+        write_table(table, out)
         print(f"{out}: {len(table)} rows of {table['run'].nunique()} runs")
 
 

@@ -145,7 +145,8 @@ def made_up_divergence(made_up_record):
         shared = {
             name: getattr(record, name) for name in type(record).model_fields.keys() & DivergedRecord.model_fields
         }
-        return DivergedRecord(**{**shared, "outcome": "diverged"}, epoch=1, exit=2, reason="the loss is NaN")
+        fields = {**shared, "outcome": "diverged", "epoch_losses": [], "epoch_weights": []}
+        return DivergedRecord(**fields, epoch=1, exit=2, reason="the loss is NaN")
 
     return make
 

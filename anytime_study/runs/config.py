@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import torch
@@ -107,45 +108,37 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        images = DATASETS[self.dataset].num_train
-        if self.train_size is not None and self.train_size > images:
-            raise ValueError(
-                f"train_size: expected at most the {images} training images of {self.dataset}, found {self.train_size}"
-            )
-        if self.colour_jitter and not (self.augment and DATASETS[self.dataset].streamed):
-            raise ValueError(
-                "colour_jitter: expected augment and a data set whose images are streamed from files, found "
-                f"{self.dataset} with augment {self.augment}"
-            )
-        if self.batch_size > self.num_train:
-            raise ValueError(
-                f"batch_size: expected at most the {self.num_train} training images used, found {self.batch_size}"
-            )
-        if self.batch_size % self.devices:
-            raise ValueError(
-                f"batch_size: expected a multiple of the {self.devices} devices that share a batch, found "
-                f"{self.batch_size}"
-            )
-        if self.compile and self.weighting_spec.options.get("order") == 1:
-            raise ValueError(
-                "compile: expected False with gradient norms (order 1), which a compiled network does not give, found "
-                f"True with {self.weighting}"
-            )
-        if self.warmup_epochs > self.epochs:
-            raise ValueError(
-                f"warmup_epochs: expected at most the {self.epochs} epochs of the run, found {self.warmup_epochs}"
-            )
-        exits = _exits_that_fit(self.dataset, self.network, self.weighting)
-        if self.loss_scales is not None and len(self.loss_scales) != exits:
-            raise ValueError(
-                f"loss_scales: expected {exits} factors, one per exit of {self.network}, found {len(self.loss_scales)}"
-            )
-        if self.early_exit and (exits == 1 or DATASETS[self.dataset].num_tasks > 1):
-            raise ValueError(
-                "early_exit: expected a network with several exits and images with one label each, found "
-                f"{self.network} on {self.dataset}"
-            )
+        for field, holds, expected in self._conditions():
+            if not holds:
+                raise ValueError(f"{field}: expected {expected}, found {getattr(self, field)}")
         return self
+
+    def _conditions(self) -> Iterator[tuple[str, bool, str]]:
+        """What a field must be, given the others: its name, whether it holds, and what is expected."""
+        card = DATASETS[self.dataset]
+        most = f"at most the {card.num_train} training images of {self.dataset}"
+        yield "train_size", self.num_train <= card.num_train, most
+        coloured = self.augment and card.streamed
+        yield "colour_jitter", coloured or not self.colour_jitter, "augment and a data set that is streamed from files"
+        yield "batch_size", self.batch_size <= self.num_train, f"at most the {self.num_train} training images used"
+        multiple = f"a multiple of the {self.devices} devices that share a batch"
+        yield "batch_size", self.batch_size % self.devices == 0, multiple
+        takes_norms = self.weighting_spec.options.get("order") == 1
+        yield "compile", not (self.compile and takes_norms), "False with gradient norms (order 1) of the network"
+        yield "warmup_epochs", self.warmup_epochs <= self.epochs, f"at most the {self.epochs} epochs of the run"
+        exits = _exits_that_fit(self.dataset, self.network, self.weighting)
+        # Where an image has several labels, exit k learns label k; an EANN may answer with an earlier exit.
+        one_each = card.num_tasks == 1 or (exits == card.num_tasks and self.network_spec.name != "eann")
+        yield (
+            "network",
+            one_each,
+            f"no EANN and {card.num_tasks} exits, one for each label of an image, as two_heads has",
+        )
+        scales = self.loss_scales is None or len(self.loss_scales) == exits
+        yield "loss_scales", scales, f"{exits} factors, one per exit of {self.network}"
+        leaves_early = exits > 1 and card.num_tasks == 1
+        several = "False, but for networks with several exits and images with one label"
+        yield "early_exit", leaves_early or not self.early_exit, several
 
     @property
     def network_spec(self) -> Spec:
@@ -194,22 +187,10 @@ class RunConfig(BaseModel):
 
 @functools.cache  # a study has hundreds of runs of a few kinds
 def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
-    """Build network and weighting without data: options that do not fit show now. Gives the number of exits, K.
-
-    Where an image has several labels, exit k learns label k. So there must be as many exits as labels, and no EANN,
-    which may answer with an earlier exit. With one label for each image all exits learn it, and every network fits.
-
-    Raises:
-        ValueError: of network or weighting, or the network does not have an exit for each label.
-    """
+    """Build network and weighting without data: options that do not fit show now. Gives the number of exits, K."""
     card = DATASETS[dataset]
     net = network_without_data(network, card.num_classes, card.image_shape[0])
     WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
-    if card.num_tasks > 1 and (net.num_exits != card.num_tasks or net.adopted is not None):
-        raise ValueError(
-            f"network: expected no EANN and {card.num_tasks} exits, one for each label of an image of {dataset}, such "
-            f"as two_heads has, found {network} with {net.num_exits}"
-        )
     return net.num_exits
 
 

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
+from anytime_study.datasets import find_card
 from anytime_study.foundations.provenance import Provenance
 from anytime_study.foundations.validation import explain
 from anytime_study.runs.config import PROTOCOL, RunConfig
 
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
 
-class Scores(BaseModel):
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scores(_Part):
     """Scores of the K exits on one split, in evaluation mode, unaugmented, against the labels as they are.
 
     Attributes:
@@ -27,24 +37,20 @@ class Scores(BaseModel):
         error: Top-1 error from 0 to 1, [K].
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    loss: list[FiniteFloat]
-    error: list[FiniteFloat]
+    loss: list[Amount]
+    error: list[Share]
 
 
-class Costs(BaseModel):
+class Costs(_Part):
     """Costs of one image at the K exits; see :class:`anytime_core.costs.ExitCosts`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    macs_cumulative: list[int]
-    macs_fixed: list[int]
-    parameters_cumulative: list[int]
-    parameters_fixed: list[int]
+    macs_cumulative: list[Count]
+    macs_fixed: list[Count]
+    parameters_cumulative: list[Count]
+    parameters_fixed: list[Count]
 
 
-class EarlyExitScores(BaseModel):
+class EarlyExitScores(_Part):
     """What early exit saves on the test images, and what it costs.
 
     Thresholds are the cheapest that err no more than the last exit on the validation images; see
@@ -59,17 +65,15 @@ class EarlyExitScores(BaseModel):
         last_macs: Multiply-adds of the last exit alone.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    thresholds: list[FiniteFloat | None]
-    exit_shares: list[FiniteFloat]
-    error: FiniteFloat
-    last_error: FiniteFloat
-    macs: FiniteFloat
-    last_macs: int
+    thresholds: list[Amount | None]
+    exit_shares: list[Share]
+    error: Share
+    last_error: Share
+    macs: Amount
+    last_macs: Count
 
 
-class Timing(BaseModel):
+class Timing(_Part):
     """How long training took: evaluation, loading and imports left out.
 
     Attributes:
@@ -77,13 +81,11 @@ class Timing(BaseModel):
         images_per_second: Training images per second.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seconds: FiniteFloat
-    images_per_second: FiniteFloat
+    seconds: Amount
+    images_per_second: Amount
 
 
-class _Record(BaseModel):
+class _Record(_Part):
     """What finished and diverged runs have in common: E epochs that were completed, K exits in depth order.
 
     Attributes:
@@ -99,14 +101,12 @@ class _Record(BaseModel):
         provenance: Versions, commit, machine.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # the file's name: it may not lead to another folder
     protocol: int
     config: RunConfig
     num_exits: Annotated[int, Field(ge=1)]
-    epoch_losses: list[list[FiniteFloat]]
-    epoch_weights: list[list[FiniteFloat]]
+    epoch_losses: list[list[Amount]]
+    epoch_weights: list[list[Amount]]
     rules: dict[str, str] = {}
     timing: Timing
     provenance: Provenance
@@ -116,12 +116,14 @@ class _Record(BaseModel):
         for name, row in self._rows():
             if len(row) != self.num_exits:
                 raise ValueError(f"{name}: expected {self.num_exits} numbers, one per exit, found {len(row)}")
-        if len(self.epoch_weights) != len(self.epoch_losses):
-            raise ValueError(
-                f"epoch_weights: expected as many epochs as epoch_losses has, {len(self.epoch_losses)}, "
-                f"found {len(self.epoch_weights)}"
-            )
+        for name in ("epoch_losses", "epoch_weights"):
+            if (found := len(getattr(self, name))) != self._epochs():
+                raise ValueError(f"{name}: expected the {self._epochs()} epochs that were completed, found {found}")
         return self
+
+    def _epochs(self) -> int:
+        """E, epochs that were completed."""
+        return self.config.epochs
 
     def _rows(self) -> Iterator[tuple[str, Sequence[Any]]]:
         """All lists that have a number for each exit, with their names."""
@@ -182,6 +184,15 @@ class RunRecord(_Record):
         if self.test_correct is not None:
             yield "test_correct", self.test_correct
 
+    @model_validator(mode="after")
+    def _answers_give_the_errors(self) -> Self:
+        if self.test_correct is not None:
+            errors = 1 - unpacked(self.test_correct, find_card(self.config.dataset).num_test).mean(axis=1)
+            for exit_number, (found, error) in enumerate(zip(errors, self.test.error, strict=True), start=1):
+                if abs(found - error) > 1e-6:
+                    raise ValueError(f"test_correct: expected error {error} of exit {exit_number}, found {found}")
+        return self
+
     @property
     def summary(self) -> str:
         """One line for people."""
@@ -201,7 +212,7 @@ class RunRecord(_Record):
 
 
 class DivergedRecord(_Record):
-    """Of a run that left the numbers. It says that and where, and has no scores: it is no result.
+    """Of a run whose loss became NaN or infinite. It says that and where, and has no scores: it is no result.
 
     Attributes:
         outcome: That it diverged.
@@ -212,14 +223,20 @@ class DivergedRecord(_Record):
     """
 
     outcome: Literal["diverged"] = "diverged"
-    epoch: int
-    exit: int
+    epoch: Annotated[int, Field(ge=1)]
+    exit: Annotated[int, Field(ge=1)]
     reason: str
+
+    def _epochs(self) -> int:
+        return self.epoch - 1
 
     @property
     def summary(self) -> str:
         """One line for people."""
         return f"diverged in epoch {self.epoch} at exit {self.exit}"
+
+
+Outcome = RunRecord | DivergedRecord
 
 
 def packed(answers: npt.ArrayLike) -> list[str]:
@@ -240,30 +257,22 @@ def unpacked(texts: Sequence[str], count: int) -> npt.NDArray[np.bool_]:
     return np.stack([np.unpackbits(row, count=count) for row in rows]).astype(bool)
 
 
-def load_outcome(path: Path) -> RunRecord | DivergedRecord:
+def load_outcome(path: Path) -> Outcome:
     """Read a record, of whichever outcome.
 
     Raises:
         InputError: the file is absent, not JSON, or not a record; it names the file and the field.
     """
-    kind: type[RunRecord | DivergedRecord] = RunRecord
+    kind: type[Outcome] = RunRecord
     try:
         content = path.read_bytes()
-        if _outcome(content) == "diverged":
+        if re.search(rb'"outcome":\s*"diverged"', content):
             kind = DivergedRecord
         return kind.model_validate_json(content)
     except OSError as error:
         raise InputError(f"bad record {path}: {error.strerror}") from None
     except ValidationError as error:
         raise InputError(explain(error, kind, where=f"record {path}")) from None
-
-
-def _outcome(content: bytes) -> Any:
-    try:
-        fields = json.loads(content)
-    except (ValueError, RecursionError):
-        return None  # whoever validates it says what is wrong with it
-    return fields.get("outcome") if isinstance(fields, dict) else None
 
 
 def _rounded(value: Any) -> Any:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -90,32 +91,9 @@ def test_names_never_change(fields, name):
 
 
 def test_defaults_never_change():
-    assert RunConfig().model_dump() == {
-        "dataset": "digits",
-        "train_size": None,
-        "augment": True,
-        "colour_jitter": False,
-        "network": "resann",
-        "weighting": "adaloss",
-        "seed": 0,
-        "epochs": 15,
-        "batch_size": 128,
-        "learning_rate": 0.1,
-        "schedule": "cosine",
-        "warmup_epochs": 1.0,
-        "momentum": 0.9,
-        "weight_decay": 1e-4,
-        "head_weight_decay": "same",
-        "label_smoothing": 0.0,
-        "loss_scales": None,
-        "precision": "fp32",
-        "compile": False,
-        "threads": 1,
-        "devices": 1,
-        "early_exit": False,
-        "device": "auto",
-        "workers": 0,
-    }
+    """A changed default would leave the default's name as it is."""
+    text = json.dumps(RunConfig().model_dump(), sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest()[:12] == "c98a2d380fb4"
 
 
 def test_every_field_changes_the_name_but_those_that_say_where():
@@ -181,156 +159,70 @@ def test_a_config_comes_back_from_json_and_from_what_differs_from_the_defaults(f
 # --- what is refused -----------------------------------------------------------------------------------------------
 
 NAN, INF = float("nan"), float("inf")
+JITTER = {"colour_jitter": True}
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "expected"),
+    ("fields", "message"),
     [
-        ("dataset", "mnist", r"expected one of digits, .*, found 'mnist'"),
-        ("dataset", "Digits", r"expected one of digits, .* \(did you mean digits\?\)"),
-        ("dataset", 3, "valid string"),
-        ("train_size", 0, "greater than or equal to 1"),
-        ("train_size", -5, "greater than or equal to 1"),
-        ("train_size", 1258, r"expected at most the 1257 training images of digits, found 1258"),
-        ("train_size", 100.5, "valid integer"),
-        ("train_size", "100", "valid integer"),
-        ("train_size", True, "valid integer"),
-        ("augment", "yes", "valid boolean"),
-        ("augment", 1, "valid boolean"),
-        ("network", "resnet", r"expected one of resann, .* \(did you mean resann\?\)"),
-        ("network", "resann(n=0)", "ResANN n: expected at least 1, found 0"),
-        ("network", "resann(c=5)", "ResANN c: expected an even number .*found 5"),
-        ("network", "resann(s=10)", "ResANN s: expected at most the 9 units that n = 3 gives, found 10"),
-        ("network", "resann(n='many')", "option n of resann: .*integer, found 'many'"),
-        ("network", "resann(n={[]: 1})", "expected a network written as name"),
-        ("network", None, "valid string"),
-        ("weighting", "adalos", r"expected one of const, .* \(did you mean adaloss\?\)"),
-        ("weighting", "opt(exit=99)", "opt exit: expected 1 to 9, found 99"),
-        ("weighting", "opt(exit=0)", "opt exit: expected 1 to 9, found 0"),
-        ("weighting", "adaloss(momentum=1.5)", "AdaLoss momentum: expected 0 or more and below 1, found 1.5"),
-        ("weighting", "adaloss(momentum=1e999)", "expected"),
-        ("weighting", "const(n=1)", "unknown option n of const; it has: none"),
-        ("seed", -1, "greater than or equal to 0"),
-        ("seed", 0.5, "valid integer"),
-        ("seed", True, "valid integer"),
-        ("epochs", 0, "greater than or equal to 1"),
-        ("epochs", -1, "greater than or equal to 1"),
-        ("epochs", "many", "valid integer"),
-        ("epochs", "3", "valid integer"),
-        ("epochs", 1.5, "valid integer"),
-        ("epochs", NAN, "valid integer"),
-        ("epochs", None, "valid integer"),
-        ("batch_size", 0, "greater than or equal to 1"),
-        ("batch_size", 1258, "batch_size: expected at most the 1257 training images used, found 1258"),
-        ("learning_rate", NAN, "finite number"),
-        ("learning_rate", INF, "finite number"),
-        ("learning_rate", 0, "greater than 0"),
-        ("learning_rate", -0.1, "greater than 0"),
-        ("learning_rate", "0.1", "valid number"),
-        ("schedule", "linear", "'cosine', 'steps' or 'thirds'"),
-        ("warmup_epochs", -1, "greater than or equal to 0"),
-        ("warmup_epochs", NAN, "finite number"),
-        ("warmup_epochs", 15.5, "warmup_epochs: expected at most the 15 epochs of the run, found 15.5"),
-        ("momentum", 1, "less than 1"),
-        ("momentum", -0.1, "greater than or equal to 0"),
-        ("momentum", NAN, "finite number"),
-        ("weight_decay", -1e-4, "greater than or equal to 0"),
-        ("weight_decay", INF, "finite number"),
-        ("head_weight_decay", "none", "'same' or 'sieve'"),
-        ("label_smoothing", -0.1, "greater than or equal to 0"),
-        ("label_smoothing", 1, "less than 1"),
-        ("label_smoothing", NAN, "finite number"),
-        ("loss_scales", [10, 1], "loss_scales: expected 9 factors, one per exit of resann, found 2"),
-        ("loss_scales", [], "loss_scales: expected 9 factors, one per exit of resann, found 0"),
-        ("loss_scales", (1,) * 10, "loss_scales: expected 9 factors, one per exit of resann, found 10"),
-        ("loss_scales", 10.0, "valid tuple"),
-        ("loss_scales", "111111111", "valid tuple"),
-        ("precision", "fp16", "'fp32' or 'bf16'"),
-        ("threads", 0, "greater than or equal to 1"),
-        ("threads", 1025, "less than or equal to 1024"),
-        ("device", "tpu", "'auto', 'cpu' or 'cuda'"),
-        ("epoch", 3, r"there is no such name \(did you mean epochs\?\)"),
-        ("name", "mine", "there is no such name"),
+        ({"dataset": "Digits"}, r"dataset: .*did you mean digits\?"),
+        ({"train_size": 0}, "train_size: .*found 0"),
+        ({"train_size": 1258}, "train_size: expected at most the 1257 training images of digits, found 1258"),
+        ({"dataset": "cifar10", "train_size": 45_001}, "train_size: expected at most the 45000 .*found 45001"),
+        ({"train_size": "100"}, "train_size: expected a valid integer, found '100'"),
+        ({"augment": 1}, "augment: expected a valid boolean, found 1"),
+        ({"network": "resnet"}, r"network: .*did you mean resann\?"),
+        ({"network": "resann(n=0)"}, "ResANN n: expected at least 1, found 0"),
+        ({"network": "resann(n='many')"}, "network: option n of resann: .*found 'many'"),
+        ({"weighting": "opt(exit=99)"}, "opt exit: expected 1 to 9, found 99"),
+        ({"weighting": "adaloss(momentum=1.5)"}, "AdaLoss momentum: .*found 1.5"),
+        ({"seed": True}, "seed: .*found True"),
+        ({"epochs": 1.5}, "epochs: .*found 1.5"),
+        ({"epochs": None}, "epochs: .*found None"),
+        ({"batch_size": 1258}, "batch_size: expected at most the 1257 training images used, found 1258"),
+        ({"batch_size": 33, "devices": 2}, "batch_size: expected a multiple of the 2 devices"),
+        ({"learning_rate": NAN}, "learning_rate: expected a finite number"),
+        ({"learning_rate": INF}, "learning_rate: expected a finite number"),
+        ({"learning_rate": 0}, "learning_rate: expected greater than 0"),
+        ({"schedule": "linear"}, "schedule: .*'cosine', 'steps' or 'thirds'"),
+        ({"warmup_epochs": 15.5}, "warmup_epochs: expected at most the 15 epochs of the run, found 15.5"),
+        ({"momentum": 1}, "momentum: expected less than 1"),
+        ({"weight_decay": -1e-4}, "weight_decay: expected greater than or equal to 0"),
+        ({"label_smoothing": 1}, "label_smoothing: expected less than 1"),
+        ({"loss_scales": [10, 1]}, r"loss_scales: expected 9 factors.*found \(10.0, 1.0\)"),
+        ({"loss_scales": [1] * 8 + [NAN]}, r"loss_scales\.8: "),
+        ({"loss_scales": [1] * 8 + [0]}, r"loss_scales\.8: "),
+        ({"loss_scales": "111111111"}, "loss_scales: expected a valid tuple"),
+        ({"precision": "fp16"}, "precision: .*'fp32' or 'bf16'"),
+        ({"threads": 1025}, "threads: .*1024"),
+        ({"device": "tpu"}, "device: .*'auto', 'cpu' or 'cuda'"),
+        ({"epoch": 3}, r"epoch: there is no such name \(did you mean epochs\?\)"),
+        ({"dataset": "multi-fashion"}, "network: expected no EANN and 2 exits"),
+        ({"dataset": "multi-fashion", "network": "eann(n=(1,), s=2)"}, "network: expected no EANN and 2 exits"),
+        ({"network": "resann(n=1, c=2, s=3)", "early_exit": True}, "early_exit: expected False"),
+        ({"network": "two_heads(n=1)", "dataset": "multi-fashion", "early_exit": True}, "early_exit: expected False"),
+        (JITTER, "colour_jitter: expected augment and a data set that is streamed"),
+        ({**JITTER, "dataset": "ilsvrc", "augment": False}, "colour_jitter: expected augment"),
+        ({"weighting": "adaloss(order=1)", "compile": True}, "compile: expected False with gradient norms"),
     ],
+    ids=str,
 )
-def test_bad_values_are_refused(field, value, expected):
-    with pytest.raises(InputError, match=expected) as caught:
-        validated(RunConfig, {field: value})
-    message = str(caught.value)
-    assert message.startswith((f"bad parameters: {field}: ", "bad parameters: together: "))
-    assert "\n" not in message
-    assert "found" in message or "there is no such name" in message
+def test_bad_values_are_refused_in_one_line(fields, message):
+    with pytest.raises(InputError, match=rf"^bad parameters: (together: )?{message}") as caught:
+        validated(RunConfig, fields)
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("scale", [0, -1, NAN, INF, "1", True, None])
-def test_a_bad_factor_of_a_loss_is_refused_with_its_place(scale):
-    with pytest.raises(InputError, match=r"^bad parameters: loss_scales\.8: expected .*found "):
-        validated(RunConfig, {"loss_scales": [1] * 8 + [scale]})
-
-
-@pytest.mark.parametrize(
-    ("network", "found"),
-    [("resann", 9), ("resann(n=1)", 3), ("resann(n=1, s=3)", 1), ("eann(n=(1,), s=2)", 2)],
-)
-def test_two_labels_need_an_exit_each(network, found):
-    with pytest.raises(InputError) as caught:
-        validated(RunConfig, {"dataset": "multi-fashion", "network": network})
-    assert str(caught.value) == (
-        "bad parameters: together: network: expected no EANN and 2 exits, one for each label of an image of "
-        f"multi-fashion, such as two_heads has, found {network} with {found}"
-    )
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"network": "resann(n=1, c=2, s=3)"}, {"network": "two_heads(n=1)", "dataset": "multi-fashion"}],
-    ids=["one exit", "two labels"],
-)
-def test_early_exit_needs_exits_that_answer_the_same_question(fields):
-    with pytest.raises(InputError, match=r"early_exit: expected a network with several exits .*, found .*"):
-        validated(RunConfig, {**fields, "early_exit": True})
-
-
-@pytest.mark.parametrize("fields", [{}, {"dataset": "ilsvrc", "augment": False}])
-def test_colours_vary_only_where_images_are_read_one_by_one(fields):
-    with pytest.raises(InputError, match=r"colour_jitter: expected augment and a data set whose images are streamed"):
-        validated(RunConfig, {**fields, "colour_jitter": True})
-
-
-def test_gradient_norms_are_not_compiled():
+def test_what_is_refused_together_is_allowed_alone():
     RunConfig(weighting="adaloss(order=1)")
-    with pytest.raises(InputError, match=r"compile: expected False with gradient norms \(order 1\)"):
-        validated(RunConfig, {"weighting": "adaloss(order=1)", "compile": True})
-
-
-def test_two_heads_may_share_one_label():
     assert RunConfig(network="two_heads(n=1)").build_network().num_exits == 2
     assert RunConfig(dataset="multi-fashion", network="resann(n=1, s=2)").build_network().num_exits == 2
-
-
-def test_batches_are_measured_against_the_images_used():
-    assert RunConfig(train_size=64, batch_size=64).steps_per_epoch == 1
-    with pytest.raises(ValidationError, match="batch_size: expected at most the 64 training images used, found 65"):
-        RunConfig(train_size=64, batch_size=65)
-
-
-def test_each_data_set_has_its_own_limit():
-    assert RunConfig(dataset="cifar10", train_size=45_000).num_train == 45_000
-    with pytest.raises(ValidationError, match="expected at most the 45000 training images of cifar10, found 45001"):
-        RunConfig(dataset="cifar10", train_size=45_001)
-
-
-def test_all_faults_of_fields_are_told_at_once():
-    with pytest.raises(ValidationError) as caught:
-        RunConfig(epochs=0, batch_size=-1, epoch=3)
-    assert [fault["loc"][0] for fault in caught.value.errors()] == ["epochs", "batch_size", "epoch"]
 
 
 def test_a_config_cannot_be_changed():
     config = RunConfig()
     with pytest.raises(ValidationError, match="frozen"):
         config.epochs = 3
-    assert config.epochs == 15
     assert len({config, RunConfig(), RunConfig(seed=1)}) == 2  # so it can be hashed
 
 

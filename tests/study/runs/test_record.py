@@ -8,11 +8,7 @@ from pydantic import ValidationError
 from anytime_core.errors import InputError
 from anytime_study.runs import record as records
 from anytime_study.runs.config import RunConfig
-from anytime_study.runs.record import RunRecord, packed, unpacked
-
-
-def listing(folder):
-    return sorted(path.name for path in folder.iterdir())
+from anytime_study.runs.record import RunRecord, load_outcome, packed, unpacked
 
 
 def edited(path, **changes):
@@ -30,28 +26,31 @@ def edited(path, **changes):
 # --- saving and loading --------------------------------------------------------------------------------------------
 
 
-def test_a_record_comes_back(made_up_record, tmp_path):
-    record = made_up_record(seed=3)
+def test_a_record_comes_back(made_up_record, made_up_divergence, tmp_path):
+    record, diverged = made_up_record(seed=3), made_up_divergence(seed=4)
     path = record.save(tmp_path / "new" / "folder")
     assert path == tmp_path / "new" / "folder" / f"{record.config.name}.json"
-    assert RunRecord.load(path) == record
-    assert not RunRecord.load(path).stale
+    assert path.read_bytes().endswith(b"}\n")
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert RunRecord.load(path) == load_outcome(path) == record
+    assert load_outcome(diverged.save(tmp_path)) == diverged
+    with pytest.raises(InputError, match="diverged"):
+        RunRecord.load(diverged.save(tmp_path))
 
 
 def test_a_real_record_comes_back_to_nine_digits(tiny_record, tmp_path):
     loaded = RunRecord.load(tiny_record.save(tmp_path))
-    assert loaded.config == tiny_record.config
-    assert loaded.costs == tiny_record.costs
-    assert loaded.provenance == tiny_record.provenance
+    assert (loaded.config, loaded.costs, loaded.provenance) == (
+        tiny_record.config,
+        tiny_record.costs,
+        tiny_record.provenance,
+    )
     assert loaded.epoch_losses == [pytest.approx(row, rel=1e-8) for row in tiny_record.epoch_losses]
-    for split in ("train", "validation", "test"):
-        assert getattr(loaded, split).loss == pytest.approx(getattr(tiny_record, split).loss, rel=1e-8)
-        assert getattr(loaded, split).error == pytest.approx(getattr(tiny_record, split).error, rel=1e-8)
-    # and from then on exactly
-    assert RunRecord.load(loaded.save(tmp_path / "again")) == loaded
+    assert loaded.test.loss == pytest.approx(tiny_record.test.loss, rel=1e-8)
+    assert RunRecord.load(loaded.save(tmp_path / "again")) == loaded  # and from then on exactly
 
 
-@pytest.mark.parametrize("learning_rate", [1 / 3, 0.1 + 0.2, 1e-3 / 7, math.pi])
+@pytest.mark.parametrize("learning_rate", [1 / 3, 0.1 + 0.2, math.pi])
 def test_rounding_spares_the_config_so_a_loaded_record_keeps_its_name(made_up_record, tmp_path, learning_rate):
     record = made_up_record(learning_rate=learning_rate)
     loaded = RunRecord.load(record.save(tmp_path))
@@ -59,34 +58,15 @@ def test_rounding_spares_the_config_so_a_loaded_record_keeps_its_name(made_up_re
     assert not loaded.stale
 
 
-def test_two_saves_give_the_same_bytes_and_end_with_a_newline(made_up_record, tmp_path):
-    first = made_up_record().save(tmp_path / "a").read_bytes()
-    assert first == made_up_record().save(tmp_path / "b").read_bytes()
-    assert first.endswith(b"}\n")
-
-
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_what_is_no_number_is_not_written(made_up_record, tmp_path, number):
     record = made_up_record().model_copy(update={"epoch_losses": [[number, 1.0, 1.0]]})
     with pytest.raises(ValueError, match="JSON"):
         record.save(tmp_path)
-    assert listing(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
-# --- whole or not at all -------------------------------------------------------------------------------------------
-
-
-def test_saving_leaves_one_readable_file_and_replaces_an_old_one(made_up_record, tmp_path):
-    record = made_up_record()
-    path = record.save(tmp_path)
-    path.write_text("old")
-    record.save(tmp_path)
-    assert listing(tmp_path) == [path.name]
-    assert RunRecord.load(path) == record
-    assert path.stat().st_mode & 0o777 == 0o644
-
-
-@pytest.mark.parametrize(("module", "function"), [(os, "replace"), (os, "fsync"), (json, "dumps"), (os, "chmod")])
+@pytest.mark.parametrize(("module", "function"), [(os, "replace"), (os, "fsync"), (json, "dumps")])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=repr)
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(
     made_up_record, tmp_path, monkeypatch, module, function, error
@@ -101,7 +81,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(
         patch.setattr(module, function, fail)
         with pytest.raises(type(error)):
             made_up_record().save(tmp_path)
-    assert listing(tmp_path) == [path.name]
+    assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == before
 
 
@@ -109,10 +89,8 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(
 
 
 def test_an_absent_record_is_named(tmp_path):
-    path = tmp_path / "nothing.json"
-    with pytest.raises(InputError) as caught:
-        RunRecord.load(path)
-    assert str(caught.value) == f"bad record {path}: No such file or directory"
+    with pytest.raises(InputError, match=f"bad record {tmp_path / 'nothing.json'}: No such file"):
+        load_outcome(tmp_path / "nothing.json")
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.99])
@@ -120,40 +98,37 @@ def test_a_truncated_record_is_refused(made_up_record, tmp_path, share):
     path = made_up_record().save(tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(InputError, match="Invalid JSON") as caught:
-        RunRecord.load(path)
-    assert str(path) in str(caught.value)
+    with pytest.raises(InputError, match=str(path)):
+        load_outcome(path)
 
 
-@pytest.mark.parametrize(
-    ("changes", "field", "message"),
-    [
-        ({"num_exits": "three"}, "num_exits", "found 'three'"),
-        ({"num_exits": None}, "num_exits", "expected a value, found none"),
-        ({"test": {"loss": [1.0], "error": ["low"]}}, "test.error.0", "found 'low'"),
-        ({"test": {"loss": [1.0]}}, "test.error", "expected a value, found none"),
-        ({"config": {"epochs": 0}}, "config.epochs", "expected greater than or equal to 1, found 0"),
-        ({"config": {"epoch": 1}}, "config.epoch", "there is no such name"),
-        ({"note": "mine"}, "note", "there is no such name"),
-        ({"epoch_losses": 3}, "epoch_losses", "found 3"),
-    ],
-    ids=str,
-)
-def test_a_wrong_field_is_named_with_its_file(made_up_record, tmp_path, changes, field, message):
-    path = edited(made_up_record().save(tmp_path), **changes)
-    with pytest.raises(InputError) as caught:
-        RunRecord.load(path)
-    assert str(caught.value).startswith(f"bad record {path}: ")
-    assert f"{field}: " in str(caught.value)
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize("content", ["[]", "3", "null", '"text"'])
+@pytest.mark.parametrize("content", ["[]", "3", "null", '"text"', "[" * 50_000])
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     path = tmp_path / "record.json"
     path.write_text(content)
     with pytest.raises(InputError, match=r"bad record .*record\.json"):
-        RunRecord.load(path)
+        load_outcome(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_exits": None}, "num_exits: expected a value, found none"),
+        ({"num_exits": 0}, "num_exits: .*found 0"),
+        ({"test": {"loss": [1.0], "error": ["low"]}}, r"test\.error\.0: .*found 'low'"),
+        ({"config": {"epochs": 0}}, r"config\.epochs: .*found 0"),
+        ({"note": "mine"}, "note: there is no such name"),
+        ({"name": "../elsewhere"}, "name: "),
+        ({"epoch_losses": [[1.0, 2.0, 3.0], [1.0]]}, r"epoch_losses\.1: expected 3 numbers, one per exit, found 1"),
+        ({"epoch_weights": [[1.0, 2.0, 3.0]]}, "epoch_weights: expected the 2 epochs .*found 1"),
+        ({"test": {"loss": [1.0, 2.0, 3.0], "error": []}}, r"test\.error: expected 3 numbers, .*found 0"),
+    ],
+    ids=str,
+)
+def test_a_wrong_field_is_named_with_its_file(made_up_record, tmp_path, changes, message):
+    path = edited(made_up_record().save(tmp_path), **changes)
+    with pytest.raises(InputError, match=rf"(?s)^bad record {path}: .*{message}"):
+        load_outcome(path)
 
 
 # --- stale records and what counts as a result ---------------------------------------------------------------------
@@ -171,41 +146,8 @@ def test_a_record_is_stale_under_another_protocol_or_name(made_up_record, monkey
 def test_results_leave_out_only_what_a_rerun_need_not_repeat(made_up_record):
     record = made_up_record()
     assert record.results().keys() == RunRecord.model_fields.keys() - {"rules", "timing", "provenance", "test_correct"}
-    elsewhere = record.model_copy(
-        update={
-            "timing": record.timing.model_copy(update={"seconds": 99.0}),
-            "provenance": record.provenance.model_copy(update={"commit": None}),
-        }
-    )
-    assert elsewhere.results() == record.results()
     changed = record.model_copy(update={"test": record.test.model_copy(update={"error": [0.5, 0.5, 0.5]})})
     assert changed.results() != record.results()
-
-
-@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/elsewhere", "a/b", ""])
-def test_a_name_that_leads_to_another_folder_is_refused(made_up_record, tmp_path, name):
-    path = edited(made_up_record().save(tmp_path), name=name)
-    with pytest.raises(InputError, match=r"^bad record .*: name: "):
-        RunRecord.load(path)
-
-
-@pytest.mark.parametrize(
-    ("changes", "fault"),
-    [
-        ({"epoch_losses": [[1.0, 2.0, 3.0], [1.0]]}, "epoch_losses.1: expected 3 numbers, one per exit, found 1"),
-        (
-            {"epoch_weights": [[1.0, 2.0, 3.0]]},
-            "epoch_weights: expected as many epochs as epoch_losses has, 2, found 1",
-        ),
-        ({"test": {"loss": [1.0, 2.0, 3.0], "error": []}}, "test.error: expected 3 numbers, one per exit, found 0"),
-        ({"num_exits": 0}, "num_exits: expected greater than or equal to 1, found 0"),
-    ],
-    ids=str,
-)
-def test_lists_of_another_length_than_there_are_exits_are_refused(made_up_record, tmp_path, changes, fault):
-    path = edited(made_up_record().save(tmp_path), **changes)
-    with pytest.raises(InputError, match=fault):
-        RunRecord.load(path)
 
 
 def test_answers_are_packed_to_a_bit_each_and_back():
@@ -220,16 +162,15 @@ def test_answers_are_packed_to_a_bit_each_and_back():
 
 
 def test_a_record_from_before_there_were_answers_keeps_its_bytes(tiny_record, tmp_path):
-    old = tiny_record.model_copy(update={"test_correct": None})
-    path = old.save(tmp_path)
+    path = tiny_record.model_copy(update={"test_correct": None}).save(tmp_path)
     content = path.read_bytes()
     assert b"test_correct" not in content
     RunRecord.load(path).save(tmp_path)
     assert path.read_bytes() == content
 
 
-def test_answers_are_kept_for_every_exit(tiny_record):
+def test_answers_are_kept_for_every_exit_and_give_its_error(tiny_record):
     fields = tiny_record.model_dump(mode="json")
-    fields["test_correct"] = fields["test_correct"][:-1]
-    with pytest.raises(ValidationError):
-        RunRecord.model_validate(fields)
+    for wrong in (fields["test_correct"][:-1], fields["test_correct"][::-1], ["AA=="] * 3):
+        with pytest.raises(ValidationError, match=r"test_correct|texts"):
+            RunRecord.model_validate({**fields, "test_correct": wrong})
