@@ -98,7 +98,8 @@ def made_up_record():
         exits = len(next(iter(said.values()))) if said else exits
         config = RunConfig(**{"network": f"resann(n={exits}, c=4, s=3)", "epochs": epochs, **fields})
         numbers = range(1, exits + 1)
-        losses, errors = [1.0 * k for k in numbers], [round(0.1 * k + 0.01 * config.seed, 6) for k in numbers]
+        losses = [1.0 * k for k in numbers]
+        errors = [min(1.0, round(0.1 * k + 0.01 * config.seed, 6)) for k in numbers]
         weights = [float(k == exits or not config.weighting.startswith("opt")) for k in numbers]
         return RunRecord(
             name=config.name,

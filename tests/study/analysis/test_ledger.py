@@ -391,7 +391,7 @@ def _invented(experiment, make):
             found = exit_costs(config.build_network(), DATASETS[config.dataset].image_shape)
             costs[key] = {"cumulative": list(found.macs_cumulative), "alone": list(found.macs_fixed)}
         draw = np.random.default_rng(config.seed).uniform(0.9, 1.1)
-        errors = [float(draw * (0.1 + 1e6 / macs)) for macs in costs[key]["cumulative"]]
+        errors = [float(min(1.0, draw * (0.1 + 1e5 / macs))) for macs in costs[key]["cumulative"]]
         record = make(scores={**costs[key], "test": errors}, **config.model_dump())
         assert record.name == name
         yield name, record
