@@ -26,7 +26,9 @@ def last_errors(records):
 
 
 def test_what_is_not_said_is_the_main_grids(made_up_record, made_up_experiment):
-    wanted = [made_up_record(**NET, weighting="const", seed=seed, scores={"test": [0.1 + seed / 4]}) for seed in range(3)]
+    wanted = [
+        made_up_record(**NET, weighting="const", seed=seed, scores={"test": [0.1 + seed / 4]}) for seed in range(3)
+    ]
     others = [
         made_up_record(**NET, weighting="const", seed=seed, **fields)
         for seed in range(3)
