@@ -156,9 +156,9 @@ def made_up_divergence(made_up_record):
 def made_up_experiment():
     """Make an experiment whose studies plan the runs of these records, and the ``unmade`` ones as well."""
 
-    def make(records, *, main=None, unmade=(), name="weightings"):
+    def make(records, *, main=None, unmade=(), name="weightings", own_rates=None):
         outcomes = {record.name: record for record in records}
         planned = {record.name: record.config for record in [*records, *unmade]}
-        return Experiment(name, {"epochs": 2, **(main or {})}, planned, outcomes)
+        return Experiment(name, {"epochs": 2, **(main or {})}, planned, outcomes, own_rates or {})
 
     return make

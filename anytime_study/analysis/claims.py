@@ -4,43 +4,71 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from anytime_study.analysis import decisions
 from anytime_study.foundations.validation import read_yaml, validated
 from anytime_study.studies.study import ROOT, combinations
 
 CLAIMS = ROOT / "data" / "claims.yaml"
 
-Protocol = Literal["one_rate", "tuned_rate"]
+Protocol = Literal["one_rate", "tuned_rate", "own_rate"]
+Role = Literal["primary", "sequence", "estimate"]
 
 
 class Decision(BaseModel):
-    """How the values of the seeds become a verdict; data/claims.yaml defines the three kinds.
+    """How the values of the seeds become a finding; data/claims.yaml defines the three kinds.
 
     Attributes:
         kind: The side of the threshold that is claimed, or ``"within"`` a margin around 0.
         threshold: In the unit of the measure.
         margin: Of ``"within"``, in the unit of the measure.
+        delta: δ, the smallest relevant distance from the threshold, in the unit of the measure; not with ``"within"``.
         can_only: What the values can do, if the measure is known to err to one side: support the claim, or refute it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["below", "above", "within"]
+    kind: decisions.Kind
     threshold: FiniteFloat = 0.0
     margin: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    delta: Annotated[FiniteFloat, Field(gt=0)] | None = None
     can_only: Literal["support", "refute"] | None = None
 
     @model_validator(mode="after")
     def _margin_where_it_belongs(self) -> Decision:
         if (self.kind == "within") != (self.margin is not None):
             raise ValueError(f"margin: expected with the kind within and with no other, found {self.margin}")
+        if self.kind == "within" and self.delta is not None:
+            raise ValueError(f"delta: expected none with the kind within, found {self.delta}")
         return self
+
+    def evidence(self, values: Sequence[float]) -> decisions.Evidence:
+        """What the values of the seeds, [n], show; see :func:`anytime_study.analysis.decisions.evidence`."""
+        found = decisions.evidence(values, self.kind, threshold=self.threshold, margin=self.margin, delta=self.delta)
+        if self.can_only == "support":
+            return replace(found, opposite=1.0, small=1.0)
+        return replace(found, claimed=1.0) if self.can_only == "refute" else found
+
+
+class Part(BaseModel):
+    """One of several things that a claim says together.
+
+    Attributes:
+        measure: Its name and settings.
+        decision: From values to a finding.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    measure: dict[str, Any]
+    decision: Decision
 
 
 @dataclass(frozen=True)
@@ -51,14 +79,14 @@ class Case:
     fields: dict[str, Any]
 
 
-class PaperRuns(BaseModel):
-    """How a claim is judged in the tier ``paper``: by the mean of a measure over networks and data sets of the papers.
+class TierRuns(BaseModel):
+    """How a claim is judged in a tier that has other networks and data sets: by the mean of a measure over them.
 
     Attributes:
         runs: Each is a set of fields in which runs differ from the main grid; a list stands for each of its values.
         networks: Pairs: the network of the measure's ``first``, and that of its ``second``.
         settings: Of the measure, in addition to the claim's or instead of them.
-        protocols: Of which the tier has runs.
+        experiment: Whose runs it rests on there, if it is another one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,7 +94,7 @@ class PaperRuns(BaseModel):
     runs: Annotated[list[dict[str, Any]], Field(min_length=1)] = [{}]
     networks: Annotated[list[tuple[str, str]], Field(min_length=1)] | None = None
     settings: dict[str, Any] = {}
-    protocols: list[Protocol] = ["one_rate"]
+    experiment: str | None = None
 
 
 class Claim(BaseModel):
@@ -77,14 +105,19 @@ class Claim(BaseModel):
         says: The claim in words.
         where: In which paper it stands, and where there; or "this study".
         published: The paper's value of the measure; None if it gives none.
+        role: ``primary`` and ``sequence`` are confirmatory: tested in the order of the file, each only if all before it
+            were shown. All others are estimates, each looked at by itself.
         experiment: The studies of this experiment make the runs that it rests on.
         measure: Its name and settings.
-        decision: From values to a verdict.
-        protocols: Under which it is judged: the published way with one learning rate for all weightings, and with each
-            weighting's own, chosen on validation images.
-        in_paper_tier: What is compared in the tier ``paper`` instead, where that has other networks and data sets.
-        published_on: The data sets of the paper's number, where they are not all that the experiment has in that tier.
-            Runs on another one of the paper's data sets replicate nothing.
+        decision: From values to a finding.
+        also: What it says besides; it is shown only if all parts are.
+        control: Fields that replace those of the measure's ``first`` or ``second``, such as another weighting. Where
+            the control shows the same, the effect is not attributable to AdaLoss.
+        protocols: Under which it is judged where the study does not fix a rate for each weighting: the published way
+            with one learning rate for all, and with each weighting's own, chosen on validation images.
+        in_tier: What is compared in a tier with other networks and data sets.
+        published_on: The data sets of the paper's number, where they are not all that the experiment has in the tier
+            ``paper``. Runs on another one of the paper's data sets replicate nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,33 +125,55 @@ class Claim(BaseModel):
     id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     says: str
     where: str
-    published: FiniteFloat | None
+    published: FiniteFloat | None = None
+    role: Role = "estimate"
     experiment: str
     measure: dict[str, Any]
     decision: Decision
+    also: list[Part] = []
+    control: dict[Literal["first", "second"], dict[str, Any]] | None = None
     protocols: list[Protocol] = ["one_rate"]
-    in_paper_tier: PaperRuns | None = None
+    in_tier: dict[Literal["cifar", "paper"], TierRuns] = {}
     published_on: list[str] = []
 
-    def in_tier(self, tier: str) -> tuple[list[Protocol], list[Case]]:
-        """The protocols under which it is judged in a tier, and the comparisons whose mean is judged.
+    @property
+    def of_this_study(self) -> bool:
+        """Whether it is a question of this study, so that there is nothing to replicate."""
+        return self.where == "this study"
+
+    @property
+    def parts(self) -> list[Part]:
+        """All that it says."""
+        return [Part(measure=self.measure, decision=self.decision), *self.also]
+
+    def experiment_in(self, tier: str) -> str:
+        """Whose runs it rests on in a tier."""
+        return self._there(tier).experiment or self.experiment
+
+    def protocols_in(self, tier: str) -> list[Protocol]:
+        """Under which it is judged in a tier: in ``paper`` a number is repeated as it was measured, tuned or not."""
+        return ["one_rate"] if tier == "paper" and "paper" in self.in_tier else self.protocols
+
+    def _there(self, tier: str) -> TierRuns:
+        return next((runs for name, runs in self.in_tier.items() if name == tier), TierRuns())
+
+    def cases(self, measure: dict[str, Any], tier: str) -> list[Case]:
+        """The comparisons whose mean is judged in a tier.
 
         Raises:
             InputError: a set of runs has a list without a value, or more than a million combinations: in no claim that
                 was loaded.
         """
-        paper = self.in_paper_tier
-        if tier != "paper" or paper is None:
-            return self.protocols, [Case(self.measure, {})]
-        measure = self.measure | paper.settings
-        where = f"claim {self.id}, in_paper_tier"
-        fields = [each for runs in paper.runs for each in combinations(runs, where=where)]
-        measures = [_with_networks(measure, *pair) for pair in paper.networks] if paper.networks else [measure]
-        return paper.protocols, [Case(each, runs) for runs in fields for each in measures]
+        there = self._there(tier)
+        measure = measure | there.settings
+        where = f"claim {self.id}, in_tier {tier}"
+        fields = [each for runs in there.runs for each in combinations(runs, where=where)]
+        measures = [_with_networks(measure, *pair) for pair in there.networks] if there.networks else [measure]
+        return [Case(each, runs) for runs in fields for each in measures]
 
     def rule_name(self, tier: str) -> str:
         """Under which name a record keeps the digest of the rule by which the claim is judged in a tier."""
-        return f"{self.id}@paper" if tier == "paper" and self.in_paper_tier else self.id
+        return f"{self.id}@{tier}" if tier in self.in_tier else self.id
 
 
 def _with_networks(measure: dict[str, Any], first: str, second: str) -> dict[str, Any]:
@@ -134,7 +189,7 @@ class Claims(BaseModel):
     Attributes:
         protocols: Definition of each protocol, in words.
         measures: Definition of each measure, in words.
-        paper_tier: How claims are judged in the tier ``paper``, in words.
+        in_tier: How claims are judged in a tier with other networks and data sets, in words.
         claims: In the order of the ledger.
     """
 
@@ -142,7 +197,7 @@ class Claims(BaseModel):
 
     protocols: dict[Protocol, str]
     measures: dict[str, str]
-    paper_tier: str = ""
+    in_tier: str = ""
     claims: list[Claim]
 
     @model_validator(mode="after")
@@ -151,9 +206,12 @@ class Claims(BaseModel):
         if twice := sorted({name for name in ids if ids.count(name) > 1}):
             raise ValueError(f"claims: expected each id once, found {', '.join(twice)} more than once")
         for claim in self.claims:
-            if (name := claim.measure.get("name")) not in list(self.measures):  # which may be of any type
-                raise ValueError(f"claim {claim.id}: expected a measure of {', '.join(self.measures)}, found {name}")
-            claim.in_tier("paper")  # whose runs must be sound too
+            for part in claim.parts:
+                if (name := part.measure.get("name")) not in list(self.measures):  # which may be of any type
+                    known = ", ".join(self.measures)
+                    raise ValueError(f"claim {claim.id}: expected a measure of {known}, found {name}")
+            for tier in claim.in_tier:
+                claim.cases(claim.measure, tier)  # whose runs must be sound too
             if missing := set(claim.protocols) - set(self.protocols):
                 raise ValueError(f"claim {claim.id}: expected protocols that are defined, found {', '.join(missing)}")
         return self
@@ -163,22 +221,24 @@ class Claims(BaseModel):
         """The SHA-256 of each claim's rule, by its :meth:`Claim.rule_name` in a tier."""
         rules = {claim.id: self._digest(claim) for claim in self.claims}
         return rules | {
-            claim.rule_name("paper"): self._paper_digest(claim) for claim in self.claims if claim.in_paper_tier
+            claim.rule_name(tier): self._tier_digest(claim, tier) for claim in self.claims for tier in claim.in_tier
         }
 
     def _digest(self, claim: Claim) -> str:
         """Of everything that decides the verdict. Words about the claim, and its published value, are no part of it."""
-        rule = claim.model_dump(include={"experiment", "measure", "decision", "protocols"})
-        if claim.decision.can_only is None:
-            del rule["decision"]["can_only"]  # younger than most rules, whose digests stay
-        rule["protocols"] = {name: self.protocols[name] for name in claim.protocols}
-        rule["definition"] = self.measures[claim.measure["name"]]
+        rule = claim.model_dump(include={"role", "experiment", "measure", "decision", "also", "control", "protocols"})
+        rule["level"] = decisions.LEVEL
+        rule["code"] = decisions.code_digest()
+        rule["definitions"] = {name: self.protocols[name] for name in claim.protocols} | {
+            part.measure["name"]: self.measures[part.measure["name"]] for part in claim.parts
+        }
+        if claim.role != "estimate":  # what is tested before it decides whether it is tested at all
+            before = self.claims[: self.claims.index(claim)]
+            rule["after"] = [other.id for other in before if other.role != "estimate"]
         return _sha256(rule)
 
-    def _paper_digest(self, claim: Claim) -> str:
-        rule = claim.model_dump(include={"in_paper_tier"})
-        rule["rule"] = self._digest(claim)
-        rule["definition"] = self.paper_tier
+    def _tier_digest(self, claim: Claim, tier: Literal["cifar", "paper"]) -> str:
+        rule = {"in_tier": claim.in_tier[tier].model_dump(), "rule": self._digest(claim), "definition": self.in_tier}
         return _sha256(rule)
 
 

@@ -44,32 +44,36 @@ def ledger(
 
 
 def ledger_table(found: Iterable[Verdict]) -> pd.DataFrame:
-    """The ledger as a page shows it: a row per claim.
+    """The ledger as a table: a row per claim.
 
-    Columns: claim, says, where, published, then for each protocol ``<protocol>`` (mean with its interval) and
-    ``<protocol>_p`` (adjusted), seeds (how many), tier, verdict, amended, note. What is not there is empty.
+    Columns: claim, says, where, published, role, ours (mean and interval of each part and protocol), p (that it is as
+    claimed), seeds (how many), tier, effect, scope, flag, amended, note. What is not there is empty.
     """
-    rows = []
-    for verdict in found:
-        trials = {trial.protocol: trial for trial in verdict.trials}
-        row: dict[str, object] = {name: getattr(verdict, name) for name in ("claim", "says", "where", "published")}
-        for protocol in ("one_rate", "tuned_rate"):
-            trial = trials.get(protocol)
-            row[protocol] = _text(trial.interval) if trial else ""
-            row[f"{protocol}_p"] = trial.adjusted_p if trial else None
-        row["seeds"] = ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials))
-        rows.append(row | {name: getattr(verdict, name) for name in ("tier", "verdict", "amended", "note")})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            **{name: getattr(verdict, name) for name in ("claim", "says", "where", "published", "role")},
+            "ours": "; ".join(_text(trial.interval) for trial in verdict.trials),
+            "p": verdict.evidence.claimed if verdict.evidence else None,
+            "seeds": ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials)),
+            "tier": verdict.tier,
+            "effect": verdict.effect,
+            "scope": verdict.scope or "",
+            **{name: getattr(verdict, name) for name in ("flag", "amended", "note")},
+        }
+        for verdict in found
+    )
 
 
 def ledger_lines(found: Iterable[Verdict]) -> Iterator[str]:
     """The ledger for a terminal: a line with each claim's verdict, then its numbers and notes."""
     for verdict in found:
-        yield f"{verdict.verdict}{' (amended)' if verdict.amended else ''}: {verdict.claim}"
+        yield f"{verdict.verdict}{' [amended]' if verdict.amended else ''}: {verdict.claim}"
         for trial in verdict.trials:
             paper = "" if verdict.published is None else f"; paper {verdict.published:g}"
-            ours = f"{_text(trial.interval)}, {trial.interval.n} seeds, p {trial.adjusted_p:.3g}"
+            ours = f"{_text(trial.interval)}, {trial.interval.n} seeds, p {trial.evidence.claimed:.3g}"
             yield f"    {trial.protocol}: {ours}{paper}"
+        if verdict.stopped_by:
+            yield f"    an estimate only: {verdict.stopped_by}, which is tested before it, was not shown"
         if verdict.note:
             yield f"    {verdict.note}"
 

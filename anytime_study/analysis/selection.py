@@ -11,6 +11,7 @@ import pandas as pd
 
 from anytime_core.errors import InputError
 from anytime_study.foundations.validation import validated
+from anytime_study.studies.own_rates import with_own_rate
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_study.analysis import claims
@@ -74,7 +75,7 @@ class Selection:
             InputError: the main grid does not tell a field, or they make no run.
         """
         fields = {**self.case, **fields}
-        if self.protocol == "one_rate":
+        if self.protocol != "tuned_rate":
             records, diverged = self._by_seed(fields)
             for seed, reason in diverged.items():
                 self.missing.append(f"{_told(fields)}, seed {seed}: diverged: {reason}")
@@ -191,7 +192,7 @@ class Selection:
     def _config(self, fields: Mapping[str, Any], seed: int) -> RunConfig:
         from anytime_study.runs.config import RunConfig
 
-        chosen = {**self.experiment.main, **fields, "seed": seed}
+        chosen = with_own_rate({**self.experiment.main, **fields, "seed": seed}, self.experiment.own_rates)
         open_fields = [n for n, value in self.experiment.main.items() if isinstance(value, list) and n not in fields]
         if open_fields:
             raise InputError(

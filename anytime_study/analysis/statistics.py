@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-
-BOOTSTRAP_FROM = 10  # values; below, a resample repeats too few of them to tell of the tails
 
 
 @dataclass(frozen=True)
@@ -21,72 +18,47 @@ class Interval:
         mean: Of the values.
         low, high: Ends of the two-sided interval.
         n: Number of values.
-        method: Student's t, or bootstrap.
     """
 
     mean: float
     low: float
     high: float
     n: int
-    method: Literal["t", "bootstrap"] = "t"
 
 
-def mean_interval(values: Sequence[float] | pd.Series, *, confidence: float = 0.95) -> Interval:
-    """Mean of independent values with its interval: Student's t below ten values, bootstrap from ten up.
-
-    Raises:
-        ValueError: as :func:`finite_values`.
-    """
-    numbers = finite_values(values)
-    make = t_interval if len(numbers) < BOOTSTRAP_FROM else bootstrap_interval
-    return make(numbers, confidence=confidence)
-
-
-def t_interval(values: Sequence[float] | pd.Series | np.ndarray, *, confidence: float = 0.95) -> Interval:
-    """Mean with Student's t interval, which takes the values as normal.
+def mean_interval(values: Sequence[float] | pd.Series | np.ndarray, *, confidence: float = 0.95) -> Interval:
+    """Mean of independent values with Student's t interval, at every n.
 
     Raises:
-        ValueError: as :func:`finite_values`.
+        ValueError: fewer than two values, or one is not finite.
     """
-    numbers = finite_values(values)
+    numbers = np.asarray(values, dtype=float)
+    if len(numbers) < 2 or not np.isfinite(numbers).all():
+        raise ValueError(f"values: expected at least 2 finite numbers, found {numbers.tolist()}")
     mean = float(numbers.mean())
     half_width = float(stats.t.ppf((1 + confidence) / 2, len(numbers) - 1) * stats.sem(numbers))
     return Interval(mean=mean, low=mean - half_width, high=mean + half_width, n=len(numbers))
 
 
-def bootstrap_interval(values: Sequence[float] | pd.Series | np.ndarray, *, confidence: float = 0.95) -> Interval:
-    """Mean with the bias-corrected and accelerated bootstrap interval (BCa, Efron 1987); the same one in every call.
+def seeds_needed(standard_deviation: float, effect: float, *, power: float = 0.8, level: float = 0.05) -> int:
+    """The smallest n for which a two-sided t test of n paired differences finds ``effect`` with this power.
 
-    Raises:
-        ValueError: as :func:`finite_values`.
+    Args:
+        standard_deviation: Of the paired differences, in the unit of ``effect``, above 0.
+        effect: True mean of the differences, not 0.
+        power: Chance to find it.
+        level: Of the test.
     """
-    numbers = finite_values(values)
-    mean = float(numbers.mean())
-    if all_equal(numbers):  # BCa divides by the spread
-        return Interval(mean=mean, low=mean, high=mean, n=len(numbers), method="bootstrap")
-    found = stats.bootstrap(
-        (numbers,), np.mean, confidence_level=confidence, method="BCa", rng=np.random.default_rng(0)
-    ).confidence_interval
-    return Interval(mean=mean, low=float(found.low), high=float(found.high), n=len(numbers), method="bootstrap")
+    n = 2
+    while detection_power(n, standard_deviation, effect, level=level) < power:
+        n += 1
+    return n
 
 
-def finite_values(values: Sequence[float] | pd.Series | np.ndarray) -> np.ndarray:
-    """The values as an array [n].
-
-    Raises:
-        ValueError: fewer than two values, of which no spread can be had; or one is not finite.
-    """
-    numbers = np.asarray(values, dtype=float)
-    if len(numbers) < 2:
-        raise ValueError(f"values: expected at least 2, found {len(numbers)}")
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"values: expected finite numbers, found {numbers.tolist()}")
-    return numbers
-
-
-def all_equal(numbers: np.ndarray) -> bool:
-    """Whether the values differ by no more than rounding does."""
-    return bool(np.ptp(numbers) <= 1e-12 * np.abs(numbers).max())
+def detection_power(n: int, standard_deviation: float, effect: float, *, level: float = 0.05) -> float:
+    """Chance that a two-sided t test of n paired differences finds a true mean ``effect``, on its side."""
+    edge = stats.t.ppf(1 - level / 2, n - 1)
+    return float(stats.nct.sf(edge, n - 1, abs(effect) / standard_deviation * np.sqrt(n)))
 
 
 def paired_difference(

@@ -1,59 +1,57 @@
-"""What the records of a tier say of each claim, judged as data/claims.yaml says."""
+"""What the records of a tier say of each claim: an effect, its scope, and a flag, judged as data/claims.yaml says."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from anytime_study.analysis.decisions import Effect, Evidence, all_parts, under_each
 from anytime_study.analysis.measures import mean_over
 from anytime_study.analysis.selection import MissingRuns, Selection
-from anytime_study.analysis.significance import beyond_test, equivalence_test, holm, t_test
 from anytime_study.analysis.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:  # torch comes with the claims and the records, not with this module
-    from anytime_study.analysis.claims import Claim, Claims, Decision
-    from anytime_study.analysis.claims import Protocol as ProtocolName
+    from anytime_study.analysis.claims import Claim, Claims, Decision, Part, Protocol, Role
+    from anytime_study.runs.record import RunRecord
     from anytime_study.studies.experiments import Experiment
 
-LEVEL = 0.05
-PAPER_DATASETS = frozenset({"cifar10", "cifar100", "svhn", "ilsvrc"})
+PAPER_SCHEDULES = {  # epochs and divisions of the learning rate (Hu et al. 2019, section 5)
+    "cifar10": (300, "steps"),
+    "cifar100": (300, "steps"),
+    "svhn": (60, "steps"),
+    "ilsvrc": (90, "thirds"),
+}
 
-Outcome = Literal["supported", "opposite", "inconclusive"]
-Word = Literal["replicated on the paper's data", "same direction on ours", "opposite", "inconclusive", "not tested"]
+Scope = Literal[
+    "replicated", "the paper's data, network and schedule", "the paper's data, reduced schedule", "other data"
+]
+
+NOT_TESTED = "not tested"
+CONTROLLED = "not attributable to AdaLoss"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A claim's measure under one protocol, tested.
+    """A measure of a claim under one protocol.
 
     Attributes:
-        protocol: one_rate or tuned_rate.
+        protocol: Its name; data/claims.yaml defines them.
+        measure: Its name and settings.
+        decision: How its values are judged.
         values: By seed, in the measure's unit.
-        interval: Of their mean, 95 %, not adjusted.
-        claimed: Whether the mean lies on the claimed side: of the threshold, or within the margin.
-        p: That it lies there, or on the other side, by chance; see :func:`judge`.
-        adjusted_p: By Holm, with all trials of the experiment.
+        interval: Of their mean, 95 %.
+        evidence: What they show.
     """
 
-    protocol: ProtocolName
+    protocol: Protocol
+    measure: Mapping[str, Any]
+    decision: Decision
     values: pd.Series
     interval: Interval
-    claimed: bool
-    p: float
-    adjusted_p: float
-
-    @property
-    def outcome(self) -> Outcome:
-        """What this protocol says by itself."""
-        return _outcome(self.adjusted_p, claimed=self.claimed)
-
-    @property
-    def alone(self) -> Outcome:
-        """What it would say if its experiment had no other test."""
-        return _outcome(self.p, claimed=self.claimed)
+    evidence: Evidence
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,14 @@ class Verdict:
 
     Attributes:
         claim: Its id.
-        says, where, published: As the claim has them.
-        experiment: Whose runs it rests on.
-        decision: How values become a verdict.
+        says, where, published, role, experiment, decision: As the claim has them.
         tier: Of the records.
-        trials: One per protocol whose runs there are.
+        trials: For each part of the claim one per protocol whose runs there are.
         untested: The other protocols.
-        verdict: In the study's words.
+        evidence: All trials together; None if one is missing.
+        scope: On what it was tested; None if it was not.
+        flag: ``not attributable to AdaLoss`` where a control shows the same; else empty.
+        stopped_by: The confirmatory claim before it that was not shown, so that this is an estimate only; else None.
         amended: Whether a record used for it was made under another rule, or under none.
         note: What else a reader should know: missing runs, learning rates chosen.
     """
@@ -77,65 +76,36 @@ class Verdict:
     says: str
     where: str
     published: float | None
+    role: Role
     experiment: str
     decision: Decision
     tier: str
     trials: tuple[Trial, ...]
-    untested: tuple[ProtocolName, ...]
-    verdict: Word
+    untested: tuple[Protocol, ...]
+    evidence: Evidence | None
+    scope: Scope | None
+    flag: str
+    stopped_by: str | None
     amended: bool
     note: str
+
+    @property
+    def effect(self) -> Effect | Literal["not tested"]:
+        """What was found. A claim whose turn did not come stays undecided, whatever its estimate."""
+        if self.evidence is None:
+            return "undecided" if self.trials else NOT_TESTED
+        return "undecided" if self.stopped_by else self.evidence.effect
+
+    @property
+    def verdict(self) -> str:
+        """Effect, scope and flag as one phrase."""
+        scope = f" ({self.scope})" if self.scope else ""
+        return f"{self.effect}{scope}{f', {self.flag}' if self.flag else ''}"
 
     @property
     def waits(self) -> bool:
         """Whether it is undecided for want of runs: one of its protocols has some, another one not."""
         return bool(self.trials and self.untested)
-
-    @property
-    def alone(self) -> Outcome:
-        """What it would be if its claim were the only one of its experiment.
-
-        Its protocols must still agree. That takes no adjustment: each of them has to reach the level.
-        """
-        return _together({trial.alone for trial in self.trials}, self.untested, self.decision)
-
-
-def _outcome(p: float, *, claimed: bool) -> Outcome:
-    if p >= LEVEL:
-        return "inconclusive"
-    return "supported" if claimed else "opposite"
-
-
-def _together(outcomes: Set[Outcome], untested: Collection[ProtocolName], decision: Decision) -> Outcome:
-    """All protocols have to say the same, and something that the measure can decide."""
-    impossible = {"support": "opposite", "refute": "supported"}.get(decision.can_only or "")
-    if untested or len(outcomes) != 1 or impossible in outcomes:
-        return "inconclusive"
-    (outcome,) = outcomes
-    return outcome
-
-
-def judge(values: pd.Series, decision: Decision) -> tuple[bool, float]:
-    """Test the values of the seeds as the decision says.
-
-    For ``below`` and ``above`` p is that of the two-sided t test against the threshold. For ``within`` it is that of
-    equivalence (TOST) if the mean is within the margin, else that of the two-sided t test against the nearer margin.
-
-    Returns:
-        Whether the mean lies on the claimed side, and p.
-
-    Raises:
-        ValueError: fewer than two values.
-    """
-    mean = float(values.mean())
-    if decision.margin is not None:
-        within = abs(mean) <= decision.margin
-        # doubled: which side of the margin is tested was chosen by a look at the mean
-        return within, equivalence_test(values, decision.margin) if within else min(
-            1.0, 2 * beyond_test(values, decision.margin)
-        )
-    claimed = mean < decision.threshold if decision.kind == "below" else mean > decision.threshold
-    return claimed, t_test(values, decision.threshold)
 
 
 def verdicts(claims: Claims, experiments: Mapping[str, Experiment], *, tier: str) -> list[Verdict]:
@@ -152,63 +122,77 @@ def verdicts(claims: Claims, experiments: Mapping[str, Experiment], *, tier: str
     Raises:
         InputError: a claim's measure does not fit its experiment.
     """
-    found = {claim.id: _measure(claim, experiments.get(claim.experiment), tier) for claim in claims.claims}
-    for experiment in experiments:
-        _adjust([found[claim.id] for claim in claims.claims if claim.experiment == experiment])
-    return [_verdict(claim, found[claim.id], claims.rules, tier) for claim in claims.claims]
+    found = [_verdict(claim, experiments.get(claim.experiment_in(tier)), claims.rules, tier) for claim in claims.claims]
+    return list(_in_sequence(found))
+
+
+def _in_sequence(found: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Confirmatory claims are tested in their order, until one is not shown."""
+    stopped_by = None
+    for verdict in found:
+        if verdict.role == "estimate":
+            yield verdict
+            continue
+        yield replace(verdict, stopped_by=stopped_by)
+        if stopped_by is None and verdict.effect != "shown as claimed":
+            stopped_by = verdict.claim
 
 
 @dataclass
 class _Findings:
-    """Of one claim: trials by protocol, the selections that they used, and why protocols have no trial."""
+    """Of one claim: trials, the selections that they used, and why protocols have no trial."""
 
     trials: list[Trial]
     selections: list[Selection]
-    untested: dict[ProtocolName, str]
+    untested: dict[Protocol, str]
 
 
-def _measure(claim: Claim, experiment: Experiment | None, tier: str) -> _Findings:
+def _measure(claim: Claim, experiment: Experiment | None, tier: str, parts: Sequence[Part]) -> _Findings:
     findings = _Findings([], [], {})
-    protocols, cases = claim.in_tier(tier)
+    protocols: list[Protocol] = ["own_rate"] if experiment and experiment.own_rates else claim.protocols_in(tier)
     for protocol in protocols:
         if experiment is None:
-            findings.untested[protocol] = f"no study of {claim.experiment} in tier {tier}"
+            findings.untested[protocol] = f"no study of {claim.experiment_in(tier)} in tier {tier}"
             continue
         selection = Selection(experiment, protocol)
         try:
-            values = mean_over(selection, cases)
+            values = [mean_over(selection, claim.cases(part.measure, tier)) for part in parts]
         except MissingRuns as error:
             findings.untested[protocol] = str(error)
             continue
-        claimed, p = judge(values, claim.decision)
-        findings.trials.append(Trial(protocol, values, mean_interval(values), claimed, p, adjusted_p=p))
+        if claim.role != "estimate" and selection.missing:  # a look before the last seed would be a second chance
+            findings.untested[protocol] = "waits for its last runs: " + "; ".join(dict.fromkeys(selection.missing))
+            continue
+        for part, of_part in zip(parts, values, strict=True):
+            trial = Trial(
+                protocol,
+                part.measure,
+                part.decision,
+                of_part,
+                mean_interval(of_part),
+                part.decision.evidence(of_part.tolist()),
+            )
+            findings.trials.append(trial)
         findings.selections.append(selection)
     return findings
 
 
-def _adjust(findings: list[_Findings]) -> None:
-    """Holm over all trials of an experiment. Those without runs yet count too, so that they change no other verdict."""
-    without = [1.0 for each in findings for _ in each.untested]
-    adjusted = iter(holm([*(trial.p for each in findings for trial in each.trials), *without]))
-    for each in findings:
-        each.trials = [replace(trial, adjusted_p=float(next(adjusted))) for trial in each.trials]
+def _together(findings: _Findings, parts: Sequence[Part]) -> Evidence | None:
+    """Under every protocol, and of all parts; None if a protocol has no runs."""
+    if findings.untested or not findings.trials:
+        return None
+    by_part = [
+        under_each([trial.evidence for trial in findings.trials[place :: len(parts)]]) for place in range(len(parts))
+    ]
+    return all_parts(by_part)
 
 
-def _verdict(claim: Claim, findings: _Findings, rules: Mapping[str, str], tier: str) -> Verdict:
+def _verdict(claim: Claim, experiment: Experiment | None, rules: Mapping[str, str], tier: str) -> Verdict:
     name = claim.rule_name(tier)
+    findings = _measure(claim, experiment, tier, claim.parts)
+    found = _together(findings, claim.parts)
     used = {run: record for selection in findings.selections for run, record in selection.used.items()}
     other_rules = [record for record in used.values() if record.rules.get(name) != rules[name]]
-    # a question of this study has nothing to replicate
-    published_on = frozenset(claim.published_on) or PAPER_DATASETS
-    replicates = claim.where != "this study" and all(r.config.dataset in published_on for r in used.values())
-    outcome = _together({trial.outcome for trial in findings.trials}, findings.untested, claim.decision)
-    word: Word
-    if not findings.trials:
-        word = "not tested"
-    elif outcome == "supported":
-        word = "replicated on the paper's data" if replicates else "same direction on ours"
-    else:
-        word = outcome
     notes = [f"{protocol} not tested: {reason}" for protocol, reason in findings.untested.items()]
     for selection in findings.selections:
         notes += [f"{selection.protocol}: {text}" for text in dict.fromkeys([*selection.missing, *selection.notes])]
@@ -219,12 +203,46 @@ def _verdict(claim: Claim, findings: _Findings, rules: Mapping[str, str], tier: 
         says=claim.says,
         where=claim.where,
         published=claim.published,
-        experiment=claim.experiment,
+        role=claim.role,
+        experiment=claim.experiment_in(tier),
         decision=claim.decision,
         tier=tier,
         trials=tuple(findings.trials),
         untested=tuple(findings.untested),
-        verdict=word,
+        evidence=found,
+        scope=_scope(claim, used, findings.trials, tier) if findings.trials else None,
+        flag=_flag(claim, experiment, found, tier),
+        stopped_by=None,
         amended=bool(other_rules),
         note="; ".join(notes),
     )
+
+
+def _scope(claim: Claim, used: Mapping[str, RunRecord], trials: Sequence[Trial], tier: str) -> Scope:
+    """Replicated: the paper's data, network and schedule, and an interval that holds the published value."""
+    configs = [record.config for record in used.values()]
+    published_on = frozenset(claim.published_on) or frozenset(PAPER_SCHEDULES)
+    if not all(config.dataset in published_on for config in configs):
+        return "other data"
+    papers_network = tier == "paper" and "paper" in claim.in_tier  # which names the paper's networks
+    papers_schedule = all(
+        config.train_size is None and (config.epochs, config.schedule) == PAPER_SCHEDULES[config.dataset]
+        for config in configs
+    )
+    if claim.of_this_study or not (papers_network and papers_schedule):
+        return "the paper's data, reduced schedule"
+    shown = all(trial.evidence.effect == "shown as claimed" for trial in trials)
+    compatible = claim.published is None or all(
+        trial.interval.low <= claim.published <= trial.interval.high for trial in trials
+    )
+    return "replicated" if shown and compatible else "the paper's data, network and schedule"
+
+
+def _flag(claim: Claim, experiment: Experiment | None, found: Evidence | None, tier: str) -> str:
+    """Whether the control shows the same."""
+    if claim.control is None or found is None or found.effect != "shown as claimed":
+        return ""
+    changed = {name: {**claim.measure[name], **fields} for name, fields in claim.control.items()}
+    parts = [part.model_copy(update={"measure": {**part.measure, **changed}}) for part in claim.parts]
+    control = _together(_measure(claim, experiment, tier, parts), parts)
+    return CONTROLLED if control is not None and control.effect == "shown as claimed" else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from anytime_study.analysis.statistics import BOOTSTRAP_FROM
 from anytime_study.datasets import find_card
 
 if TYPE_CHECKING:  # pages of theory have no tables of runs
@@ -31,10 +30,8 @@ def seeds_text(table: pd.DataFrame, *by: str, intervals: bool = True) -> str:
     if most == 1:
         return "1 seed, so no interval" if intervals else "1 seed"
     parts = [f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"]
-    if intervals and fewest < BOOTSTRAP_FROM:
+    if intervals:
         parts.append("Student's t")
-    if intervals and most >= BOOTSTRAP_FROM:
-        parts.append("bootstrap" if fewest >= BOOTSTRAP_FROM else "bootstrap from ten seeds up")
     if intervals and fewest == 1:
         parts.append("none for a single seed")
     return ", ".join(parts)

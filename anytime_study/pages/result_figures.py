@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -153,30 +152,6 @@ def inflation_over_budget(
     axes_list[0].set_ylim(bottom=0)  # after all panels, which share the axis
     axes_list[0].set_ylabel("cost inflation $C$")
     axes_list[0].legend(title=None, fontsize=9, loc="upper left")
-    return figure
-
-
-def verdict_plot(table: pd.DataFrame) -> Figure:
-    """How far each claim's measure is from its threshold, in half widths of its interval; claims from top to bottom.
-
-    Args:
-        table: A row per claim and protocol, with the columns ``claim``, ``protocol``, ``score`` (the mean's distance
-            from the threshold on the claimed side over half the interval's width: 1 means that the interval ends at the
-            threshold) and ``verdict``.
-    """
-    order = list(dict.fromkeys(table["claim"]))
-    green, red, grey = (sns.color_palette("colorblind")[place] for place in (2, 3, 7))
-    colours = {"same direction on ours": green, "replicated on the paper's data": green, "opposite": red}
-    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.3 * len(order)))
-    tuned = table["protocol"] == "tuned_rate"
-    places = table["claim"].map(order.index) + 0.15 * tuned
-    for marker, rows in (("o", ~tuned), ("s", tuned)):
-        drawn = [colours.get(verdict, grey) for verdict in table.loc[rows, "verdict"]]
-        axes.scatter(table.loc[rows, "score"], places[rows], c=drawn, marker=marker, zorder=2)
-    axes.axvline(0, color="0.4", linewidth=1)
-    axes.axvspan(-1, 1, color="0.92", zorder=0)
-    axes.set(yticks=range(len(order)), yticklabels=order, xscale="symlog", xlabel="distance in half intervals")
-    axes.set_ylim(len(order) - 0.5, -0.5)
     return figure
 
 

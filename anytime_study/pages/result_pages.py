@@ -16,7 +16,7 @@ from anytime_study.analysis.statistics import mean_interval
 from anytime_study.analysis.verdicts import Verdict
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
-    from anytime_study.analysis.claims import Decision, Protocol
+    from anytime_study.analysis.claims import Protocol
     from anytime_study.runs.record import RunRecord
     from anytime_study.studies.experiments import Experiment
 
@@ -166,56 +166,9 @@ def _waiting(verdict: Verdict) -> str:
 
 
 def counted(found: Sequence[Verdict]) -> str:
-    """How many verdicts of each kind, as a phrase."""
-    counts = Counter(verdict.verdict for verdict in found)
+    """How many claims with each effect, as a phrase."""
+    counts = Counter(verdict.effect for verdict in found)
     return ", ".join(f"{count} {word}" for word, count in counts.most_common())
-
-
-def decided_alone(found: Iterable[Verdict]) -> str:
-    """Which inconclusive claims would be decided if each were the only one that is tested.
-
-    Returns:
-        Markdown: a sentence and a line per claim, or an empty text if there is none.
-    """
-    lines = [
-        f"- {verdict.alone}: {verdict.says} *{ours_text(verdict)}*"
-        for verdict in found
-        if verdict.verdict == "inconclusive" and verdict.alone != "inconclusive"
-    ]
-    if not lines:
-        return ""
-    intro = (
-        "Many claims are tested together, so each one has to pass a stricter level than alone (Holm's method). These "
-        "inconclusive ones would be decided if each were the only one:"
-    )
-    return "\n".join([intro, "", *lines])
-
-
-def verdict_scores(found: Iterable[Verdict]) -> pd.DataFrame:
-    """How far the mean of each trial lies from its threshold.
-
-    For :func:`~anytime_study.pages.result_figures.verdict_plot`.
-
-    Columns: claim, protocol, verdict, and score: the distance from the threshold, positive on the claimed side, over
-    half the width of the 95 % interval. For claims of no difference the threshold is the nearer end of the margin.
-    """
-    rows = []
-    for verdict in found:
-        for trial in verdict.trials:
-            half_width = (trial.interval.high - trial.interval.low) / 2
-            if half_width > 0:
-                score = distance(verdict.decision, trial.interval.mean) / half_width
-                rows.append(
-                    {"claim": verdict.claim, "protocol": trial.protocol, "verdict": verdict.verdict, "score": score}
-                )
-    return pd.DataFrame(rows, columns=["claim", "protocol", "verdict", "score"])
-
-
-def distance(decision: Decision, mean: float) -> float:
-    """From the threshold to a mean, positive on the claimed side."""
-    if decision.margin is not None:
-        return decision.margin - abs(mean)
-    return (mean - decision.threshold) * (1 if decision.kind == "above" else -1)
 
 
 def signature(experiment: Experiment, tier: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,14 @@ class Experiment:
         main: Fields of the main grid that all runs share unless a measure says otherwise; the rest have defaults.
         planned: Every run of its studies, by the run's name.
         outcomes: Records by the run's name; planned runs without one have not been made.
+        own_rates: Learning rates by weighting that its studies fix; see :mod:`anytime_study.studies.own_rates`.
     """
 
     name: str
     main: Mapping[str, Any]
     planned: Mapping[str, RunConfig]
     outcomes: Mapping[str, RunRecord | DivergedRecord]
+    own_rates: Mapping[str, float] = field(default_factory=dict)
 
 
 def load_experiments(tier: str, *, records: Path | None = None, studies: Path | None = None) -> dict[str, Experiment]:
@@ -51,14 +53,17 @@ def load_experiments(tier: str, *, records: Path | None = None, studies: Path | 
     top = ROOT / "workflow" / "studies" if studies is None else studies
     mains: dict[str, dict[str, dict[str, Any]]] = {}  # experiment -> file's stem -> common fields
     planned: dict[str, dict[str, RunConfig]] = {}
+    own_rates: dict[str, dict[str, float]] = {}
     for file in [*top.glob(f"{tier}.yaml"), *sorted((top / tier).glob("*.yaml"))]:
         study, runs = load_study(file)
         if study.experiment is None or study.tier != tier:
             continue
         mains.setdefault(study.experiment, {})[file.stem] = study.common
         planned.setdefault(study.experiment, {}).update({config.name: config for config in runs})
+        if own_rates.setdefault(study.experiment, study.own_rates) != study.own_rates:
+            raise InputError(f"bad study {file.name}: own_rates: expected those of the other studies of its experiment")
     return {
-        name: Experiment(name, _main_grid(name, mains[name]), runs, _outcomes(runs, folder))
+        name: Experiment(name, _main_grid(name, mains[name]), runs, _outcomes(runs, folder), own_rates[name])
         for name, runs in planned.items()
     }
 

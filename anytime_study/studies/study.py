@@ -14,6 +14,7 @@ from anytime_core.errors import InputError
 from anytime_study.foundations.validation import read_yaml, validated
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import RunRecord, load_outcome
+from anytime_study.studies.own_rates import with_own_rate
 
 ROOT = Path(__file__).parents[2]  # the checkout; studies and records have their place in it
 RECORDS = ROOT / "data" / "records"
@@ -29,6 +30,7 @@ class Study(BaseModel):
         committed: Whether its records are in git. Such records are kept when code changes: a run is made again only
             if its record is missing.
         common: Fields of :class:`RunConfig` that all runs share.
+        own_rates: Learning rates by the name of the weighting, for runs whose fields give none.
         grids: Each is a set of fields; where a field has a list, every value is run, with every value of the others.
     """
 
@@ -39,6 +41,7 @@ class Study(BaseModel):
     committed: bool
     experiment: str | None = None
     common: dict[str, Any] = {}
+    own_rates: dict[str, float] = {}
     grids: list[dict[str, Any]] = Field(min_length=1)
 
     @property
@@ -66,7 +69,7 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     for number, grid in enumerate(study.grids, start=1):
         where = f"study {path}, grid {number}"
         for fields in combinations({**study.common, **grid}, where=where):
-            config = validated(RunConfig, fields, where=where)
+            config = validated(RunConfig, with_own_rate(fields, study.own_rates), where=where)
             runs.setdefault(config.name, config)
     return study, list(runs.values())
 

@@ -17,6 +17,13 @@ import pandas as pd
 
 from anytime_core.errors import InputError
 from anytime_study.analysis.measures.against_opt import increase_over_opt, train_loss_over_opt
+from anytime_study.analysis.measures.changes import (
+    gain_on_headroom,
+    headroom,
+    log_error_change,
+    loss_ratio,
+    own_objective_change,
+)
 from anytime_study.analysis.measures.early_exit import early_exit_excess, early_exit_saving
 from anytime_study.analysis.measures.pairs import (
     concentration_difference,
@@ -46,6 +53,11 @@ MEASURES: dict[str, Callable[..., pd.Series]] = {
         spread_difference,
         early_exit_excess,
         early_exit_saving,
+        log_error_change,
+        own_objective_change,
+        loss_ratio,
+        headroom,
+        gain_on_headroom,
     )
 }
 """By the names that data/claims.yaml gives them."""

@@ -59,7 +59,7 @@ def test_settings_that_do_not_fit_are_refused(made_up_record, made_up_experiment
 
 def test_pages_load_them_without_torch():
     code = (
-        "import sys; from anytime_study.analysis import curves, ledger, measures, significance;"
+        "import sys; from anytime_study.analysis import curves, ledger, measures, decisions;"
         "print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

@@ -18,7 +18,8 @@ from anytime_study.datasets import DATASETS
 from anytime_study.studies.experiments import load_experiments
 
 CLAIMED = load_claims()
-JUDGED = [claim for claim in CLAIMED.claims if claim.in_paper_tier]
+HERE = [claim for claim in CLAIMED.claims if "paper" in claim.in_tier]
+JUDGED = [claim for claim in HERE if claim.experiment != "eann"]  # whose numbers the made-up errors cannot follow
 SEEDS = 3
 FRACTIONS = [0.25, 0.5, 0.75, 1.0]
 INCREASES = {  # over OPT, per cent, at these fractions of the cost: Table 3a, and a made-up row for Fig. 2a
@@ -27,6 +28,7 @@ INCREASES = {  # over OPT, per cent, at these fractions of the cost: Table 3a, a
     "adaloss": [32.99, 9.97, 3.96, 2.73],
     "half_end": [40.0, 30.0, 20.0, 10.0],
 }
+NOISE = {"const": 0.1, "linear": 0.15, "adaloss": 0.2, "half_end": 0.3}  # times -1, 0 and 1, by seed
 DEPTH = {"svhn": 0.0, "cifar10": 1.0, "cifar100": 2.0, "ilsvrc": 2.0}  # power of the cost by which weights grow
 
 
@@ -53,7 +55,8 @@ def scores(config, increases):
     cumulative, alone = (np.array(values) for values in (costs.macs_cumulative, costs.macs_fixed))
     weighting = config.weighting.partition("(")[0]
     at = (alone if weighting == "opt" else cumulative) / cumulative[-1]
-    increase = 0.0 if weighting == "opt" else np.interp(at, FRACTIONS, increases[weighting]) + 0.1 * (config.seed - 1)
+    increase = 0.0 if weighting == "opt" else np.interp(at, FRACTIONS, increases[weighting])
+    increase = increase + (0.0 if weighting == "opt" else NOISE[weighting] * (config.seed - 1))
     errors = (0.5 - 0.3 * at) * (1 + increase / 100)
     weights = (alone / alone[-1]) ** (DEPTH[config.dataset] + 0.01 * config.seed)
     return {
@@ -94,11 +97,18 @@ def judged(judge_all):
 
 
 @pytest.mark.parametrize("claim", JUDGED, ids=lambda claim: claim.id)
-def test_the_papers_numbers_replicate_the_papers_claims(judged, claim):
+def test_the_papers_numbers_show_the_papers_claims(judged, claim):
     verdict = judged[claim.id]
-    assert verdict.verdict == "replicated on the paper's data", verdict.note
+    assert verdict.effect == "shown as claimed", verdict.note
+    assert verdict.scope in ("replicated", "the paper's data, network and schedule")
     assert [len(trial.values) for trial in verdict.trials] == [SEEDS]
     assert not verdict.amended
+
+
+def test_a_size_that_the_interval_holds_is_replicated(judge_all):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NOISE, "adaloss", 1.5)
+        assert judge_all()["adaloss-below-const-at-1"].scope == "replicated"
 
 
 def test_the_mean_is_that_of_table_3a(judged):
@@ -112,7 +122,7 @@ def test_the_other_way_round_is_opposite(judge_all):
     swapped = {**INCREASES, "const": INCREASES["adaloss"], "adaloss": INCREASES["const"]}
     found = judge_all(swapped)
     for name in ("adaloss-below-const-at-1", "adaloss-above-const-at-1-4", "adaloss-below-const-denseann"):
-        assert found[name].verdict == "opposite", found[name].note
+        assert found[name].effect == "shown opposite", found[name].note
 
 
 def test_a_missing_run_is_named(judge_all):
@@ -125,7 +135,7 @@ def test_a_missing_run_is_named(judge_all):
     verdict = found["linear-below-const-at-1"]
     assert verdict.verdict == "not tested"
     assert "dataset svhn, epochs 60, network resann(n=9, c=32), weighting linear, seeds 1" in verdict.note
-    assert found["adaloss-below-const-at-1"].verdict == "replicated on the paper's data"
+    assert found["adaloss-below-const-at-1"].effect == "shown as claimed"
 
 
 def test_its_rules_have_digests_of_their_own(judge_all):
@@ -139,7 +149,7 @@ def test_its_rules_have_digests_of_their_own(judge_all):
         ("epochs: 60, network: *twelve", "epochs: [], network: *twelve", "epochs: expected at least one value"),
         ("settings: *trained", "settings: trained", "settings"),
         ('[["msdnet_imagenet(depth=38)", "msdnet', '[["msdnet_imagenet(depth=38)"], ["msdnet', "networks"),
-        ("in_paper_tier: {networks", "in_paper_tier: {nets", "nets"),
+        ("in_tier: {paper: {networks", "in_tier: {paper: {nets", "nets"),
     ],
 )
 def test_runs_that_do_not_fit_are_refused(tmp_path, old, new, message):
@@ -157,5 +167,5 @@ def test_the_paper_tier_changes_no_rule_of_another(tmp_path):
     path.write_text(text.replace("Per seed, the mean of the measure", "The mean of the measure"), encoding="utf-8")
     before, after = CLAIMED.rules, load_claims(path).rules
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {claim.rule_name("paper") for claim in JUDGED}
-    assert not any(name in changed for name in (claim.id for claim in JUDGED))
+    assert changed == {claim.rule_name(tier) for claim in CLAIMED.claims for tier in claim.in_tier}
+    assert not any(claim.id in changed for claim in CLAIMED.claims)

@@ -20,8 +20,8 @@ def table(**seeds):
         ({"a": 5, "b": 5}, "5 seeds, Student's t"),
         ({"a": 5, "b": 3}, "3 to 5 seeds, Student's t"),
         ({"a": 5, "b": 1}, "1 to 5 seeds, Student's t, none for a single seed"),
-        ({"a": 10}, "10 seeds, bootstrap"),
-        ({"a": 9, "b": 12}, "9 to 12 seeds, Student's t, bootstrap from ten seeds up"),
+        ({"a": 10}, "10 seeds, Student's t"),
+        ({"a": 9, "b": 12}, "9 to 12 seeds, Student's t"),
     ],
 )
 def test_seeds_are_counted_by_mark(seeds, text):

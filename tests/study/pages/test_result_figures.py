@@ -12,7 +12,6 @@ from anytime_study.pages.result_figures import (
     dots,
     factors_with_limits,
     inflation_over_budget,
-    verdict_plot,
     weights_over_steps,
 )
 
@@ -48,22 +47,6 @@ def test_dots_spread_over_panels_in_the_order_asked_for():
     table = pd.concat([values("a"), values("b")])
     figure = dots(table, value="value", row="row", panel="panel", panels=["b", "a"], xlabel="x")
     assert [axes.get_title() for axes in figure.axes] == ["b", "a"]
-
-
-def test_the_verdict_plot_has_a_mark_per_trial():
-    table = pd.DataFrame(
-        {
-            "claim": ["a", "a", "b"],
-            "protocol": ["one_rate", "tuned_rate", "one_rate"],
-            "verdict": ["opposite", "opposite", "inconclusive"],
-            "score": [-2.0, -3.0, 0.5],
-        }
-    )
-    (axes,) = verdict_plot(table).axes
-    one_rate, tuned = (marks.get_offsets() for marks in axes.collections)
-    assert one_rate.tolist() == [[-2.0, 0], [0.5, 1]]
-    assert tuned.tolist() == [[-3.0, 0.15]]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
 
 
 def test_weights_over_steps_are_shades_on_one_scale():

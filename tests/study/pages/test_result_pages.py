@@ -3,43 +3,50 @@ import pytest
 
 from anytime_core.errors import InputError
 from anytime_study.analysis.claims import Decision
+from anytime_study.analysis.decisions import Evidence
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.analysis.verdicts import Trial, Verdict
 from anytime_study.pages.result_pages import (
     collect,
     counted,
-    decided_alone,
-    distance,
     header,
     interval_text,
     published,
     require_runs,
     signature,
-    verdict_scores,
     verdict_table,
 )
 from anytime_study.studies.experiments import Experiment
 
+EFFECTS = ("shown as claimed", "shown opposite", "no effect as large as δ")
 
-def verdict(word="same direction on ours", values=(-3.0, -1.0, -2.0), decision=None, **fields):
+
+def verdict(effect="shown as claimed", values=(-3.0, -1.0, -2.0), **fields):
+    """With the evidence of this effect, on other data; ``not tested``: without a trial."""
     series = pd.Series(values)
-    trial = Trial("one_rate", series, mean_interval(series), claimed=True, p=0.01, adjusted_p=0.02)
-    common = {
+    found = Evidence(*(0.01 if name == effect else 1.0 for name in EFFECTS))
+    decision = Decision(kind="below")
+    tested = effect != "not tested"
+    trial = Trial("one_rate", {"name": "error_ratio"}, decision, series, mean_interval(series), found)
+    given = {
         "claim": "a",
         "says": "A holds.",
         "where": "Table 1",
         "published": -2.5,
+        "role": "estimate",
         "experiment": "e",
+        "decision": decision,
         "tier": "laptop",
-    }
-    given = {
-        "decision": decision or Decision(kind="below"),
-        "trials": (trial,),
+        "trials": (trial,) if tested else (),
         "untested": (),
+        "evidence": found if tested else None,
+        "scope": "other data" if tested else None,
+        "flag": "",
+        "stopped_by": None,
         "amended": False,
         "note": "",
     }
-    return Verdict(**{**common, **given, "verdict": word, **fields})
+    return Verdict(**{**given, **fields})
 
 
 def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, made_up_experiment):
@@ -92,56 +99,20 @@ def test_intervals_as_text():
 
 
 def test_verdicts_as_a_table():
-    table = verdict_table([verdict(), verdict("not tested", trials=(), published=None, amended=True)])
+    table = verdict_table([verdict(), verdict("not tested", published=None, amended=True)])
     assert table["ours"].tolist() == [interval_text([-3.0, -1.0, -2.0]), ""]
     assert table["source"].tolist() == ["Table 1: −2.5", "Table 1"]
-    assert table["verdict"].tolist() == ["same direction on ours", "not tested, amended"]
-    assert counted([verdict(), verdict(), verdict("opposite")]) == "2 same direction on ours, 1 opposite"
+    assert table["verdict"].tolist() == ["shown as claimed (other data)", "not tested, amended"]
+    assert counted([verdict(), verdict(), verdict("shown opposite")]) == "2 shown as claimed, 1 shown opposite"
 
 
 def test_a_verdict_that_waits_for_runs_says_so():
-    waiting, without = (
-        verdict("inconclusive", untested=("tuned_rate",)),
-        verdict("not tested", trials=(), untested=("one_rate",)),
-    )
+    waiting, without = verdict(evidence=None, untested=("tuned_rate",)), verdict("not tested", untested=("one_rate",))
     assert (waiting.waits, without.waits) == (True, False)
     assert verdict_table([waiting, without])["verdict"].tolist() == [
-        "inconclusive (runs with tuned rate are missing)",
+        "undecided (other data) (runs with tuned rate are missing)",
         "not tested",
     ]
-
-
-def test_what_would_be_decided_alone_is_told():
-    text = decided_alone(
-        [
-            verdict("inconclusive", says="It falls."),
-            verdict("inconclusive", says="It waits.", untested=("tuned_rate",)),
-            verdict("inconclusive", says="It only refutes.", decision=Decision(kind="below", can_only="refute")),
-            verdict(says="It is decided."),
-            verdict("not tested", says="It has no runs.", trials=()),
-        ]
-    )
-    assert text.endswith(f"\n\n- supported: It falls. *{interval_text([-3.0, -1.0, -2.0])}*")
-    assert decided_alone([verdict("same direction on ours")]) == ""
-
-
-@pytest.mark.parametrize(
-    ("decision", "mean", "expected"),
-    [
-        (Decision(kind="below", threshold=1.0), -2.0, 3.0),
-        (Decision(kind="above", threshold=1.0), -2.0, -3.0),
-        (Decision(kind="within", margin=5.0), -2.0, 3.0),
-        (Decision(kind="within", margin=5.0), 7.0, -2.0),
-    ],
-)
-def test_distance_is_positive_on_the_claimed_side(decision, mean, expected):
-    assert distance(decision, mean) == expected
-
-
-def test_scores_are_distances_in_half_widths():
-    (row,) = verdict_scores([verdict(), verdict(values=(1.0, 1.0, 1.0))]).to_dict("records")  # no width, no score
-    interval = mean_interval([-3.0, -1.0, -2.0])
-    assert row["score"] == pytest.approx(2 / ((interval.high - interval.low) / 2))
 
 
 def test_published_numbers_come_from_the_paper():
