@@ -16,7 +16,7 @@ import pandas as pd
 
 from anytime_core.errors import InputError
 from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.statistics import t_interval
+from anytime_study.analysis.statistics import mean_interval
 from anytime_study.pages.figures import error_against_cost, use_book_style
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import RunRecord
@@ -44,7 +44,7 @@ def study_table(records: Sequence[RunRecord]) -> pd.DataFrame:
         for place, fraction in PLACES.items():
             errors = [100 * _error(record, fraction) for record in made]
             row[f"error {place} (%)"] = float(np.mean(errors))
-            row[f"± {place}"] = t_interval(errors).high - row[f"error {place} (%)"] if len(made) > 1 else np.nan
+            row[f"± {place}"] = mean_interval(errors).high - row[f"error {place} (%)"] if len(made) > 1 else np.nan
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -74,7 +74,7 @@ def difference_table(records: Sequence[RunRecord], weighting: str) -> pd.DataFra
     for (kind, reference), of_seeds in pairs.items():
         for place, fraction in PLACES.items():
             values = [100 * (_error(ours, fraction) - _error(theirs, fraction)) for ours, theirs in of_seeds]
-            interval = t_interval(values) if len(values) > 1 else None
+            interval = mean_interval(values) if len(values) > 1 else None
             rows.append(
                 {
                     **{name: getattr(kind, name) for name in fields},
