@@ -161,7 +161,6 @@ def weighted_descent(
     """Stochastic gradient descent on :class:`HardSamples` with weights 1 / loss, and where it settles.
 
     Args:
-        problem: The losses.
         batch_size: n, samples in a batch.
         momentum: β of a running mean that is used from the step *after* it was updated, as AdaLoss does; None takes
             the losses of the very batch that gives the gradient.

@@ -7,6 +7,8 @@ a network is good; that is an ordinary network. The *cost inflation* is
 
     C(B) = B / (cost of the network that the best competent answer at budget B is as good as).
 
+Growth (above 1) and competence (1 or more) may be arrays.
+
 S_i = x_0 + … + x_{i-1} is what was spent before network i, and q = min(b, g): a competence above g goes unused,
 because the network before is still ahead then.
 
@@ -39,7 +41,6 @@ def start_share(growth: npt.ArrayLike, *, index: float = math.inf, workers: int 
     Network i waits for network i - M on the same worker, so T_i = x_{i-M} + x_{i-2M} + … With one worker T_i = S_i.
 
     Args:
-        growth: g, above 1.
         index: i, 0 or more; infinity gives the limit 1 / (g^M - 1).
         workers: M, 1 or more.
     """
@@ -68,8 +69,6 @@ def worst_case(
     With one worker, no overhead and g = b it is 2 + 1 / (b - 1) for i → ∞, the paper's Proposition 4.1.
 
     Args:
-        growth: g, above 1.
-        competence: b, 1 or more.
         index: i, 1 or more; infinity gives the supremum, in which the overhead no longer counts.
         workers: M, 1 or more; B is then wall-clock time, so the work done is M B.
         overhead: c, in units of the first network's cost, 0 or more.
@@ -92,8 +91,6 @@ def linear_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, index: floa
     Proposition 4.1.
 
     Args:
-        growth: g, above 1.
-        competence: b, 1 or more.
         index: i, 1 or more; infinity gives the limit.
     """
     growth, competence = _growth(growth), _competence(competence)
@@ -111,8 +108,6 @@ def running_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, fraction: npt
     is not before the first competent answer, where C is infinite.
 
     Args:
-        growth: g, above 1.
-        competence: b, 1 or more.
         fraction: u, from 0 to 1.
     """
     growth, competence, fraction = _growth(growth), _competence(competence), np.asarray(fraction, dtype=np.float64)
@@ -136,8 +131,6 @@ def log_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int =
     in the limit of late ones.
 
     Args:
-        growth: g, above 1.
-        competence: b, 1 or more.
         workers: M, 1 or more.
     """
     growth, competence = _growth(growth), _competence(competence)
@@ -158,7 +151,6 @@ def best_growth(competence: npt.ArrayLike, criterion: Criterion) -> Array:
     Derived here, not in the paper, which takes g = b.
 
     Args:
-        competence: b, 1 or more.
         criterion: ``"worst case"``, ``"linear mean"`` or ``"log mean"``.
     """
     competence = _competence(competence)
@@ -185,7 +177,6 @@ def best_inflation(competence: npt.ArrayLike, criterion: Criterion) -> Array:
     For the means only geometric sequences were compared.
 
     Args:
-        competence: b, 1 or more.
         criterion: Of :func:`best_growth`.
     """
     competence = _competence(competence)
@@ -213,7 +204,6 @@ def smallest_spent(ratio: float, competence: float, *, networks: int) -> Array:
 
     Args:
         ratio: R, above 1.
-        competence: b, 1 or more.
         networks: How many t_i at most.
 
     Returns:
@@ -233,7 +223,6 @@ def smallest_ratio(competence: float, *, networks: int = 3000) -> float:
     With more networks it rises to ``best_inflation(b, "worst case")``, which it does not know.
 
     Args:
-        competence: b, 1 or more.
         networks: How long the sequence must last, 2 or more.
     """
     require(networks >= 2, "networks", "at least 2", networks)

@@ -43,7 +43,6 @@ def majorise_minimise(problem: QuadraticLosses, start: Array, *, steps: int, pow
     """Repeat B ← ℓ(θ)^-p, θ ← argmin Σ B_i ℓ_i, and keep the way.
 
     Args:
-        problem: The losses.
         start: θ, [d].
         steps: T.
         power: p; 1 is AdaLoss. The weights ℓ^-p descend Φ_p = Σ (ℓ_i^(1-p) - 1) / (1 - p), concave in ℓ for p ≥ 0.

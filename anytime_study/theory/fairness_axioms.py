@@ -129,7 +129,6 @@ def nash_bargaining(problem: QuadraticLosses, disagreement: npt.ArrayLike) -> Ar
     The sum is concave, so the losses of the bargain are unique; θ is too, if the sum of the curvatures is regular.
 
     Args:
-        problem: The losses.
         disagreement: d, [K] or scalar.
 
     Returns:

@@ -94,7 +94,6 @@ def adaloss_fixed_point(
     stationary for S nor for the sum. There can be several such points; ``start`` chooses.
 
     Args:
-        problem: The losses.
         start: θ [d] to begin at; None begins at θ = 0. In the linear residual network all losses are equal there, so
             the first step leads to the optimum of CONST: None is a warm start from CONST. Where there are several
             fixed points (correlations near 1), gradient descent from θ = 0 may lead to another one.
@@ -128,7 +127,6 @@ def rest_point(
     """Where descent under weights that follow the losses comes to rest: Σ_i B_i(ℓ(θ)) g_i(θ) = 0.
 
     Args:
-        problem: The losses.
         weigh: ℓ [K] -> B [K], 0 or more.
         start, tolerance, max_steps: Of :func:`adaloss_fixed_point`.
 
@@ -247,7 +245,6 @@ def descend(
     """Descend Σ_i B_i ℓ_i with the weights held constant in each step: direction D = Σ_i B_i g_i + wd θ.
 
     Args:
-        problem: The losses.
         rule: The weights.
         start: θ, [d].
         steps: T.

@@ -111,7 +111,6 @@ def fit_jointly(
     is a local minimum.
 
     Args:
-        problem: The losses.
         families: One for each exit.
         start: θ [d]; None begins at θ = 0. All scales begin at 1.
 

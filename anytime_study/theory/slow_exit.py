@@ -73,7 +73,6 @@ def descend_fixed(toy: SlowExit, weights: Pair, *, level: float = 0.01, max_step
     """Gradient descent on B_1 ℓ_1 + B_2 ℓ_2 with fixed weights: CONST is (1, 1), LINEAR is (1/4, 1).
 
     Args:
-        toy: Losses, start and learning rate.
         weights: B_1, B_2; 0 or more.
         level: The run ends when the excess of both exits is below this,
         max_steps: or after so many steps.
@@ -99,7 +98,6 @@ def descend_adaloss(
     the first refresh B = 1.
 
     Args:
-        toy: Losses, start and learning rate.
         floor: γ, from 0 to 1.
         momentum: β, 0 or more and below 1.
         refresh_period: P, in steps.
