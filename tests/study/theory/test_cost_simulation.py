@@ -25,12 +25,6 @@ def test_an_ordinary_network_counts_only_at_its_end():
     assert np.array_equal(run.best([0.99, 1.0, 4.99, 5.0]), [0, 1, 1, 4])
 
 
-def test_early_competence_waits_until_it_is_ahead():
-    # b = 4, growth 2: network 1 is competent from 0.5 inside, but network 0 has already reached 1
-    run = run_sequence([1, 2], 4)
-    assert np.array_equal(run.best([1.6, 1.9, 2.0, 2.5]), [1, 1, 1, 1.5])
-
-
 def test_a_network_that_does_not_grow_never_helps():
     with_it, without = run_sequence([1, 3, 2, 9], 2), run_sequence([1, 3, 9], 2)
     low = 3.0
@@ -48,16 +42,6 @@ def test_workers_take_the_networks_in_order():
     assert np.array_equal(run.starts, [0, 0, 1, 2, 5])
     assert np.array_equal(run.ends, [1, 2, 5, 9, 13])
     assert np.array_equal(run_sequence([1, 2, 4], 2, workers=9).starts, [0, 0, 0])
-
-
-def test_the_first_free_worker_is_taken_whatever_the_order_of_costs():
-    assert np.array_equal(run_sequence([5, 1, 1, 1], 2, workers=2).starts, [0, 0, 1, 2])
-
-
-def test_with_workers_the_best_of_all_that_run_counts():
-    run = run_sequence([1, 2, 4], 2, workers=2)
-    # at 2: network 1 has just ended; network 2, from 1, is at 1, not competent. At 3.5: at 2.5, competent.
-    assert np.array_equal(run.best([1.5, 2.0, 2.9, 3.5]), [1.5, 2, 2, 2.5])
 
 
 def test_overhead_is_paid_by_every_network():
@@ -86,11 +70,6 @@ def test_no_budget_exceeds_the_highest(spacing, workers):
     highest, seen = run.highest(low, high), run.inflation(np.linspace(low, high, 200_001)).max()
     assert seen <= highest + 1e-9
     assert seen > highest - 1e-3  # it is not merely above everything
-
-
-def test_the_best_answer_never_gets_worse():
-    run = run_sequence([4, 2, 5, 11, 3, 17], 2.5, workers=2, overhead=0.3, spacing=2)
-    assert np.all(np.diff(run.best(np.linspace(0, run.ends[-1], 20_001))) >= 0)
 
 
 # --- sampling ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import scipy.optimize
 import torch
 
 from anytime_core.weighting.adaloss import AdaLoss
@@ -15,7 +14,6 @@ from anytime_study.theory.geometric_mean import (
     rest_point,
 )
 from anytime_study.theory.linear_residual import linear_residual
-from anytime_study.theory.quadratics import QuadraticLosses
 
 PROBLEM = linear_residual()
 START = np.random.default_rng(0).normal(size=6)
@@ -175,14 +173,6 @@ def test_a_normaliser_is_a_learning_rate_in_disguise(normaliser, factors):
     assert deviation(plain.theta, scaled.theta) < ROUNDING
 
 
-def test_the_maximum_asks_for_a_constant_rate_while_the_smallest_loss_stays_that_of_one_exit():
-    losses = np.array([[4.0, 2.0, 1.0], [3.0, 1.0, 0.1], [5.0, 3.0, 0.01]])  # exit 3, in these units
-    same = compensating_rates(losses, [8.0, 4.0, 2.0], normaliser="max")  # and in those
-    np.testing.assert_allclose(same, 0.5, rtol=1e-15)
-    other = compensating_rates(losses, [1.0, 1.0, 20.0], normaliser="max")
-    assert other.max() > 1.5 * other.min()
-
-
 def test_adam_forgives_a_constant_factor_only():
     options = {"method": "adam", "momentum": 0.9, "learning_rate": 1e-2}
     plain, scaled = walks(Rule(normaliser="geometric"), POWERS, **options)
@@ -224,17 +214,6 @@ SQUARED = Rule(order=1, power=2)
 OFFSETS = np.array([3.0, 0.0, 7.0, 1.0, 0.5, 100.0])
 
 
-def distances(places, offset=0.0):
-    """ℓ_i = ½‖θ - μ_i‖² + offset."""
-    places = np.asarray(places, dtype=float)
-    count, dim = places.shape
-    return QuadraticLosses(
-        curvature=np.repeat(np.eye(dim)[None] / 2, count, axis=0),
-        slope=places / 2,
-        constant=(places**2).sum(axis=1) / 2 + offset,
-    )
-
-
 def path(problem, rule):
     return descend(problem, rule, START, steps=300, learning_rate=1e-2).theta
 
@@ -251,19 +230,3 @@ def test_the_squared_length_forgives_an_offset_but_no_factor():
     plain = path(PROBLEM, SQUARED)
     assert np.array_equal(plain, path(PROBLEM.rescaled(1.0, OFFSETS), SQUARED))
     assert deviation(plain, path(PROBLEM.rescaled(np.array([2.0, 1, 1, 1, 1, 0.5])), SQUARED)) > 0.01
-
-
-PLACES = np.array([[0.0, 0.0], [4.0, 0.0], [1.0, 3.0]])
-
-
-@pytest.mark.parametrize("start", [[3.0, 2.0], [0.5, 0.5], [2.0, -1.0]])
-def test_three_places_const_ends_at_the_mean_and_the_first_order_at_the_point_of_least_distance(start):
-    problem = distances(PLACES)
-    mean = descend(problem, Rule(power=0), np.array(start), steps=500, learning_rate=0.05).end
-    np.testing.assert_allclose(mean, PLACES.mean(axis=0), atol=1e-11)
-    fermat = scipy.optimize.minimize(
-        lambda theta: np.linalg.norm(theta - PLACES, axis=1).sum(), PLACES.mean(axis=0), options={"gtol": 1e-10}
-    ).x
-    end = descend(problem, FIRST, np.array(start), steps=2000, learning_rate=0.05).end
-    np.testing.assert_allclose(end, fermat, atol=1e-6)
-    assert np.linalg.norm(fermat - PLACES.mean(axis=0)) > 0.1

@@ -10,7 +10,7 @@ import torch
 from torchjd.scalarization import UW, GeometricMean
 
 from anytime_core.weighting.scalarized import uw
-from anytime_study.theory.geometric_mean import adaloss_fixed_point, log_sum, log_sum_gradient, rest_point
+from anytime_study.theory.geometric_mean import adaloss_fixed_point, log_sum_gradient, rest_point
 from anytime_study.theory.likelihood_and_barrier import (
     EXPONENTIAL,
     KENDALL_CLASSIFICATION,
@@ -78,14 +78,6 @@ def test_the_barrier_is_answered_by_lambda_over_the_loss(barrier):
     assert np.array_equal(barrier_weights(LOSSES, barrier=barrier) == barrier_weights(LOSSES), [barrier == 1] * 12)
 
 
-@pytest.mark.parametrize("barrier", [0.1, 1.0, 3.0])
-def test_at_its_minimum_the_barrier_objective_is_the_sum_of_logs_plus_a_constant(barrier):
-    constant = 12 * barrier * (1 - np.log(barrier))
-    value = barrier_objective(LOSSES, barrier_weights(LOSSES, barrier=barrier), barrier=barrier)
-    assert value == pytest.approx(barrier * log_sum(LOSSES) + constant, rel=1e-13)
-    assert barrier_value(LOSSES, barrier=barrier) == pytest.approx(value, rel=1e-13)
-
-
 def test_the_gradient_of_the_minimum_is_that_of_the_sum_of_logs(network):
     """The envelope theorem: that the weights follow the losses adds nothing to the gradient."""
     problem, _ = network
@@ -102,21 +94,6 @@ def numerical_gradient(function, point, step=1e-6):
     return np.array(
         [(function(point + step * axis) - function(point - step * axis)) / (2 * step) for axis in np.eye(6)]
     )
-
-
-def test_weights_with_product_one_instead_of_a_barrier_give_the_geometric_mean():
-    """min Σ B ℓ over Π B = 1 is K GM, at B = GM / ℓ: by a solver that knows neither."""
-    losses = LOSSES[:5]
-    start = np.zeros(4)
-
-    def total(logs):
-        return np.exp([*logs, -np.sum(logs)]) @ losses
-
-    found = scipy.optimize.minimize(total, start, method="BFGS", options={"gtol": 1e-10})
-    mean = scipy.stats.gmean(losses)
-    assert found.fun == pytest.approx(5 * mean, rel=1e-10)
-    assert np.exp([*found.x, -found.x.sum()]) == pytest.approx(mean / losses, rel=1e-4)
-    assert found.fun < 0.1 * losses.sum()  # the constraint B = 1 would give far more
 
 
 # --- likelihoods: the paper's Eq. 1 and its kin --------------------------------------------------------------------

@@ -162,12 +162,6 @@ def test_the_optimum_of_an_exit_is_the_noise_and_what_the_unseen_inputs_add(num_
     np.testing.assert_allclose(optima, sigma2 + np.array(unseen), rtol=1e-10)
 
 
-def test_independent_inputs_leave_nothing_to_compete_for():
-    for weights in (np.ones(6), np.linspace(0.25, 1, 6), 2.0 ** -np.arange(6)):
-        np.testing.assert_allclose(linear_residual(6, correlation=0.0).minimiser(weights), 1, atol=1e-12)
-        assert np.abs(linear_residual(6, correlation=0.8).minimiser(weights) - 1).max() > 0.2
-
-
 # --- any quadratic losses ------------------------------------------------------------------------------------------
 
 
@@ -215,27 +209,6 @@ def test_rescaled_losses_are_the_same_losses_in_other_units():
     # a weight of 1 / a undoes the unit; the same weight as before does not
     assert np.array_equal(problem.rescaled(factors).minimiser(1 / factors), problem.minimiser(np.ones(6)))
     assert not np.allclose(problem.rescaled(factors).minimiser(np.ones(6)), problem.minimiser(np.ones(6)))
-
-
-@pytest.mark.parametrize("floor", [0.0, 0.05, 2.0])
-@pytest.mark.parametrize("theta", [-1.0, 0.0, 0.25, 1.0])
-def test_two_targets_by_hand(floor, theta):
-    problem = two_targets(floor)
-    losses, gradients = problem.losses(np.array([theta])), problem.gradients(np.array([theta]))
-    np.testing.assert_allclose(losses, [theta**2 + floor, (1 - theta) ** 2 + floor], atol=1e-15)
-    np.testing.assert_allclose(gradients, [[2 * theta], [-2 * (1 - theta)]], atol=1e-15)
-    np.testing.assert_allclose(problem.optima, floor, atol=1e-15)
-    np.testing.assert_allclose(problem.minimiser([1, 3]), [0.75])
-    assert (problem.num_exits, problem.dim) == (2, 1)
-
-
-def test_wanted_places_by_hand():
-    problem = wanted_places([[0.0, 0.0], [4.0, 0.0], [1.0, 3.0]], 0.5)
-    theta = np.array([1.0, 1.0])
-    np.testing.assert_allclose(problem.losses(theta), [1.5, 5.5, 2.5])
-    np.testing.assert_allclose(problem.gradients(theta), [[1, 1], [-3, 1], [0, -2]])
-    np.testing.assert_allclose(problem.optima, 0.5)
-    np.testing.assert_allclose(problem.minimiser([1, 1, 2]), [1.5, 1.5])
 
 
 # --- arguments -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from anytime_study.theory.geometric_mean import inverse_weights
 from anytime_study.theory.slow_exit import SlowExit, descend_adaloss, descend_fixed, plateau_steps
 
 TOY = SlowExit()
-CONST = descend_fixed(TOY, (1, 1))
 
 
 def authors(floor, **knobs):
