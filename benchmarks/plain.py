@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from anytime_study.datasets import ImageData
+from anytime_study.datasets.images import ImageData
 from anytime_study.foundations.torch_state import compute_settings
 from benchmarks.machine import Settings, images_of
 from benchmarks.timing import clock

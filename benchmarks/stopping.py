@@ -17,7 +17,6 @@ from anytime_core.inference.exit_thresholds import budgeted_curve, fit_non_infer
 from anytime_core.inference.logits import exit_logits
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_study.analysis.monotonicity import answer_changes
-from anytime_study.datasets.batches import evaluation_batches
 from anytime_study.datasets.images import ImageData
 from anytime_study.foundations.torch_state import compute_settings
 from anytime_study.runs.registries import NETWORKS
@@ -93,8 +92,8 @@ def confidence(settings: Settings) -> dict[str, object]:
     with compute_settings(1, deterministic=False):
         data, subject = images_of(settings), shipped(settings)
         net, shape = subject.net, data.card.image_shape
-        validation, validation_labels = exit_logits(net, evaluation_batches(data, "validation"))
-        test, labels = exit_logits(net, evaluation_batches(data, "test"))
+        validation, validation_labels = exit_logits(net, data.batches("validation"))
+        test, labels = exit_logits(net, data.batches("test"))
         costs = answer_costs(net, shape)
         curves = budgeted_curve(validation, test, labels, costs).groupby("setting")[["mean_macs", "error"]]
         calibration = calibration_table(validation, validation_labels, test, labels)

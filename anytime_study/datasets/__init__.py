@@ -1,9 +1,9 @@
 """The data sets of the study, with fixed splits: held in memory as uint8 images, or streamed where they are too large.
 
     data = load_dataset("digits")
-    images = data.normalise(data.train_images[:64])   # float32 [64, 1, 8, 8]
-    photos = load_folder("photos", size=32)           # one's own images, one folder per class
-    stream = load_dataset("ilsvrc", device="cuda")    # an ImageStream: batches are read from files
+    images = data.normalise(data.train_images[:64])            # float32 [64, 1, 8, 8]
+    photos = load_dataset("folder:photos?size=64&flip=yes")    # one's own images, one folder per class
+    stream = load_dataset("ilsvrc", device="cuda", workers=8)  # an ImageStream: batches are read from files
 
 The splits are the same in every run: they never depend on a run's seed. Importing this package is cheap; PyTorch,
 torchvision and scikit-learn are loaded with the first data set.
@@ -12,19 +12,6 @@ torchvision and scikit-learn are loaded with the first data set.
 from anytime_study.datasets.cache import DatasetError, default_cache_dir, fetch
 from anytime_study.datasets.card import DataCard
 from anytime_study.datasets.cards import DATASETS, find_card
-from anytime_study.datasets.images import ImageData
-from anytime_study.datasets.loading import load_dataset, load_folder
-from anytime_study.datasets.streams import ImageStream
+from anytime_study.datasets.loading import load_dataset
 
-__all__ = [
-    "DATASETS",
-    "DataCard",
-    "DatasetError",
-    "ImageData",
-    "ImageStream",
-    "default_cache_dir",
-    "fetch",
-    "find_card",
-    "load_dataset",
-    "load_folder",
-]
+__all__ = ["DATASETS", "DataCard", "DatasetError", "default_cache_dir", "fetch", "find_card", "load_dataset"]

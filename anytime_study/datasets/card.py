@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataCard:
-    """Facts about one data set. ``data/README.md`` tells them in prose.
+    """Facts about one data set. ``data/README.md`` has the prose: source, splits, citation.
 
     Attributes:
         name: What it is called in a configuration.
@@ -25,10 +25,7 @@ class DataCard:
         num_validation: Held-out images: epochs, weights and thresholds are chosen on these.
         num_test: Images of the test set.
         flip: Whether a mirrored image still shows its class, so that augmentation may flip it. Digits do not.
-        source: Web address of the owners.
         licence: Terms of use as the owners state them.
-        citation_key: Key of the entry in the book's bibliography.
-        citation: The publication to cite.
         how_to_get: Ways to get the files; ``<cache>`` stands for the cache folder.
         reader: Downloads, verifies and reads the files.
         streamed: Whether the images are read from their files batch by batch (:class:`ImageStream`), because they are
@@ -36,6 +33,8 @@ class DataCard:
         made_of: Name of the data set whose files these are, where they are another one's.
         num_tasks: T, labels of an image, all from the same classes. Where it is not 1, labels are [n, T], and a network
             has one exit for each.
+        label: What :attr:`slug` gives, where the name is no name of a file.
+        kept_by_hand: Whether nothing can be downloaded, so that nobody shall be told to remove what is there.
     """
 
     name: str
@@ -46,20 +45,24 @@ class DataCard:
     num_validation: int
     num_test: int
     flip: bool
-    source: str
     licence: str
-    citation_key: str
-    citation: str
     how_to_get: str
     reader: Reader = field(repr=False, compare=False)
     streamed: bool = False
     made_of: str | None = None
     num_tasks: int = 1
+    label: str | None = None
+    kept_by_hand: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The name in names of runs and of files."""
+        return self.label or self.name
 
     @property
     def folder(self) -> str:
         """Name of the folder in the cache that holds the files."""
-        return self.made_of or self.name
+        return self.made_of or self.slug
 
     @property
     def num_classes(self) -> int:
@@ -72,24 +75,23 @@ class DataCard:
         return self.image_shape[1] // 8
 
 
-class Reader(Protocol):
-    """What a kind of data set has to offer. Every method raises :class:`BadFileError` for a bad or missing file."""
+class Reader:
+    """What a kind of data set has to offer. Every method raises :class:`DatasetError` for a bad or missing file."""
 
     def installed(self) -> Path | None:
         """A folder outside the cache where this machine already has the files, if there is one."""
-        ...
+        return None
 
     def download(self, folder: Path) -> None:
         """Download the files into an empty folder."""
-        ...
+        raise NotImplementedError
 
     def verify(self, folder: Path) -> None:
         """Check every file."""
-        ...
 
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
-        """Check and read every file, and split the images."""
-        ...
+        """Check and read every file, and split the images; of those for training the first ``train_size``."""
+        raise NotImplementedError
 
 
 class Arrays(NamedTuple):
@@ -103,10 +105,5 @@ class Arrays(NamedTuple):
     test_labels: NDArray[np.int64]
 
 
-class BadFileError(Exception):
-    """One file, or the folder that should hold it, and what is wrong with it."""
-
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(path, problem)
-        self.path = path
-        self.problem = problem
+class DatasetError(RuntimeError):
+    """A data set cannot be had. The message names the file or folder, and what is wrong with it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
+from typing import Any
 
+from anytime_core.errors import did_you_mean
 from anytime_study.datasets.card import DataCard
-from anytime_study.datasets.garments import FAMILIES, CoarseReader, NoisyReader, PairReader
-from anytime_study.datasets.listing import FolderReader
+from anytime_study.datasets.fashion_variants import FAMILIES, CoarseReader, NoisyReader, PairReader
+from anytime_study.datasets.folders import FolderReader, folder_card
 from anytime_study.datasets.readers import CifarReader, DigitsReader, IdxReader, SvhnReader
 from anytime_study.datasets.svhn_train import SvhnTrainReader
 
@@ -15,28 +16,22 @@ from anytime_study.datasets.svhn_train import SvhnTrainReader
 def find_card(name: str) -> DataCard:
     """The card of a data set.
 
+    Args:
+        name: A name in ``DATASETS``; or ``folder:PATH``, see :func:`folder_card`.
+
     Raises:
         ValueError: there is no data set of this name; the message lists those there are.
     """
+    if name.startswith("folder:"):
+        return folder_card(name)
     if name not in DATASETS:
-        close = difflib.get_close_matches(str(name), DATASETS, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"data set: expected one of {', '.join(DATASETS)}, found {name!r}{hint}")
+        known = ", ".join(DATASETS)
+        hint = did_you_mean(name, DATASETS)
+        raise ValueError(f"data set: expected one of {known}, or folder:PATH, found {name!r}{hint}")
     return DATASETS[name]
 
 
 _DIGITS = tuple("0123456789")
-
-_CIFAR_CITATION = (
-    "Alex Krizhevsky. Learning Multiple Layers of Features from Tiny Images. Technical report, University of Toronto, "
-    "2009."
-)
-
-_SVHN_CITATION = (
-    "Yuval Netzer, Tao Wang, Adam Coates, Alessandro Bissacco, Bo Wu and Andrew Y. Ng. Reading Digits in "
-    "Natural Images with Unsupervised Feature Learning. NIPS Workshop on Deep Learning and Unsupervised "
-    "Feature Learning, 2011."
-)
 
 _CIFAR100_CLASSES = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
@@ -60,13 +55,7 @@ _FASHION = DataCard(
     num_validation=5_000,
     num_test=10_000,
     flip=True,
-    source="https://github.com/zalandoresearch/fashion-mnist",
     licence="MIT",
-    citation_key="xiao2017fashion",
-    citation=(
-        "Han Xiao, Kashif Rasul and Roland Vollgraf. Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine "
-        "Learning Algorithms. arXiv:1708.07747, 2017."
-    ),
     how_to_get=(
         "run `anytime fetch fashion-mnist`, or `apt-get install dataset-fashion-mnist` (Debian, Ubuntu), or put "
         "the four .gz files into <cache>/fashion-mnist"
@@ -74,40 +63,41 @@ _FASHION = DataCard(
     reader=IdxReader(),
 )
 
-# The same garments with one thing changed at a time; the files, and so how to get them, are Fashion-MNIST's.
-_GARMENTS = (
-    _FASHION,
-    replace(
-        _FASHION,
-        name="fashion-noise-30",
-        title="Fashion-MNIST with noise of 0.3",
-        reader=NoisyReader(0.3),
-        made_of="fashion-mnist",
+
+def _variant(name: str, title: str, reader: IdxReader, **changes: Any) -> DataCard:
+    """The same garments with one thing changed; the files, and so how to get them, are Fashion-MNIST's."""
+    return replace(_FASHION, name=name, title=title, reader=reader, made_of="fashion-mnist", **changes)
+
+
+_CIFAR10 = DataCard(
+    name="cifar10",
+    title="CIFAR-10",
+    image_shape=(3, 32, 32),
+    class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    num_train=45_000,
+    num_validation=5_000,
+    num_test=10_000,
+    flip=True,
+    licence="none stated; the owners ask for the citation",
+    how_to_get=(
+        "run `anytime fetch cifar10`, or unpack cifar-10-python.tar.gz into <cache>/cifar10, which then holds the "
+        "folder cifar-10-batches-py"
     ),
-    replace(
-        _FASHION,
-        name="fashion-noise-60",
-        title="Fashion-MNIST with noise of 0.6",
-        reader=NoisyReader(0.6),
-        made_of="fashion-mnist",
-    ),
-    replace(
-        _FASHION,
-        name="fashion-coarse",
-        title="Fashion-MNIST in five families",
-        class_names=tuple(FAMILIES),
-        reader=CoarseReader(_FASHION.class_names),
-        made_of="fashion-mnist",
-    ),
-    replace(
-        _FASHION,
-        name="multi-fashion",
-        title="Pairs of garments of Fashion-MNIST",
-        flip=False,  # it would exchange the places, and with them the labels
-        reader=PairReader(),
-        made_of="fashion-mnist",
-        num_tasks=2,
-    ),
+    reader=CifarReader("CIFAR10"),
+)
+
+_SVHN = DataCard(
+    name="svhn",
+    title="SVHN",
+    image_shape=(3, 32, 32),
+    class_names=_DIGITS,
+    num_train=599_388,
+    num_validation=5_000,
+    num_test=26_032,
+    flip=False,
+    licence="non-commercial use only",
+    how_to_get="run `anytime fetch svhn`, or put train_32x32.mat, extra_32x32.mat and test_32x32.mat into <cache>/svhn",
+    reader=SvhnReader(),
 )
 
 _CARDS = (
@@ -120,86 +110,40 @@ _CARDS = (
         num_validation=180,
         num_test=360,
         flip=False,
-        source="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
         licence="CC BY 4.0",
-        citation_key="alpaydin1998optical",
-        citation=(
-            "Ethem Alpaydin and Cenk Kaynak. Optical Recognition of Handwritten Digits. UCI Machine Learning "
-            "Repository, 1998. doi:10.24432/C50P49."
-        ),
         how_to_get="nothing to do: the images come with scikit-learn",
         reader=DigitsReader(),
     ),
-    *_GARMENTS,
-    DataCard(
-        name="cifar10",
-        title="CIFAR-10",
-        image_shape=(3, 32, 32),
-        class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-        num_train=45_000,
-        num_validation=5_000,
-        num_test=10_000,
-        flip=True,
-        source="https://www.cs.toronto.edu/~kriz/cifar.html",
-        licence="none stated; the owners ask for the citation",
-        citation_key="krizhevsky2009learning",
-        citation=_CIFAR_CITATION,
-        how_to_get=(
-            "run `anytime fetch cifar10`, or unpack cifar-10-python.tar.gz into <cache>/cifar10, which then holds the "
-            "folder cifar-10-batches-py"
-        ),
-        reader=CifarReader("CIFAR10"),
+    _FASHION,
+    _variant("fashion-noise-30", "Fashion-MNIST with noise of 0.3", NoisyReader(0.3)),
+    _variant("fashion-noise-60", "Fashion-MNIST with noise of 0.6", NoisyReader(0.6)),
+    _variant(
+        "fashion-coarse",
+        "Fashion-MNIST in five families",
+        CoarseReader(_FASHION.class_names),
+        class_names=tuple(FAMILIES),
     ),
-    DataCard(
+    # a flip would exchange the places of the two garments, and with them the labels
+    _variant("multi-fashion", "Pairs of garments of Fashion-MNIST", PairReader(), flip=False, num_tasks=2),
+    _CIFAR10,
+    replace(
+        _CIFAR10,
         name="cifar100",
         title="CIFAR-100",
-        image_shape=(3, 32, 32),
         class_names=tuple(_CIFAR100_CLASSES.split()),
-        num_train=45_000,
-        num_validation=5_000,
-        num_test=10_000,
-        flip=True,
-        source="https://www.cs.toronto.edu/~kriz/cifar.html",
-        licence="none stated; the owners ask for the citation",
-        citation_key="krizhevsky2009learning",
-        citation=_CIFAR_CITATION,
         how_to_get=(
             "run `anytime fetch cifar100`, or unpack cifar-100-python.tar.gz into <cache>/cifar100, which then holds "
             "the folder cifar-100-python"
         ),
         reader=CifarReader("CIFAR100"),
     ),
-    DataCard(
-        name="svhn",
-        title="SVHN",
-        image_shape=(3, 32, 32),
-        class_names=_DIGITS,
-        num_train=599_388,
-        num_validation=5_000,
-        num_test=26_032,
-        flip=False,
-        source="http://ufldl.stanford.edu/housenumbers/",
-        licence="non-commercial use only",
-        citation_key="netzer2011reading",
-        citation=_SVHN_CITATION,
-        how_to_get=(
-            "run `anytime fetch svhn`, or put train_32x32.mat, extra_32x32.mat and test_32x32.mat into <cache>/svhn"
-        ),
-        reader=SvhnReader(),
-    ),
-    DataCard(
+    _SVHN,
+    replace(
+        _SVHN,
         name="svhn-train",
         title="SVHN, training crops",
-        image_shape=(3, 32, 32),
-        class_names=_DIGITS,
         num_train=58_257,
-        num_validation=5_000,
         num_test=10_000,
-        flip=False,
-        source="http://ufldl.stanford.edu/housenumbers/",
-        licence="non-commercial use only",
-        citation_key="netzer2011reading",
-        citation=_SVHN_CITATION,
         how_to_get="run `anytime fetch svhn-train`, or put train_32x32.mat into <cache>/svhn-train",
         reader=SvhnTrainReader(),
     ),
@@ -212,20 +156,15 @@ _CARDS = (
         num_validation=50_000,
         num_test=50_000,
         flip=True,
-        source="https://image-net.org/challenges/LSVRC/2012/",
         licence="non-commercial research and education only; the owners ask for an account",
-        citation_key="russakovsky2015imagenet",
-        citation=(
-            "Olga Russakovsky et al. ImageNet Large Scale Visual Recognition Challenge. International Journal of "
-            "Computer Vision 115(3):211-252, 2015. doi:10.1007/s11263-015-0816-y."
-        ),
         how_to_get=(
             "get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from https://image-net.org, which asks for an "
             "account, and unpack them into <cache>/ilsvrc/train/<class>/ and <cache>/ilsvrc/val/<class>/, with one "
             "folder per class, such as n01440764; <cache>/ilsvrc may be a link"
         ),
-        reader=FolderReader(published=True),
+        reader=FolderReader(),
         streamed=True,
+        kept_by_hand=True,
     ),
 )
 

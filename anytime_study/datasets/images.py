@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Literal
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from anytime_study.datasets.augment import random_crop_flip
 from anytime_study.datasets.card import Arrays, DataCard
 
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-    from numpy.typing import NDArray
+Batch = tuple[Tensor, Tensor]  # images float32 [N, C, H, W], normalised; labels int64 [N], or [N, T] of T tasks
+Split = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,39 +37,74 @@ class ImageData:
     """
 
     card: DataCard
-    train_images: torch.Tensor = field(repr=False)
-    train_labels: torch.Tensor = field(repr=False)
-    validation_images: torch.Tensor = field(repr=False)
-    validation_labels: torch.Tensor = field(repr=False)
-    test_images: torch.Tensor = field(repr=False)
-    test_labels: torch.Tensor = field(repr=False)
-    mean: torch.Tensor
-    std: torch.Tensor
+    train_images: Tensor = field(repr=False)
+    train_labels: Tensor = field(repr=False)
+    validation_images: Tensor = field(repr=False)
+    validation_labels: Tensor = field(repr=False)
+    test_images: Tensor = field(repr=False)
+    test_labels: Tensor = field(repr=False)
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def from_arrays(cls, card: DataCard, arrays: Arrays, device: torch.device | str) -> ImageData:
+        """Put what a reader has read on a device."""
+        # In C order, whatever the files have: the order decides how convolutions round.
+        tensors = [torch.from_numpy(np.require(array, requirements=["C", "W"])) for array in arrays]
+        return cls(card, *(tensor.to(device) for tensor in (*tensors, *pixel_statistics(tensors[0]))))
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the labels 0, 1, …."""
         return self.card.class_names
 
-    def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """Map uint8 images [N, C, H, W] to float32 (images / 255 − mean) / std, in the same memory format.
+    def train_batches(
+        self,
+        batch_size: int,
+        *,
+        order: torch.Generator,
+        crops: torch.Generator,
+        augment: bool,
+        skip: int = 0,
+        share: tuple[int, int] = (0, 1),
+    ) -> Iterator[Batch]:
+        """One pass over the training images in a new order; the last incomplete batch is left out.
 
-        Raises:
-            ValueError: ``images`` is not uint8 or has another number of channels.
+        Args:
+            batch_size: N.
+            order: Draws the order; on the CPU, so that it is the same for every device.
+            crops: Draws the augmentation, and lies on the device of the images.
+            augment: Whether to crop, and to flip where the data set allows it.
+            skip: Batches to leave out at the start, of a pass that goes on: they are neither read nor augmented.
+            share: (r, n) gives the r-th of n equal parts of each batch, counted from 0: of the batches that one process
+                would see, with the same crops. ``batch_size`` is that of all parts together, a multiple of n.
         """
+        size = batch_size // share[1]
+        own = slice(share[0] * size, (share[0] + 1) * size)
+        shuffled = torch.randperm(len(self.train_labels), generator=order).to(self.train_labels.device)
+        for start in range(skip * batch_size, len(shuffled) - batch_size + 1, batch_size):
+            chosen = shuffled[start : start + batch_size]
+            images = self.train_images[chosen]
+            if augment:  # all images of the batch, so that every process draws what one alone would draw
+                images = random_crop_flip(images, pad=self.card.pad, flip=self.card.flip, generator=crops)
+            yield self.normalise(images[own]), self.train_labels[chosen[own]]
+
+    def batches(self, split: Split, batch_size: int = 1000) -> Iterator[Batch]:
+        """All images of a split in their order, not augmented; the last batch may be smaller."""
+        images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
+        for start in range(0, len(labels), batch_size):
+            yield self.normalise(images[start : start + batch_size]), labels[start : start + batch_size]
+
+    def first_images(self, count: int) -> Batch:
+        """The first training images as people see them: uint8 [count, C, H, W], with their labels."""
+        return self.train_images[:count], self.train_labels[:count]
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Map uint8 images [N, C, H, W] to float32; see :func:`normalise`."""
         return normalise(images, self.mean, self.std)
 
 
-def resident(card: DataCard, arrays: Arrays, device: torch.device | str) -> ImageData:
-    """Put what a reader has read on a device."""
-    import torch
-
-    mean, std = pixel_statistics(arrays.train_images)
-    tensors = (torch.from_numpy(array).to(device) for array in arrays)
-    return ImageData(card, *tensors, mean.to(device), std.to(device))
-
-
-def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Map uint8 images [N, C, H, W] to float32 (images / 255 − mean) / std, in the same memory format.
 
     Args:
@@ -76,15 +115,13 @@ def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> to
     Raises:
         ValueError: ``images`` is not uint8 or has another number of channels.
     """
-    import torch
-
     channels = len(mean)
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != channels:
         raise ValueError(f"images: expected uint8 [N, {channels}, H, W], found {images.dtype} {list(images.shape)}")
     return images.to(torch.float32).div_(255).sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
 
 
-def pixel_statistics(images: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
+def pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, float32 [C] each, on the scale 0 … 1.
 
     Exact: the 256 grey levels are counted, block by block, so that no float copy of the images is ever made. The
@@ -93,11 +130,9 @@ def pixel_statistics(images: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Ten
     Args:
         images: uint8 [n, C, H, W].
     """
-    import torch
-
     channels = images.shape[1]
     counts = torch.zeros(channels, 256, dtype=torch.int64)
-    for block in torch.from_numpy(images).split(8192):
+    for block in images.split(8192):
         for channel in range(channels):
             counts[channel] += torch.bincount(block[:, channel].flatten(), minlength=256)
     share = counts.to(torch.float64) / counts.sum(dim=1, keepdim=True)  # [C, 256]

@@ -6,16 +6,20 @@ import gzip
 import hashlib
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from anytime_study.datasets.card import Arrays, BadFileError, DataCard
-from anytime_study.datasets.splits import SPLIT_SEED, hold_out
+from anytime_study.datasets.card import Arrays, DataCard, DatasetError, Reader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from anytime_study.datasets.splits import Part
+    Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images [n, C, H, W], labels [n]
+
+SPLIT_SEED = 0
+"""Seed of the one shuffle that fixes the splits, for good and for every run."""
 
 FASHION_MNIST_SHA256 = {
     "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -25,13 +29,11 @@ FASHION_MNIST_SHA256 = {
 }
 """SHA-256 of the decompressed content of each file."""
 
-_LARGEST_IDX = 16 + 60_000 * 28 * 28  # bytes of content of the largest of them: a header, then pixels
-
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the files."""
 
 
-class DigitsReader:
+class DigitsReader(Reader):
     """The 8 × 8 digits inside scikit-learn. They are few, so each split holds the classes in their proportions."""
 
     def installed(self) -> Path:
@@ -39,12 +41,6 @@ class DigitsReader:
         import sklearn
 
         return Path(sklearn.__file__).parent / "datasets" / "data"
-
-    def download(self, folder: Path) -> None:
-        """Nothing to download."""
-
-    def verify(self, folder: Path) -> None:
-        """Nothing to verify: the images are part of an installed package."""
 
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:  # noqa: ARG002 (scikit-learn has the path)
         """Read the images; their levels 0 … 16 become 0 … 255."""
@@ -65,7 +61,35 @@ class DigitsReader:
         return Arrays(*(array[rows] for rows in (train, validation, test) for array in (images, labels)))
 
 
-class IdxReader:
+class TwoPartReader(Reader):
+    """A data set that is published as training and test images."""
+
+    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
+        """Check and read one of the two parts, in the order of the files."""
+        raise NotImplementedError
+
+    def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
+        """Read both parts, and hold out validation images of the training part.
+
+        The order is ``numpy.random.default_rng(0).permutation(n)``: the first ``num_validation`` images are held out,
+        the next ``train_size`` are for training, so a smaller training set is the beginning of a larger one.
+        """
+        import numpy as np
+
+        images, labels = self.part(folder, "train")
+        test_images, test_labels = self.part(folder, "test")
+        total = card.num_validation + card.num_train
+        if (len(labels), len(test_labels)) != (total, card.num_test):
+            raise DatasetError(
+                f"{folder}: expected {total} training and {card.num_test} test images, found {len(labels)} and "
+                f"{len(test_labels)}"
+            )
+        order = np.random.default_rng(SPLIT_SEED).permutation(total)
+        held, used = order[: card.num_validation], order[card.num_validation :][:train_size]
+        return Arrays(images[used], labels[used], images[held], labels[held], test_images, test_labels)
+
+
+class IdxReader(TwoPartReader):
     """The four gzipped IDX files of Fashion-MNIST.
 
     The checksums are of the decompressed content, because Debian's package wraps the same data in other gzip headers.
@@ -88,49 +112,36 @@ class IdxReader:
         for file in FASHION_MNIST_SHA256:
             self._content(folder / file)
 
-    def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
-        """Read the four files: 60 000 training images, of which some are held out, and 10 000 test images."""
-        return hold_out(card, folder, [self.part(card, folder, "train")], self.part(card, folder, "t10k"), train_size)
-
-    def part(self, card: DataCard, folder: Path, name: str) -> Part:
-        """Images and labels of ``train`` or ``t10k``, in the order of the files."""
+    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
+        """60 000 training or 10 000 test images."""
         import numpy as np
 
         # IDX: 4 bytes of type and rank, then 4 bytes for each dimension (3 of images, 1 of labels), then the data.
-        images = np.frombuffer(self._content(folder / f"{name}-images-idx3-ubyte.gz"), np.uint8, offset=16)
-        labels = np.frombuffer(self._content(folder / f"{name}-labels-idx1-ubyte.gz"), np.uint8, offset=8)
-        return images.reshape(-1, *card.image_shape), labels.astype(np.int64)
+        prefix = {"train": "train", "test": "t10k"}[name]
+        images = np.frombuffer(self._content(folder / f"{prefix}-images-idx3-ubyte.gz"), np.uint8, offset=16)
+        labels = np.frombuffer(self._content(folder / f"{prefix}-labels-idx1-ubyte.gz"), np.uint8, offset=8)
+        return images.reshape(-1, 1, 28, 28), labels.astype(np.int64)
 
     def _content(self, path: Path) -> bytes:
         try:
-            with gzip.open(path) as file:
-                content = file.read(_LARGEST_IDX + 1)  # a few bytes of gzip can stand for more than the memory holds
+            content = gzip.decompress(path.read_bytes())
         except FileNotFoundError:
-            raise BadFileError(path, "missing") from None
+            raise DatasetError(f"{path}: missing") from None
         except EOFError:
-            raise BadFileError(path, "truncated: the gzip stream has no end") from None
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise BadFileError(path, f"not a sound gzip file ({error})") from None
-        except OSError as error:
-            raise BadFileError(path, f"not readable ({error})") from error
-        if len(content) > _LARGEST_IDX:
-            raise BadFileError(path, f"expected at most {_LARGEST_IDX} bytes of content, found more")
-        found = hashlib.sha256(content).hexdigest()
-        if found != FASHION_MNIST_SHA256[path.name]:
-            raise BadFileError(
-                path, f"SHA-256 of the content: expected {FASHION_MNIST_SHA256[path.name]}, found {found}"
-            )
+            raise DatasetError(f"{path}: truncated: the gzip stream has no end") from None
+        except (OSError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
+            raise DatasetError(f"{path}: not a sound gzip file ({error})") from None
+        found, expected = hashlib.sha256(content).hexdigest(), FASHION_MNIST_SHA256[path.name]
+        if found != expected:
+            raise DatasetError(f"{path}: SHA-256 of the content: expected {expected}, found {found}")
         return content
 
 
-class CifarReader:
+class CifarReader(TwoPartReader):
     """CIFAR-10 and CIFAR-100 through torchvision, which checks the MD5 sum of each file before it unpickles it."""
 
     def __init__(self, torchvision_name: str) -> None:
         self.torchvision_name = torchvision_name
-
-    def installed(self) -> None:
-        """Nowhere."""
 
     def download(self, folder: Path) -> None:
         """Download and unpack the archive."""
@@ -145,21 +156,18 @@ class CifarReader:
         """Check the MD5 sum of each file."""
         source = self._source()
         for file, md5 in (*source.train_list, *source.test_list, (source.meta["filename"], source.meta["md5"])):
-            _check_md5(folder / source.base_folder / file, md5)
+            check_md5(folder / source.base_folder / file, md5)
 
-    def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
-        """Read 50 000 training images, of which some are held out, and 10 000 test images."""
+    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
+        """50 000 training or 10 000 test images."""
         import numpy as np
 
-        def part(train: bool) -> Part:
-            try:
-                images = self._source()(folder, train=train)
-            except RuntimeError:
-                self.verify(folder)  # torchvision says that some file is bad; this says which
-                raise
-            return images.data.transpose(0, 3, 1, 2), np.array(images.targets, np.int64)
-
-        return hold_out(card, folder, [part(train=True)], part(train=False), train_size)
+        try:
+            images = self._source()(folder, train=name == "train")
+        except RuntimeError:
+            self.verify(folder)  # torchvision says that some file is bad; this says which
+            raise
+        return images.data.transpose(0, 3, 1, 2), np.array(images.targets, np.int64)
 
     def _source(self) -> Any:
         from torchvision import datasets
@@ -167,47 +175,49 @@ class CifarReader:
         return getattr(datasets, self.torchvision_name)
 
 
-class SvhnReader:
-    """SVHN's cropped digits through torchvision: `train` and `extra` together, as in the paper."""
+class SvhnReader(TwoPartReader):
+    """SVHN's cropped digits through torchvision: ``train`` and ``extra`` together, as in the paper."""
 
-    def installed(self) -> None:
-        """Nowhere."""
+    splits: tuple[str, ...] = ("train", "extra", "test")
 
     def download(self, folder: Path) -> None:
-        """Download the three .mat files (1.6 GB)."""
-        from torchvision.datasets import SVHN, utils
+        """Download the .mat files (1.6 GB for all three)."""
+        from torchvision.datasets import utils
 
-        for url, file, md5 in SVHN.split_list.values():
+        for url, file, md5 in self._sources():
             utils.download_url(url, folder, file, md5)
 
     def verify(self, folder: Path) -> None:
         """Check the MD5 sum of each file."""
+        for _, file, md5 in self._sources():
+            check_md5(folder / file, md5)
+
+    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
+        """604 388 training or 26 032 test images; the label 10 of the files, the digit 0, becomes 0."""
+        import numpy as np
         from torchvision.datasets import SVHN
 
-        for _, file, md5 in SVHN.split_list.values():
-            _check_md5(folder / file, md5)
+        try:
+            parts = [SVHN(folder, split) for split in (("train", "extra") if name == "train" else ("test",))]
+        except RuntimeError:
+            self.verify(folder)
+            raise
+        return np.concatenate([part.data for part in parts]), np.concatenate([part.labels for part in parts])
 
-    def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
-        """Read 604 388 training images, of which some are held out, and 26 032 test images."""
+    def _sources(self) -> Iterator[tuple[str, str, str]]:
         from torchvision.datasets import SVHN
 
-        def part(split: str) -> Part:
-            try:
-                images = SVHN(folder, split)  # label 10, the digit 0, becomes 0 here
-            except RuntimeError:
-                self.verify(folder)
-                raise
-            return images.data, images.labels
-
-        # One after the other: the three together would need twice the memory.
-        return hold_out(card, folder, map(part, ("train", "extra")), part("test"), train_size)
+        for split in self.splits:
+            url, file, md5 = SVHN.split_list[split]
+            yield url, file, md5
 
 
-def _check_md5(path: Path, expected: str) -> None:
+def check_md5(path: Path, expected: str) -> None:
+    """Refuse a file that is missing or has another MD5 sum."""
     from torchvision.datasets import utils
 
     if not path.is_file():
-        raise BadFileError(path, "missing")
-    if not utils.check_integrity(path, expected):
-        found = utils.calculate_md5(path)
-        raise BadFileError(path, f"truncated or altered: MD5 expected {expected}, found {found}")
+        raise DatasetError(f"{path}: missing")
+    found = utils.calculate_md5(path)
+    if found != expected:
+        raise DatasetError(f"{path}: truncated or altered: MD5 expected {expected}, found {found}")

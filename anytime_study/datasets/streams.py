@@ -1,264 +1,182 @@
-"""A data set that is streamed: its images are read from their files batch by batch.
-
-stream = load_dataset("ilsvrc", device="cuda")
-for images, labels in stream.train_batches(256, generator=torch.Generator().manual_seed(0), augment=True, workers=8):
-    ...                                                     # float32 [256, 3, 224, 224], int64 [256]
-"""
+"""A data set that is streamed: its images are read from their files batch by batch, as for ILSVRC."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
-from anytime_study.datasets.cache import DatasetError
-from anytime_study.datasets.card import BadFileError, DataCard
-from anytime_study.datasets.images import normalise
-from anytime_study.datasets.listing import FileList, FolderReader, read_image
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    import torch
-
-    Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
-    Sample = tuple[torch.Tensor, int] | BadFileError
+from anytime_study.datasets.card import DataCard, DatasetError
+from anytime_study.datasets.folders import Sample, list_splits
+from anytime_study.datasets.image_files import read_image
+from anytime_study.datasets.images import Batch, Split, normalise
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Mean and deviation of ILSVRC's red, green and blue, where white is 1: the constants that everybody uses. They are
-taken as published, not computed, so that weights of others fit and no pass over a million files is needed."""
+"""Mean and deviation of ILSVRC's red, green and blue, where white is 1: published constants, as everybody uses them."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageStream:
     """A data set that is too large for a device's memory: read, decoded and cut anew for each batch.
 
-    Worker processes decode the files and cut out uint8 images; these travel to the device and become float32 there.
-
     The recipe is the paper's for ILSVRC. Training: a window of 8 to 100 % of the area, with an aspect of 3/4 to 4/3,
-    scaled to the size of the card (bicubic), mirrored with probability 1/2. Evaluation: short side scaled to 8/7 of
-    that size (256 for 224), then the middle. ``dataclasses.replace(stream, colour_jitter=True)`` adds the changes of
-    brightness, contrast and saturation, by up to 40 %, and of the lighting, all four in random order.
+    scaled to the size of the card (bicubic), mirrored with probability 1/2; with ``colour_jitter`` also brightness,
+    contrast and saturation, by up to 40 %, and the lighting, all four in random order. Evaluation: short side scaled to
+    8/7 of that size (256 for 224), then the middle.
 
     Attributes:
-        card: Facts about the data set. Its ``num_train`` is the full number; :attr:`num_train` is what is used.
+        card: Facts about the data set. Its ``num_train`` is the full number.
         class_names: Names of the labels 0, 1, …: the class folders.
-        root: The folder that holds the images.
-        train: Files for training, shuffled once and for all.
+        train: Files used for training, shuffled once and for all, with their labels.
         validation: Files held out from the training set, for every choice.
         test: Files for the final errors only.
+        mean: float32 [3], subtracted, on the scale where white is 1.
+        std: float32 [3], divided by.
         device: Where the batches shall be.
-        mean: float32 [C], subtracted, on the scale where white is 1.
-        std: float32 [C], divided by.
+        workers: Processes that decode; with 0 this process does it. Their number changes no image.
         colour_jitter: Whether training images change their colours.
     """
 
     card: DataCard
     class_names: tuple[str, ...] = field(repr=False)
-    root: Path
-    train: FileList = field(repr=False)
-    validation: FileList = field(repr=False)
-    test: FileList = field(repr=False)
+    train: list[Sample] = field(repr=False)
+    validation: list[Sample] = field(repr=False)
+    test: list[Sample] = field(repr=False)
+    mean: Tensor
+    std: Tensor
     device: torch.device
-    mean: torch.Tensor = field(repr=False)
-    std: torch.Tensor = field(repr=False)
+    workers: int = 0
     colour_jitter: bool = False
 
-    @property
-    def num_train(self) -> int:
-        """Training images used."""
-        return len(self.train.labels)
+    @classmethod
+    def open(
+        cls,
+        card: DataCard,
+        folder: Path,
+        train_size: int,
+        device: torch.device | str,
+        *,
+        workers: int,
+        colour_jitter: bool,
+    ) -> ImageStream:
+        """List the files. No image is opened.
+
+        Raises:
+            DatasetError: folders are missing, or hold another number of classes or images than the card says.
+        """
+        class_names, train, validation, test = list_splits(folder, card.num_validation)
+        found = [len(class_names), len(train), len(validation), len(test)]
+        expected = [card.num_classes, card.num_train, card.num_validation, card.num_test]
+        if found != expected:
+            raise DatasetError(
+                f"{folder}: expected {expected} classes and images for training, validation and test, found {found}"
+            )
+        device = torch.device(device)
+        mean, std = (torch.tensor(values, device=device) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        used = train[:train_size]
+        return cls(card, class_names, used, validation, test, mean, std, device, workers, colour_jitter)
 
     def train_batches(
         self,
         batch_size: int,
         *,
-        generator: torch.Generator,
+        order: torch.Generator,
+        crops: torch.Generator | None = None,  # noqa: ARG002 (images on a device have one there)
         augment: bool,
-        workers: int,
         skip: int = 0,
         share: tuple[int, int] = (0, 1),
-    ) -> Batches:
-        """One pass over the training images in a new order; the last incomplete batch is left out.
+    ) -> Iterator[Batch]:
+        """One pass over the training images in a new order; see :meth:`ImageData.train_batches`.
 
-        The order and the crops depend on the generator alone: the augmentation of an image is seeded with one number
-        drawn for the pass and with the image's index, so the number of workers and the batch size do not matter. All
-        draws happen in this call, none while the batches are read. Other random states are left as they are.
-
-        Args:
-            batch_size: N.
-            generator: Source of the order and of the crops, on the CPU.
-            augment: Whether to cut random windows; if not, the images are cut as for evaluation.
-            workers: Processes that decode; with 0 this process does it.
-            skip: Batches to leave out at the start; they are not read.
-            share: (r, n) reads the r-th of n equal parts of each batch alone, counted from 0.
-
-        Returns:
-            Iterator of images, float32 [N, 3, H, W], normalised and channels_last, and labels, int64 [N].
+        ``order`` draws the crops too: the augmentation of an image is seeded with a number drawn for the pass and the
+        image's index, so neither workers nor batches change it. Other random states are left as they are.
 
         Raises:
-            ValueError: ``batch_size`` is not within 1 and the number of training images, or ``workers`` is negative.
             DatasetError: while iterating: an image is missing or damaged.
         """
-        import torch
-
-        if not 1 <= batch_size <= self.num_train:
-            raise ValueError(f"batch_size: expected 1 to the {self.num_train} training images, found {batch_size}")
-        order = torch.randperm(self.num_train, generator=generator)
-        pass_seed = int(torch.randint(2**62, (), generator=generator))
-        whole = order[skip * batch_size : len(order) // batch_size * batch_size]
+        shuffled = torch.randperm(len(self.train), generator=order)
+        seed = int(torch.randint(2**62, (), generator=order))
+        whole = shuffled[skip * batch_size : len(shuffled) // batch_size * batch_size]
         own = whole.view(-1, share[1], batch_size // share[1])[:, share[0]].flatten().tolist()
-        samples = _Samples(self, self.train, pass_seed if augment else None)
-        return self._batches(samples, own, batch_size // share[1], workers)
+        files = _Files(self.train, self._training() if augment else self._evaluation(), seed)
+        return self._loaded(files, own, batch_size // share[1])
 
-    def evaluation_batches(
-        self, split: Literal["train", "validation", "test"], batch_size: int, workers: int
-    ) -> Batches:
-        """All images of a split in their order, not augmented; the last batch may be smaller.
+    def batches(self, split: Split, batch_size: int = 100) -> Iterator[Batch]:
+        """All images of a split in their order, not augmented; the last batch may be smaller."""
+        samples = getattr(self, split)
+        return self._loaded(_Files(samples, self._evaluation(), 0), list(range(len(samples))), batch_size)
 
-        Args:
-            split: Which images.
-            batch_size: Images at once; changes memory and speed only.
-            workers: Processes that decode; with 0 this process does it.
+    def first_images(self, count: int) -> Batch:
+        """The first training images as people see them: uint8 [count, C, H, W], with their labels."""
+        files = _Files(self.train[:count], self._evaluation(), 0)
+        images, labels = zip(*files, strict=True)
+        return torch.stack(images), torch.tensor(labels)
 
-        Returns:
-            Iterator of batches, as :meth:`train_batches` gives.
-
-        Raises:
-            ValueError: there is no such split, ``batch_size`` is below 1, or ``workers`` is negative.
-            DatasetError: while iterating: an image is missing or damaged.
-        """
-        if split not in ("train", "validation", "test"):
-            raise ValueError(f"split: expected train, validation or test, found {split!r}")
-        files: FileList = getattr(self, split)
-        return self._batches(_Samples(self, files, None), range(len(files.labels)), batch_size, workers)
-
-    def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """Map uint8 images [N, C, H, W] to float32 (images / 255 − mean) / std, in the same memory format."""
+    def normalise(self, images: Tensor) -> Tensor:
+        """Map uint8 images [N, 3, H, W] to float32; see :func:`normalise`."""
         return normalise(images, self.mean, self.std)
 
-    def _batches(self, samples: _Samples, order: Sequence[int], batch_size: int, workers: int) -> Batches:
-        """Check what can be checked now; the reading begins with the first batch."""
-        import torch
-        from torch.utils.data import DataLoader
+    def _evaluation(self) -> nn.Module:
+        size = self.card.image_shape[1]
+        return nn.Sequential(v2.Resize(round(size * 8 / 7), v2.InterpolationMode.BICUBIC), v2.CenterCrop(size))
 
-        if batch_size < 1:
-            raise ValueError(f"batch_size: expected at least 1, found {batch_size}")
-        if workers < 0:
-            raise ValueError(f"workers: expected 0 or more, found {workers}")
-        loader: DataLoader[Any] = DataLoader(
-            samples,  # ty: ignore[invalid-argument-type]  (anything with a length and items will do)
+    def _training(self) -> nn.Module:
+        cut = v2.RandomResizedCrop(self.card.image_shape[1], interpolation=v2.InterpolationMode.BICUBIC)
+        steps: list[nn.Module] = [cut, v2.RandomHorizontalFlip(0.5 if self.card.flip else 0.0)]
+        if self.colour_jitter:
+            changes = [v2.ColorJitter(**{name: 0.4}) for name in ("brightness", "contrast", "saturation")]
+            steps.append(v2.RandomOrder([*changes, RandomLighting()]))
+        return nn.Sequential(*steps)
+
+    def _loaded(self, files: _Files, indices: list[int], batch_size: int) -> Iterator[Batch]:
+        loader = DataLoader(
+            files,
             batch_size,
-            sampler=order,
-            num_workers=workers,
-            collate_fn=_collate,
+            sampler=indices,
+            num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # else a number is drawn from the global random state
         )
-        return self._on_device(loader)
-
-    def _on_device(self, loader: Any) -> Batches:
-        import torch
-
-        for batch in loader:
-            if isinstance(batch, BadFileError):
-                remedy = "put a sound copy of this file in its place, from the archive that it came from"
-                raise DatasetError(f"{self.card.title}: {batch.path}: {batch.problem}. To go on: {remedy}.")
-            images, labels = (part.to(self.device, non_blocking=True) for part in batch)
-            yield self.normalise(images.contiguous(memory_format=torch.channels_last)), labels
+        for images, labels in loader:
+            images = images.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+            yield self.normalise(images), labels.to(self.device, non_blocking=True)
 
 
-class _Samples:
-    """What a worker process knows: index -> uint8 image [C, H, W] and label.
+class _Files(Dataset[tuple[Tensor, int]]):
+    """What a worker process knows: index -> uint8 image [3, H, W] and label; ``seed`` is that of the pass."""
 
-    A bad file is returned, not raised: an exception that leaves a worker arrives as a page of traceback.
-    """
-
-    def __init__(self, stream: ImageStream, files: FileList, pass_seed: int | None) -> None:
-        from torchvision.transforms import v2
-
-        from anytime_study.datasets.lighting import RandomLighting
-
-        channels, size, _ = stream.card.image_shape
-        self.root, self.files, self.mode = stream.root, files, "L" if channels == 1 else "RGB"
-        self.pass_seed = pass_seed
-        cubic = v2.InterpolationMode.BICUBIC
-        steps: list[Any] = [v2.Resize(round(size * 8 / 7), cubic, antialias=True), v2.CenterCrop(size)]
-        if pass_seed is not None:
-            steps = [v2.RandomResizedCrop(size, (0.08, 1.0), (3 / 4, 4 / 3), cubic, antialias=True)]
-            if stream.card.flip:
-                steps.append(v2.RandomHorizontalFlip())
-            if stream.colour_jitter:
-                changes: list[Any] = [
-                    v2.ColorJitter(**{name: 0.4}) for name in ("brightness", "contrast", "saturation")
-                ]
-                if channels == 3:
-                    changes.append(RandomLighting())
-                steps.append(v2.RandomOrder(changes))
-        self.transform = v2.Compose(steps)
+    def __init__(self, samples: list[Sample], transform: nn.Module, seed: int) -> None:
+        self.samples, self.transform, self.seed = samples, transform, seed
 
     def __len__(self) -> int:
-        return len(self.files.labels)
+        return len(self.samples)
 
-    def __getitem__(self, index: int) -> Sample:
-        import torch
-        from torchvision.transforms.v2.functional import pil_to_tensor
-
-        try:
-            image = pil_to_tensor(read_image(self.files.path(self.root, index)).convert(self.mode))
-        except BadFileError as bad:
-            return bad
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        path, label = self.samples[index]
+        image = v2.functional.pil_to_tensor(read_image(path).convert("RGB"))
         with torch.random.fork_rng(devices=[]):  # matters where this is the main process
-            if self.pass_seed is not None:
-                torch.default_generator.manual_seed(_sample_seed(self.pass_seed, index))  # the CPU's alone
-            return self.transform(image), int(self.files.labels[index])
+            torch.default_generator.manual_seed(self.seed + index)  # the CPU's alone
+            return self.transform(image), label
 
 
-def _sample_seed(pass_seed: int, index: int) -> int:
-    from numpy.random import SeedSequence
+class RandomLighting(nn.Module):
+    """Add one random colour to all pixels of an image, along the directions in which colours vary.
 
-    return int(SeedSequence([pass_seed, index]).generate_state(1)[0])
+    Component k is added with the factor α_k λ_k, where α_k is normal with deviation 0.1 and λ_k its variance.
 
-
-def _collate(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor] | BadFileError:
-    import torch
-
-    good = []
-    for sample in samples:
-        if isinstance(sample, BadFileError):
-            return sample
-        good.append(sample)
-    images, labels = zip(*good, strict=True)
-    return torch.stack(images), torch.tensor(labels)
-
-
-def open_stream(card: DataCard, folder: Path, train_size: int, device: torch.device | str) -> ImageStream:
-    """List the files of a data set that is streamed. No image is opened.
-
-    Args:
-        card: A card with ``streamed``.
-        folder: Its folder in the cache.
-        train_size: Training images used: the first ones of the fixed shuffle.
-        device: Where the batches shall be.
-
-    Raises:
-        BadFileError: folders are missing, or hold another number of classes or images than the card says.
+    Source: Krizhevsky, Sutskever and Hinton 2012, section 4.1; part of the recipe of Hu et al. 2019 for ILSVRC.
     """
-    import torch
 
-    class_names, train, validation, test = FolderReader(published=True).splits(folder)
-    if len(class_names) != card.num_classes:
-        raise BadFileError(folder, f"expected {card.num_classes} class folders, found {len(class_names)}")
-    expected = [card.num_train + card.num_validation, card.num_validation, card.num_test]
-    found = [len(train.labels) + len(validation.labels), len(validation.labels), len(test.labels)]
-    if found != expected:
-        raise BadFileError(
-            folder,
-            "expected {} images in train, of which {} are held out, and {} in val, found {}, {} and {}".format(
-                *expected, *found
-            ),
-        )
-    mean, std = (torch.tensor(values, device=device) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    used = train.at(slice(train_size))
-    return ImageStream(card, class_names, folder, used, validation, test, torch.device(device), mean, std)
+    COMPONENTS = torch.tensor([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+    VARIANCES = torch.tensor([0.2175, 0.0188, 0.0045])  # of ILSVRC's pixels, where white is 1: published constants
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Shift an image: uint8 [3, H, W], red, green and blue; levels beyond 0 or 255 are cut."""
+        colour = self.COMPONENTS @ (0.1 * torch.randn(3) * self.VARIANCES)
+        return (image + 255 * colour[:, None, None]).round().clamp(0, 255).to(torch.uint8)

@@ -7,8 +7,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anytime_study.datasets.card import Arrays, BadFileError, DataCard
-from anytime_study.datasets.splits import SPLIT_SEED
+from anytime_study.datasets.card import Arrays, DataCard, DatasetError
+from anytime_study.datasets.readers import SPLIT_SEED, SvhnReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,18 +26,10 @@ was made anew from the published photographs and boxes. The bytes of such a file
 _CROPS_PER_HOUSE = Path(__file__).with_name("svhn_crops_per_house.txt.gz")
 
 
-class SvhnTrainReader:
+class SvhnTrainReader(SvhnReader):
     """``train_32x32.mat`` of SVHN: the official file, or the one that was made anew from the published photographs."""
 
-    def installed(self) -> None:
-        """Only ever in the cache."""
-
-    def download(self, folder: Path) -> None:
-        """Download the official file; torchvision knows the address and the MD5 sum."""
-        from torchvision.datasets import SVHN, utils
-
-        url, file, md5 = SVHN.split_list["train"]
-        utils.download_url(url, folder, file, md5)
+    splits = ("train",)
 
     def verify(self, folder: Path) -> None:
         """Check that the file is one of the two."""
@@ -48,11 +40,8 @@ class SvhnTrainReader:
         images, labels = _content(folder / FILE)
         train, validation, test = split_by_house(crops_per_house(), card.num_validation, card.num_test)
         labels = labels % 10
-        return Arrays(
-            *(images[train[:train_size]], labels[train[:train_size]]),
-            *(images[validation], labels[validation]),
-            *(images[test], labels[test]),
-        )
+        train = train[:train_size]
+        return Arrays(images[train], labels[train], images[validation], labels[validation], images[test], labels[test])
 
 
 def crops_per_house() -> NDArray[np.int64]:
@@ -98,20 +87,20 @@ def _content(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     from torchvision.datasets import SVHN, utils
 
     if not path.is_file():
-        raise BadFileError(path, "missing")
+        raise DatasetError(f"{path}: missing")
     try:
         content = scipy.io.loadmat(path, variable_names=("X", "y"))
         images = np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1))  # [32, 32, 3, N] -> [N, 3, 32, 32]
         labels = content["y"][:, 0]
     except Exception as error:  # a damaged file makes the reader stumble over whatever it meets
-        raise BadFileError(path, f"no MATLAB file with X and y that can be read ({error})") from error
-    if not utils.check_integrity(path, SVHN.split_list["train"][2]):
+        raise DatasetError(f"{path}: no MATLAB file with X and y that can be read ({error})") from error
+    official = SVHN.split_list["train"][2]
+    if not utils.check_integrity(path, official):
         for name, array in {"X": images.transpose(0, 2, 3, 1), "y": labels.astype(np.uint8)}.items():
             found = hashlib.sha256(array.tobytes()).hexdigest()
             if found != REBUILT_SHA256[name]:
-                raise BadFileError(
-                    path,
-                    f"truncated or altered: expected the official file (MD5 {SVHN.split_list['train'][2]}) or the "
-                    f"rebuilt one (SHA-256 of {name}: {REBUILT_SHA256[name]}), found {name} with SHA-256 {found}",
+                raise DatasetError(
+                    f"{path}: truncated or altered: expected the official file (MD5 {official}) or the rebuilt one "
+                    f"(SHA-256 of {name}: {REBUILT_SHA256[name]}), found {name} with SHA-256 {found}"
                 )
     return images, labels.astype(np.int64)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.weighting.base import LossWeighting
-from anytime_study.datasets import DATASETS, find_card
+from anytime_study.datasets import DATASETS, DataCard, find_card
 from anytime_study.foundations.registry import Spec
 from anytime_study.runs.registries import NETWORKS, WEIGHTINGS
 
@@ -41,7 +41,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
-    dataset: str = Field("digits", description="data set by name: " + ", ".join(DATASETS))
+    dataset: str = Field("digits", description="data set by name: " + ", ".join(DATASETS) + ", or folder:PATH")
     train_size: Annotated[int, Field(ge=1)] | None = Field(
         None, description="number of training images, the same ones for every seed; all of them if left out"
     )
@@ -115,7 +115,7 @@ class RunConfig(BaseModel):
 
     def _conditions(self) -> Iterator[tuple[str, bool, str]]:
         """What a field must be, given the others: its name, whether it holds, and what is expected."""
-        card = DATASETS[self.dataset]
+        card = self.card
         most = f"at most the {card.num_train} training images of {self.dataset}"
         yield "train_size", self.num_train <= card.num_train, most
         coloured = self.augment and card.streamed
@@ -151,9 +151,14 @@ class RunConfig(BaseModel):
         return WEIGHTINGS.parse(self.weighting)
 
     @property
+    def card(self) -> DataCard:
+        """Facts about the data set."""
+        return find_card(self.dataset)
+
+    @property
     def num_train(self) -> int:
         """Training images used."""
-        return self.train_size or DATASETS[self.dataset].num_train
+        return self.train_size or self.card.num_train
 
     @property
     def on_cuda(self) -> bool:
@@ -169,13 +174,15 @@ class RunConfig(BaseModel):
     def name(self) -> str:
         """The run's name: readable parts, then a hash of the protocol and of the fields that differ from defaults."""
         fields = self.model_dump(exclude_defaults=True, exclude=set(WHERE_FIELDS))
+        if "dataset" in fields:
+            fields["dataset"] = self.card.slug  # not the place of a folder
         text = json.dumps({"protocol": PROTOCOL, **fields}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        return f"{self.dataset}-{self.network_spec.name}-{self.weighting_spec.name}-seed{self.seed}-{digest}"
+        return f"{self.card.slug}-{self.network_spec.name}-{self.weighting_spec.name}-seed{self.seed}-{digest}"
 
     def build_network(self) -> AnytimeNetwork:
         """A new network for this data set, initialised from torch's current random state."""
-        card = DATASETS[self.dataset]
+        card = self.card
         return NETWORKS.build(self.network_spec, num_classes=len(card.class_names), in_channels=card.image_shape[0])
 
     def build_weighting(self, net: AnytimeNetwork) -> LossWeighting:
@@ -188,7 +195,7 @@ class RunConfig(BaseModel):
 @functools.cache  # a study has hundreds of runs of a few kinds
 def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
     """Build network and weighting without data: options that do not fit show now. Gives the number of exits, K."""
-    card = DATASETS[dataset]
+    card = find_card(dataset)
     net = network_without_data(network, card.num_classes, card.image_shape[0])
     WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
     return net.num_exits

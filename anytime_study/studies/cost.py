@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from anytime_core.costs import exit_costs
-from anytime_study.datasets import DATASETS
+from anytime_study.datasets import find_card
 from anytime_study.foundations.torch_state import compute_settings
 from anytime_study.runs.config import RunConfig, network_without_data
 from anytime_study.runs.registries import WEIGHTINGS
@@ -33,7 +33,7 @@ def training_macs(config: RunConfig) -> int:
 
 def images_scored(config: RunConfig) -> int:
     """Images that are scored at the end of a run: of the training, validation and test images."""
-    card = DATASETS[config.dataset]
+    card = find_card(config.dataset)
     return config.num_train + card.num_validation + card.num_test
 
 
@@ -87,7 +87,7 @@ def measure_rate(config: RunConfig, seconds: float = 3.0) -> float:
         config: Whose network, batch size, precision, threads and device are timed; the data set is not read.
         seconds: Steps are taken until this time is over, at least one after a warm-up of two.
     """
-    card = DATASETS[config.dataset]
+    card = find_card(config.dataset)
     device = torch.device("cuda" if config.on_cuda else "cpu")
     macs_per_image, _ = _passes(config.dataset, config.network, "const")
     size = config.batch_size if config.on_cuda else max(1, min(config.batch_size, int(CPU_STEP_MACS / macs_per_image)))
@@ -114,7 +114,7 @@ def measure_rate(config: RunConfig, seconds: float = 3.0) -> float:
 @functools.cache
 def _passes(dataset: str, network: str, weighting: str) -> tuple[int, int]:
     """Multiply-adds for one image: of a training step, and of a forward pass through all exits."""
-    card = DATASETS[dataset]
+    card = find_card(dataset)
     net = network_without_data(network, card.num_classes, card.image_shape[0])
     with torch.device("meta"):  # shapes without numbers: nothing is initialised or computed
         weigh = WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
@@ -125,7 +125,7 @@ def _passes(dataset: str, network: str, weighting: str) -> tuple[int, int]:
 
 @functools.cache  # a network of ILSVRC takes seconds
 def _macs_cumulative(dataset: str, network: str) -> tuple[int, ...]:
-    card = DATASETS[dataset]
+    card = find_card(dataset)
     net = network_without_data(network, card.num_classes, card.image_shape[0])
     with torch.device("meta"):
         return tuple(exit_costs(net, card.image_shape).macs_cumulative)

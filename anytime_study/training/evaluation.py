@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from anytime_core.losses import cross_entropy_per_exit
 from anytime_core.networks.modes import modes_kept
-from anytime_study.datasets.batches import Batch
+from anytime_study.datasets.images import Batch
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from anytime_core.inference.early_exit import EarlyExit, answer_costs
 from anytime_core.inference.exit_thresholds import Rule, fit_non_inferior_thresholds
 from anytime_core.inference.logits import exit_logits
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_study.datasets.batches import Batch
+from anytime_study.datasets.images import Batch
 
 
 class Saving(TypedDict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,8 +18,8 @@ from anytime_core.costs import exit_costs
 from anytime_core.losses import cross_entropy_per_exit
 from anytime_core.weighting.base import BadLoss
 from anytime_core.weighting.ranks import mean_over_ranks
-from anytime_study.datasets import ImageStream, load_dataset
-from anytime_study.datasets.batches import Batch, train_batches
+from anytime_study.datasets import load_dataset
+from anytime_study.datasets.images import Batch
 from anytime_study.foundations.torch_state import compute_settings, own_random_state, random_state, set_random_state
 from anytime_study.runs.config import PROTOCOL, RunConfig
 from anytime_study.runs.record import RunRecord
@@ -73,9 +72,13 @@ class TrainingRun:
         self.config = config
         self.fabric = make_fabric(config)
         device = self.fabric.device
-        self.data = load_dataset(config.dataset, train_size=config.train_size, device=device)
-        if isinstance(self.data, ImageStream):
-            self.data = replace(self.data, colour_jitter=config.colour_jitter)
+        self.data = load_dataset(
+            config.dataset,
+            train_size=config.train_size,
+            device=device,
+            workers=config.workers,
+            colour_jitter=config.colour_jitter,
+        )
         self._streams = RandomStreams(config.seed, device)
         with self._streams.initialisation():
             network = config.build_network()  # on the CPU, so that every device starts from the same weights
@@ -207,13 +210,11 @@ class TrainingRun:
         """The batches that remain of the epoch at hand; the first call of an epoch draws its order."""
         if self._step == 0:
             self._order_of_epoch = self._streams.order.get_state()
-        return train_batches(
-            self.data,
+        return self.data.train_batches(
             self.config.batch_size,
             order=self._streams.order,
             crops=self._streams.crops,
             augment=self.config.augment,
-            workers=self.config.workers,
             skip=self._step,
             share=(process_rank(), num_processes()),
         )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import nn
 
 from anytime_core.costs import ExitCosts
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_study.datasets import ImageData, ImageStream
-from anytime_study.datasets.batches import Split, evaluation_batches
+from anytime_study.datasets.images import Split
 from anytime_study.foundations.provenance import provenance
 from anytime_study.runs.config import PROTOCOL, RunConfig
 from anytime_study.runs.record import Costs, DivergedRecord, EarlyExitScores, RunRecord, Scores, Timing, packed
 from anytime_study.training.evaluation import ExitScores, evaluate
 from anytime_study.training.exit_saving import early_exit_saving
+
+if TYPE_CHECKING:
+    from anytime_study.datasets.images import ImageData
+    from anytime_study.datasets.streams import ImageStream
 
 
 class TrainingDiverged(RuntimeError):
@@ -108,7 +111,7 @@ def scored_record(
             network.adopt(_scores(course, net, data, "validation").error)
         scores = {split: _scores(course, net, data, split) for split in get_args(Split)}
         correct = packed(scores["test"].correct)
-        early_exit = _early_exit(network, data, course.config.workers) if course.config.early_exit else None
+        early_exit = _early_exit(network, data) if course.config.early_exit else None
     return RunRecord(
         **course.described(),
         **{split: Scores(loss=found.loss, error=found.error) for split, found in scores.items()},
@@ -119,17 +122,15 @@ def scored_record(
 
 
 def _scores(course: Course, net: nn.Module, data: ImageData | ImageStream, split: Split) -> ExitScores:
-    batches = evaluation_batches(data, split, workers=course.config.workers)
-    scores = evaluate(net, batches)
+    scores = evaluate(net, data.batches(split))
     for exit_number, loss in enumerate(scores.loss, start=1):
         if not math.isfinite(loss):
             raise course.diverged(exit_number, f"the {split} loss of the trained network is {loss}")
     return scores
 
 
-def _early_exit(network: AnytimeNetwork, data: ImageData | ImageStream, workers: int) -> EarlyExitScores:
-    validation, test = (evaluation_batches(data, split, workers=workers) for split in ("validation", "test"))
-    found = early_exit_saving(network, validation, test)
+def _early_exit(network: AnytimeNetwork, data: ImageData | ImageStream) -> EarlyExitScores:
+    found = early_exit_saving(network, data.batches("validation"), data.batches("test"))
     return EarlyExitScores(
         thresholds=[value if math.isfinite(value) else None for value in found["thresholds"]],
         exit_shares=found["exit_shares"],

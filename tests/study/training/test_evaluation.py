@@ -7,7 +7,6 @@ from torch import nn
 from anytime_core import ResANN
 from anytime_core.inference.logits import exit_logits
 from anytime_study.datasets import load_dataset
-from anytime_study.datasets.batches import evaluation_batches
 from anytime_study.training.evaluation import evaluate
 
 
@@ -73,10 +72,10 @@ def test_the_network_is_left_as_it_was(training):
     net = ResANN(n=1, c=2, in_channels=1).train(training)
     before = {key: value.clone() for key, value in net.state_dict().items()}
     data = load_dataset("digits", train_size=50)
-    first = evaluate(net, evaluation_batches(data, "test", batch_size=100))
+    first = evaluate(net, data.batches("test", 100))
     assert net.training is training
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())  # batch norm above all
-    assert evaluate(net, evaluation_batches(data, "test", batch_size=100)) == first
+    assert evaluate(net, data.batches("test", 100)) == first
     assert all(0 <= error <= 1 for error in first.error)
 
 

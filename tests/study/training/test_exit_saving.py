@@ -11,7 +11,6 @@ from anytime_core.errors import InputError
 from anytime_core.networks.ensemble import eann
 from anytime_core.networks.resann import ResANN
 from anytime_study.datasets import load_dataset
-from anytime_study.datasets.batches import evaluation_batches
 from anytime_study.training.artefacts import load_model
 from anytime_study.training.exit_saving import early_exit_saving, paired_difference_interval
 
@@ -52,7 +51,7 @@ def batches(confidence, right, size=3):
 def test_logits_of_all_exits_in_order(digits, batch_size):
     torch.manual_seed(0)
     net = ResANN(n=1, c=4, in_channels=1).train()
-    logits, labels = exit_logits(net, evaluation_batches(digits, "validation", batch_size=batch_size))
+    logits, labels = exit_logits(net, digits.batches("validation", batch_size))
     assert net.training
     assert (logits.dtype, labels.dtype) == (np.float32, np.int64)
     assert logits.shape == (3, len(digits.validation_labels), 10)
@@ -109,7 +108,7 @@ def test_saving_by_hand(rule):
 def test_test_labels_change_errors_and_nothing_else(digits):
     torch.manual_seed(0)
     net = ResANN(n=1, c=4, in_channels=1)
-    validation, test = (list(evaluation_batches(digits, split)) for split in ("validation", "test"))
+    validation, test = (list(digits.batches(split)) for split in ("validation", "test"))
     swapped = [(images, (labels + 1) % 10) for images, labels in test]
     one, other = (
         early_exit_saving(net, validation, batches, validation_margin_points=2) for batches in (test, swapped)
@@ -122,16 +121,14 @@ def test_test_labels_change_errors_and_nothing_else(digits):
 def test_calibrated_confidences(digits):
     torch.manual_seed(0)
     net = ResANN(n=1, c=4, in_channels=1)
-    found = early_exit_saving(
-        net, evaluation_batches(digits, "validation"), evaluation_batches(digits, "test"), calibrated=True
-    )
+    found = early_exit_saving(net, digits.batches("validation"), digits.batches("test"), calibrated=True)
     assert len(found["temperatures"]) == 3
     assert 1 not in found["temperatures"]
 
 
 def test_bad_input(digits):
     net = ResANN(n=1, c=4, in_channels=1)
-    batch = list(evaluation_batches(digits, "test"))
+    batch = list(digits.batches("test"))
     with pytest.raises(InputError, match="validation: expected at least one batch"):
         early_exit_saving(net, [], batch)
     with pytest.raises(InputError, match="test: expected at least one batch"):

@@ -1,14 +1,10 @@
-import gzip
-import hashlib
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from torchvision.datasets import utils
 
-from anytime_study.datasets import DATASETS, DatasetError, fetch, load_dataset, readers
-from anytime_study.datasets.garments import FAMILIES, overlaid, with_noise
+from anytime_study.datasets import fetch, load_dataset, readers
+from anytime_study.datasets.fashion_variants import overlaid, with_noise
+from tests.study.datasets.conftest import fashion_mnist
 
 NOISY = ["fashion-noise-30", "fashion-noise-60"]
 DERIVED = [*NOISY, "fashion-coarse", "multi-fashion"]
@@ -21,42 +17,12 @@ real = pytest.mark.skipif(
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """A cache folder that holds Fashion-MNIST alone, with 600 training images, of which 100 are held out, and 200."""
-    rng = np.random.default_rng(3)
-    folder = tmp_path / "fashion-mnist"
-    folder.mkdir()
-    for part, count in (("train", 600), ("t10k", 200)):
-        images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        images[:, :, :14] = 0  # black, as half of the real ones
-        for kind, array in (("images-idx3", images), ("labels-idx1", rng.integers(0, 10, count, dtype=np.uint8))):
-            file = f"{part}-{kind}-ubyte.gz"
-            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-            (folder / file).write_bytes(gzip.compress(header + array.tobytes()))
-            digest = hashlib.sha256(header + array.tobytes()).hexdigest()
-            monkeypatch.setitem(readers.FASHION_MNIST_SHA256, file, digest)
-    monkeypatch.setattr(readers, "DEBIAN_FASHION_MNIST", tmp_path / "no-such-folder")
-    for name in ("fashion-mnist", *DERIVED):
-        sizes = {"num_train": 500, "num_validation": 100, "num_test": 200}
-        monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], **sizes))
-    return tmp_path
+    return fashion_mnist(tmp_path, monkeypatch, 500, 100, 200).cache
 
 
 def parts(data):
     """Split -> images, labels."""
     return {split: (getattr(data, f"{split}_images"), getattr(data, f"{split}_labels")) for split in SPLITS}
-
-
-# --- cards ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", DERIVED)
-def test_cards_are_those_of_fashion_mnist_but_for_what_is_changed(name):
-    card, original = DATASETS[name], DATASETS["fashion-mnist"]
-    changed = {"name", "title", "reader", "made_of"}
-    changed |= {"fashion-coarse": {"class_names"}, "multi-fashion": {"flip", "num_tasks"}}.get(name, set())
-    different = {field for field in vars(card) if getattr(card, field) != getattr(original, field)}
-    assert different == changed
-    assert card.folder == "fashion-mnist"
-    assert f"`{name}`" not in card.how_to_get
 
 
 # --- noise ---------------------------------------------------------------------------------------------------------
@@ -78,13 +44,6 @@ def test_noise_on_black_is_clipped(sigma, mean):
     assert (black == 0).mean() == pytest.approx(0.5, abs=0.005)
     # the mean of a normal variable clipped to 0 … 1: σ (φ(0) - φ(1/σ)) + P(z > 1/σ)
     assert black.mean() == pytest.approx(mean, rel=0.01)
-
-
-def test_two_strengths_have_one_noise():
-    grey = np.full((50, 1, 28, 28), 128, np.uint8)
-    weak, strong = (with_noise(grey, sigma, stream=0).astype(int) - 128 for sigma in (0.02, 0.04))
-    assert np.abs(strong - 2 * weak).max() <= 2  # of rounding
-    assert np.abs(weak).max() > 10
 
 
 def test_noise_is_that_of_the_published_data_set():
@@ -119,12 +78,6 @@ def test_noisy_sets_are_the_clean_splits_with_the_noise_of_the_files(cache, name
 # --- families ------------------------------------------------------------------------------------------------------
 
 
-def test_every_garment_has_one_family():
-    garments = [garment for members in FAMILIES.values() for garment in members]
-    assert sorted(garments) == sorted(DATASETS["fashion-mnist"].class_names)
-    assert DATASETS["fashion-coarse"].class_names == ("Top", "Trouser", "Dress", "Shoe", "Bag")
-
-
 def test_coarse_labels_name_the_family_of_the_garment(cache):
     fine, coarse = (load_dataset(name, cache_dir=cache) for name in ("fashion-mnist", "fashion-coarse"))
     by_hand = {
@@ -143,9 +96,9 @@ def test_coarse_labels_name_the_family_of_the_garment(cache):
         (images, labels), (same_images, families) = parts(fine)[split], parts(coarse)[split]
         assert torch.equal(images, same_images)
         assert families.dtype == torch.int64
-        garments = [fine.class_names[label] for label in labels]
-        assert [coarse.class_names[family] for family in families] == [by_hand[garment] for garment in garments]
-        assert set(garments) == set(by_hand)
+        names = [fine.class_names[label] for label in labels]
+        assert [coarse.class_names[family] for family in families] == [by_hand[name] for name in names]
+        assert set(names) == set(by_hand)
 
 
 # --- pairs ---------------------------------------------------------------------------------------------------------
@@ -190,26 +143,13 @@ def test_pairs_are_made_within_a_split_of_fashion_mnist(cache):
 
 
 @pytest.mark.parametrize("name", DERIVED)
-@pytest.mark.parametrize("size", [1, 37, 499])
-def test_a_smaller_training_set_is_the_beginning_of_a_larger_one(cache, name, size):
+def test_a_smaller_training_set_is_the_beginning_of_a_larger_one(cache, name):
+    size = 37
     full, part = load_dataset(name, cache_dir=cache), load_dataset(name, cache_dir=cache, train_size=size)
     assert torch.equal(part.train_images, full.train_images[:size])
     assert torch.equal(part.train_labels, full.train_labels[:size])
     for split in ("validation", "test"):
         assert all(map(torch.equal, parts(part)[split], parts(full)[split]))
-
-
-@pytest.mark.parametrize("name", DERIVED)
-def test_no_random_state_matters_or_is_touched(cache, name):
-    torch.manual_seed(1)
-    np.random.seed(1)
-    first = load_dataset(name, cache_dir=cache)
-    torch.manual_seed(2)
-    np.random.seed(2)
-    before = torch.get_rng_state()
-    second = load_dataset(name, cache_dir=cache)
-    assert torch.equal(first.train_images, second.train_images)
-    assert torch.equal(before, torch.get_rng_state())
 
 
 # --- files ---------------------------------------------------------------------------------------------------------
@@ -219,32 +159,6 @@ def test_no_random_state_matters_or_is_touched(cache, name):
 def test_the_files_are_those_of_fashion_mnist(cache, name):
     assert fetch(name, cache) == cache / "fashion-mnist"
     assert [path.name for path in cache.iterdir()] == ["fashion-mnist"]
-
-
-@pytest.mark.parametrize("name", DERIVED)
-def test_absent_files_are_downloaded_into_the_folder_of_fashion_mnist(cache, monkeypatch, name):
-    shelf = cache / "shelf"
-    (cache / "fashion-mnist").rename(shelf)
-
-    def download(url, root, filename=None, md5=None):
-        (root / filename).write_bytes((shelf / filename).read_bytes())
-
-    monkeypatch.setattr(utils, "download_url", download)
-    assert load_dataset(name, cache_dir=cache / "box", train_size=3).card.name == name
-    assert [path.name for path in (cache / "box").iterdir()] == ["fashion-mnist"]
-
-
-@pytest.mark.parametrize("name", DERIVED)
-def test_a_bad_file_is_named_with_the_ways_to_get_fashion_mnist(cache, name):
-    path = cache / "fashion-mnist" / "t10k-labels-idx1-ubyte.gz"
-    path.unlink()
-    for action in (fetch, lambda name, folder: load_dataset(name, cache_dir=folder)):
-        with pytest.raises(DatasetError) as caught:
-            action(name, cache)
-        message = str(caught.value)
-        assert message.startswith(f"{DATASETS[name].title}: {path}: missing")
-        assert f"remove {cache / 'fashion-mnist'}, then run `anytime fetch fashion-mnist`" in message
-        assert f"put the four .gz files into {cache / 'fashion-mnist'}" in message
 
 
 # --- the real garments ---------------------------------------------------------------------------------------------

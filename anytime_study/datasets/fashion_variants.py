@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from anytime_study.datasets.card import Arrays, DataCard
 from anytime_study.datasets.readers import IdxReader
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from anytime_study.datasets.splits import Part
+    from anytime_study.datasets.readers import Part
 
 NOISE_SEED = 30_60
 PAIR_SEED = 36
@@ -45,30 +45,28 @@ class NoisyReader(IdxReader):
     def __init__(self, sigma: float) -> None:
         self.sigma = sigma
 
-    def part(self, card: DataCard, folder: Path, name: str) -> Part:
-        """Noisy images and labels of ``train`` or ``t10k``."""
-        images, labels = super().part(card, folder, name)
-        return with_noise(images, self.sigma, stream=int(name == "t10k")), labels
+    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
+        """Noisy images, and their labels."""
+        images, labels = super().part(folder, name)
+        return with_noise(images, self.sigma, stream=int(name == "test")), labels
 
 
 class CoarseReader(IdxReader):
     """Fashion-MNIST with :data:`FAMILIES` as labels, in their order.
 
     Args:
-        garments: The names of Fashion-MNIST's labels 0, 1, ….
+        class_names: The names of Fashion-MNIST's labels 0, 1, ….
     """
 
-    def __init__(self, garments: tuple[str, ...]) -> None:
-        self.family_of = tuple(
-            next(number for number, members in enumerate(FAMILIES.values()) if garment in members)
-            for garment in garments
-        )
+    def __init__(self, class_names: tuple[str, ...]) -> None:
+        families = list(FAMILIES.values())
+        self.family_of = [next(k for k, members in enumerate(families) if name in members) for name in class_names]
 
-    def part(self, card: DataCard, folder: Path, name: str) -> Part:
-        """Images and coarse labels of ``train`` or ``t10k``."""
+    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
+        """Images and coarse labels."""
         import numpy as np
 
-        images, labels = super().part(card, folder, name)
+        images, labels = super().part(folder, name)
         return images, np.array(self.family_of)[labels]
 
 
