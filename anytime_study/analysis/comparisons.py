@@ -10,7 +10,7 @@ import pandas as pd
 
 from anytime_core.errors import InputError
 from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.measures.relative import percent_over
+from anytime_study.analysis.measures.pairs import percent_over
 from anytime_study.analysis.selection import RATES, MissingRuns, Selection, best_rate, validation_error
 from anytime_study.foundations.validation import validated
 from anytime_study.studies.experiments import Experiment

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.measures.relative import percent_over
+from anytime_study.analysis.measures.pairs import percent_over
 from anytime_study.analysis.medians import median_interval
 from anytime_study.runs.network_names import short_name
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from anytime_study.analysis.compute_saved import Pair, pair_name, pairs
 from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.measures.relative import percent_over
+from anytime_study.analysis.measures.pairs import percent_over
 from anytime_study.analysis.selection import Selection
 
 if TYPE_CHECKING:

@@ -27,9 +27,7 @@ from anytime_study.analysis.measures.changes import (
 from anytime_study.analysis.measures.early_exit import early_exit_excess, early_exit_saving
 from anytime_study.analysis.measures.pairs import (
     concentration_difference,
-    curve_difference,
-    error_ratio,
-    exit_error_ratio,
+    error_difference,
     spread_difference,
 )
 from anytime_study.analysis.measures.sequences import eann_difference, eann_difference_once_both_answer, eann_inflation
@@ -43,13 +41,11 @@ MEASURES: dict[str, Callable[..., pd.Series]] = {
     for function in (
         increase_over_opt,
         train_loss_over_opt,
-        curve_difference,
+        error_difference,
         eann_difference,
         eann_difference_once_both_answer,
         eann_inflation,
         concentration_difference,
-        error_ratio,
-        exit_error_ratio,
         spread_difference,
         early_exit_excess,
         early_exit_saving,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.measures.relative import percent_over
+from anytime_study.analysis.measures.pairs import percent_over
 from anytime_study.analysis.selection import MissingRuns, Selection
 
 if TYPE_CHECKING:

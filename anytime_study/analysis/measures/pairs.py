@@ -10,85 +10,65 @@ import pandas as pd
 
 from anytime_core.errors import InputError
 from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.measures.relative import percent_over
 from anytime_study.analysis.selection import Selection
 
 if TYPE_CHECKING:
     from anytime_study.runs.record import RunRecord
 
 
-def curve_difference(
+def error_difference(
     selection: Selection,
     *,
     first: Mapping[str, Any],
     second: Mapping[str, Any],
+    exit: int | Literal["all"] | None = None,
     cost: float | None = None,
     cost_of: Literal["first", "second"] = "second",
-    ends: bool = False,
 ) -> pd.Series:
-    """Test error of one network over that of another, read off both curves at one cost.
+    """Test error of one run over that of another, each at its last exit unless ``exit`` or ``cost`` says where.
 
     Source: Hu et al. 2019, Fig. 4 and Table 3b.
 
     Args:
         selection: Finds the records.
-        first, second: Network and weighting of each; the kind alone names the experiment's only network of that kind.
-        cost: As a fraction of the cumulative cost of one of the two; past its last exit a network keeps its last error.
+        first, second: Fields in which the two differ from the main grid; a kind of network alone, such as
+            ``denseann``, names the experiment's only one of that kind.
+        exit: Counted from 1; or ``all``, the mean over exits. Of a network with two tasks, the task.
+        cost: As a fraction of the cumulative cost of one of the two. Errors are linear in cost between exits; past its
+            last exit a network keeps its last error.
         cost_of: Which one.
-        ends: Each at its own last exit instead.
 
     Raises:
         MissingRuns: fewer than three seeds have all runs.
-        InputError: both of ``cost`` and ``ends`` are given, or none; or a kind has several networks.
+        InputError: both of ``exit`` and ``cost`` are given, or a kind has several networks.
     """
-    if (cost is None) != ends:
-        raise InputError(f"bad settings of curve_difference: expected cost or ends, found cost {cost} and ends {ends}")
+    if exit is not None and cost is not None:
+        raise InputError(f"bad settings of error_difference: expected exit or cost, found exit {exit} and cost {cost}")
+
+    def error(run: RunRecord, pair: Mapping[str, RunRecord]) -> float:
+        if exit == "all":
+            return float(np.mean(run.test.error))
+        if cost is None:
+            return run.test.error[-1 if exit is None else exit - 1]
+        at = cost * pair[cost_of].costs.macs_cumulative[-1]
+        return float(interpolated(run.costs.macs_cumulative, run.test.error, at))
 
     def difference(a: RunRecord, b: RunRecord) -> float:
-        if cost is None:
-            return percent_over(a.test.error[-1], b.test.error[-1])
-        at = cost * {"first": a, "second": b}[cost_of].costs.macs_cumulative[-1]
-        errors = [float(interpolated(run.costs.macs_cumulative, run.test.error, at)) for run in (a, b)]
-        return percent_over(*errors)
+        pair = {"first": a, "second": b}
+        return percent_over(error(a, pair), error(b, pair))
 
     return selection.paired(difference, _pick(selection, first), _pick(selection, second))
 
 
-def error_ratio(selection: Selection, *, first: Mapping[str, Any], second: Mapping[str, Any]) -> pd.Series:
-    """Test error at the last exit of one run over that of another.
-
-    Args:
-        selection: Finds the records.
-        first, second: Fields in which the two differ from the main grid.
+def percent_over(value: float, reference: float) -> float:
+    """100 (value - reference) / reference.
 
     Raises:
-        MissingRuns: fewer than three seeds have all runs.
+        ValueError: the reference is not above 0.
     """
-    return selection.paired(
-        lambda a, b: percent_over(a.test.error[-1], b.test.error[-1]), _pick(selection, first), _pick(selection, second)
-    )
-
-
-def exit_error_ratio(
-    selection: Selection, *, first: Mapping[str, Any], second: Mapping[str, Any], exit: int | None = None
-) -> pd.Series:
-    """Test error at one exit, or the mean of all exits, of one run over that of another.
-
-    Args:
-        selection: Finds the records.
-        first, second: Fields in which the two differ from the main grid.
-        exit: Counted from 1; the mean over all exits if left out. Of a network with two tasks, the task.
-
-    Raises:
-        MissingRuns: fewer than three seeds have all runs.
-    """
-
-    def error(run: RunRecord) -> float:
-        return float(np.mean(run.test.error)) if exit is None else run.test.error[exit - 1]
-
-    return selection.paired(
-        lambda a, b: percent_over(error(a), error(b)), _pick(selection, first), _pick(selection, second)
-    )
+    if not reference > 0:
+        raise ValueError(f"reference: expected an error or loss above 0 to compare with, found {reference}")
+    return 100 * (value - reference) / reference
 
 
 def spread(record: RunRecord) -> float:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from anytime_core.errors import InputError
 from anytime_study.analysis.curves import Steps, best_separate, inflation, sequence_cost, sequence_steps
-from anytime_study.analysis.measures.relative import percent_over
+from anytime_study.analysis.measures.pairs import percent_over
 from anytime_study.analysis.selection import MissingRuns, Selection
 from anytime_study.runs.registries import NETWORKS
 from anytime_study.theory.cost_inflation import worst_case

@@ -29,7 +29,7 @@ def claim(name, weighting, *, protocols=("one_rate",), published=-1.0, where="Ta
         "where": where,
         "published": published,
         "experiment": "weightings",
-        "measure": {"name": "error_ratio", "first": {"weighting": weighting}, "second": {"weighting": "const"}},
+        "measure": {"name": "error_difference", "first": {"weighting": weighting}, "second": {"weighting": "const"}},
         "decision": {"kind": "below", **decision},
         "protocols": list(protocols),
     }
@@ -39,7 +39,7 @@ def claims_of(*claims):
     return Claims.model_validate(
         {
             "protocols": {"one_rate": "The same.", "tuned_rate": "The best.", "own_rate": "The study's."},
-            "measures": {"error_ratio": "In per cent."},
+            "measures": {"error_difference": "In per cent."},
             "claims": list(claims),
         }
     )

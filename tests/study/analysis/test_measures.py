@@ -46,9 +46,11 @@ def test_there_is_a_measure_for_each_definition():
     [
         ({"name": "increase"}, "bad measure: expected one of increase_over_opt, .*, found increase"),
         ({"name": "increase_over_opt", "weighting": "const"}, "bad settings of increase_over_opt: .*'fraction'"),
-        ({"name": "error_ratio", "first": {}, "second": {}, "third": {}}, "bad settings of error_ratio: .*'third'"),
-        ({"name": "curve_difference", "first": {}, "second": {}}, "expected cost or ends, found cost None and ends F"),
-        ({"name": "curve_difference", "first": {}, "second": {}, "cost": 1, "ends": True}, "expected cost or ends"),
+        (
+            {"name": "error_difference", "first": {}, "second": {}, "third": {}},
+            "bad settings of error_difference: .*'third'",
+        ),
+        ({"name": "error_difference", "first": {}, "second": {}, "cost": 1, "exit": 2}, "expected exit or cost"),
         ({"name": "eann_difference", "first": "linear_ensemble", "second": "const"}, "first: expected its weighting"),
     ],
 )
@@ -172,7 +174,7 @@ LARGE_CONST = {"network": LARGE, "weighting": "const"}
 
 def test_curves_are_compared_at_a_cost_of_the_second(measure, small_and_large):
     def at(cost):
-        return measure(small_and_large, name="curve_difference", first=SMALL_ADALOSS, second=LARGE_CONST, cost=cost)
+        return measure(small_and_large, name="error_difference", first=SMALL_ADALOSS, second=LARGE_CONST, cost=cost)
 
     # a quarter of 66 is 16.5: small between 11 and 22: 0.5; large between 10 and 20: 0.835
     assert at(0.25) == pytest.approx(dict.fromkeys(range(3), 100 * (0.5 / 0.835 - 1)))
@@ -185,12 +187,12 @@ def test_curves_are_compared_at_a_cost_of_the_second(measure, small_and_large):
 def test_curves_are_compared_at_a_cost_of_the_first(measure, small_and_large):
     settings = {"first": SMALL_ADALOSS, "second": LARGE_CONST, "cost": 0.5, "cost_of": "first"}
     # half of 33 is 16.5, as above
-    found = measure(small_and_large, name="curve_difference", **settings)
+    found = measure(small_and_large, name="error_difference", **settings)
     assert found == pytest.approx(dict.fromkeys(range(3), 100 * (0.5 / 0.835 - 1)))
 
 
 def test_curves_are_compared_at_their_ends(measure, small_and_large):
-    found = measure(small_and_large, name="curve_difference", first=LARGE_CONST, second=SMALL_ADALOSS, ends=True)
+    found = measure(small_and_large, name="error_difference", first=LARGE_CONST, second=SMALL_ADALOSS)
     assert found == pytest.approx({0: 100, 1: 100 / 3, 2: 0})
 
 
@@ -201,28 +203,28 @@ def test_a_network_may_be_named_by_its_kind(measure, made_up_record):
         for seed in range(3)
     ]
     first, second = ({"network": "denseann", "weighting": name} for name in ("adaloss", "const"))
-    found = measure(records, name="curve_difference", first=first, second=second, ends=True)
+    found = measure(records, name="error_difference", first=first, second=second)
     assert found == pytest.approx(dict.fromkeys(range(3), -25))
 
 
-def test_error_ratio_by_hand(measure, made_up_record):
+def test_error_difference_by_hand(measure, made_up_record):
     records = three(made_up_record, weighting="adaloss", scores={"test": [0.9, 0.9, 0.2]})
     records += three(made_up_record, weighting="gls", scores=lambda s: {"test": [0.9, 0.9, 0.2 + 0.01 * s]})
     records += three(made_up_record, batch_size=64, scores={"test": [0.9, 0.9, 0.1]})
-    found = measure(records, name="error_ratio", first={"weighting": "gls"}, second={"weighting": "adaloss"})
+    found = measure(records, name="error_difference", first={"weighting": "gls"}, second={"weighting": "adaloss"})
     assert found == pytest.approx({0: 0, 1: 5, 2: 10})
-    batch = measure(records, name="error_ratio", first={"batch_size": 64}, second={"batch_size": 128})
+    batch = measure(records, name="error_difference", first={"batch_size": 64}, second={"batch_size": 128})
     assert batch == pytest.approx(dict.fromkeys(range(3), -50))
 
 
-def test_exit_error_ratio_by_hand(measure, made_up_record):
+def test_error_difference_at_an_exit_by_hand(measure, made_up_record):
     records = three(made_up_record, label_smoothing=0.0, scores={"test": [0.4, 0.3, 0.2]})
     records += three(made_up_record, label_smoothing=0.2, scores=lambda s: {"test": [0.4, 0.33 + 0.03 * s, 0.08]})
     first, second = {"label_smoothing": 0.2}, {"label_smoothing": 0.0}
-    assert measure(records, name="exit_error_ratio", exit=2, first=first, second=second) == pytest.approx(
+    assert measure(records, name="error_difference", exit=2, first=first, second=second) == pytest.approx(
         {0: 10, 1: 20, 2: 30}
     )
-    means = measure(records, name="exit_error_ratio", first=first, second=second)
+    means = measure(records, name="error_difference", exit="all", first=first, second=second)
     assert means == pytest.approx({0: -10, 1: -100 * 0.06 / 0.9, 2: -100 * 0.03 / 0.9})
 
 

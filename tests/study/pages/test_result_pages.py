@@ -27,7 +27,7 @@ def verdict(effect="shown as claimed", values=(-3.0, -1.0, -2.0), **fields):
     found = Evidence(*(0.01 if name == effect else 1.0 for name in EFFECTS))
     decision = Decision(kind="below")
     tested = effect != "not tested"
-    trial = Trial("one_rate", {"name": "error_ratio"}, decision, series, mean_interval(series), found)
+    trial = Trial("one_rate", {"name": "error_difference"}, decision, series, mean_interval(series), found)
     given = {
         "claim": "a",
         "says": "A holds.",
@@ -83,7 +83,7 @@ def test_a_page_that_needs_runs_is_refused_without(made_up_record, made_up_diver
 
 def test_measures_without_runs_are_left_out(made_up_record, made_up_experiment):
     records = [made_up_record(seed=seed, weighting=name) for seed in range(3) for name in ("const", "linear")]
-    ratio = {"name": "error_ratio", "second": {"weighting": "const"}}
+    ratio = {"name": "error_difference", "second": {"weighting": "const"}}
     wanted = [({"what": name}, {**ratio, "first": {"weighting": name}}) for name in ("linear", "sieve")]
     experiment = made_up_experiment(records, main={"network": "resann(n=3, c=4, s=3)"})
     table = collect(experiment, wanted)
