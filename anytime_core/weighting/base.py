@@ -1,22 +1,25 @@
-"""The one call that all weightings answer: losses [K] -> one number to minimise."""
+"""The one call that all weightings answer: losses in, one number to minimise out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
 
-from anytime_core.weighting.ranks import mean_over_ranks
+from anytime_core.weighting.distributed import Ranks
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 
 class BadLoss(ValueError):
     """A loss that cannot be weighed: negative, NaN or infinite.
 
     Attributes:
-        exit: Its exit, 1 to K.
+        exit: Its exit, 1 to K; the first one where several are bad.
     """
 
     def __init__(self, message: str, exit_number: int) -> None:
@@ -29,40 +32,50 @@ class BadLoss(ValueError):
 
 
 class LossWeighting(nn.Module):
-    """Σ_i B_i ℓ_i with weights B that no gradient passes through.
+    """Σ_i B_i ℓ_i with weights B that no gradient passes through: as it is, weights that never change.
 
-    It never sees a network, so it fits anyone's training loop. All state is in buffers: it moves with ``.to()`` and is
-    part of ``state_dict()``. It stays in single precision, or double, even where a model that it is part of is cast to
-    half: a running mean in bfloat16 would not feel a change of some per cent. Under :mod:`torch.distributed` the losses
-    are averaged over all processes before anything is made of them in training mode, so that all processes use the same
-    weights.
+    A weighting never sees a network, so it fits anyone's training loop. It is called as TorchJD's ``Scalarizer`` is:
+    values of any shape, counted in order, to a 0-dim tensor. All state is in buffers. It stays in single precision, or
+    double, where a model that it is part of is cast to half: an average in bfloat16 would not feel a change of some per
+    cent. Nothing waits for a GPU.
 
-    **Bad losses.** A loss that is negative, NaN or infinite never reaches the weights: they, and all other state, stay
-    as they were. On a CPU the call raises :class:`BadLoss`. Elsewhere, and in a compiled graph, reading a value would
-    mean to wait for it: there the objective is NaN, its gradient with respect to the losses is 0, ``bad_exit`` holds
-    the exit, and :meth:`check` raises when it is next called.
+    **Bad losses.** On a CPU a loss that is negative, NaN or infinite raises :class:`BadLoss`, and nothing changes.
+    Elsewhere, and in a compiled graph, raising would mean to wait for the value: there the *gradient* of the objective
+    becomes NaN, so that a ``GradScaler`` leaves the step out, the state takes in nothing of that loss, and
+    :meth:`check` tells the exit.
 
-    A new weighting overrides :meth:`update` and, if it needs more than weights and losses, :meth:`measure` or
-    :meth:`combine`.
+    **Several processes.** Nothing is communicated unless ``process_group`` is given. Then, in training mode, each
+    process must make the call: all weigh the mean of their losses, draw the same conclusions, and stop at a bad loss of
+    any of them. Static weights need no group.
+
+    **A new weighting** overrides :meth:`update`, to change ``weights`` in place after each step, and :meth:`reset`; one
+    that is no weighted sum overrides :meth:`combine` too. Under the transforms of :mod:`torch.func` call ``eval()``
+    first: they forbid a function to change state.
 
     Args:
         weights: B at the start, [K].
         last_exit: The last exit whose loss ever counts; K if left out.
+        process_group: Processes whose losses are averaged, such as ``torch.distributed.group.WORLD`` (which is None
+            before ``init_process_group``). A copy shares it; with it the module cannot be pickled, its state can.
 
     Attributes:
-        last_exit: The same: a trainer need not compute the exits after it, and gives 0 as their losses.
+        last_exit: As given: a trainer need not compute the exits after it, and gives 0 as their losses.
         weights: B, [K]: the weights that the next call uses.
-        bad_exit: int64 scalar: 0, or the exit (1 to K) of the first bad loss, until it is set to 0 again.
     """
 
     weights: Tensor
-    bad_exit: Tensor
+    _used: Tensor
+    _zero: Tensor
 
-    def __init__(self, weights: Tensor, *, last_exit: int | None = None) -> None:
+    def __init__(
+        self, weights: Tensor, *, last_exit: int | None = None, process_group: ProcessGroup | None = None
+    ) -> None:
         super().__init__()
         self.last_exit = len(weights) if last_exit is None else last_exit
+        self._ranks = None if process_group is None else Ranks(process_group)
         self.register_buffer("weights", weights)
-        self.register_buffer("bad_exit", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("_used", weights.clone(), persistent=False)  # by the last call; NaN where a loss was bad
+        self.register_buffer("_zero", torch.zeros(()), persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """What ``.to()``, ``.half()`` and their like do to each tensor of the state."""
@@ -78,96 +91,103 @@ class LossWeighting(nn.Module):
         """K, the number of losses."""
         return len(self.weights)
 
-    def forward(self, losses: Tensor) -> Tensor:
-        """Weighted sum of the exits' losses, [K] -> scalar; in training mode the weights are updated afterwards.
+    def forward(self, values: Tensor, /) -> Tensor:
+        """The objective; in training mode the weights are then updated, for the next call.
+
+        Args:
+            values: The losses of the K exits: K elements in any shape, with their graph.
+
+        Returns:
+            A tensor without dimensions.
 
         Raises:
             TypeError: the losses are no tensor, for instance a list of tensors.
-            ValueError: the losses are not a vector of length K.
+            ValueError: there are not K of them.
             BadLoss: on a CPU, outside a compiled graph: a loss is negative, NaN or infinite.
         """
-        if not isinstance(losses, Tensor):
-            found = type(losses).__name__
-            raise TypeError(
-                f"losses: expected a tensor [{self.num_exits}], found {found}; torch.stack makes one of several"
-            )
-        if losses.shape != self.weights.shape:
-            raise ValueError(f"losses: expected shape [{self.num_exits}], one per exit, found {list(losses.shape)}")
-        if self.training:
-            losses = mean_over_ranks(losses)
-        if losses.device.type == "cpu" and not torch.compiler.is_compiling():
-            return self._raising(losses)
-        return self._flagging(losses)
-
-    def check(self) -> None:
-        """Raise if a loss has been bad. Waits for the device, so call it where values are read anyway (logs, saves).
-
-        Raises:
-            BadLoss: naming the exit; again at every call, until ``bad_exit`` is set to 0.
-        """
-        exit_number = int(self.bad_exit)
-        if exit_number:
-            raise BadLoss(
-                f"losses: expected finite values of 0 or more, found a negative, NaN or infinite one at exit "
-                f"{exit_number} in an earlier step",
-                exit_number,
-            )
-
-    def end_epoch(self) -> None:
-        """Take note that an epoch is over. Most weightings do not care."""
-
-    def combine(self, losses: Tensor) -> Tensor:
-        """The objective, [K] -> scalar. Changes nothing."""
-        # clone(): autograd keeps the factor for the backward pass, while update() may change the buffer in place
-        return (self.weights.clone() * losses).sum()
-
-    def measure(self, losses: Tensor) -> Tensor:
-        """What to note of this step, [K] -> [K], 0 or more. The losses come with their graph. Changes nothing."""
-        return losses
-
-    def update(self, measured: Tensor) -> None:
-        """Take note of what this step measured, [K], detached and good. Static weightings have nothing to note."""
-
-    def _raising(self, losses: Tensor) -> Tensor:
-        _refuse_bad(losses, "losses")
+        losses = self._vector(values)
+        if self._ranks is not None and self.training:
+            losses = self._ranks.mean(losses)
+        if may_raise(losses):
+            refuse_bad(losses, "losses")
+        with torch.no_grad():
+            # √ℓ is finite where ℓ is good, and 0 · √ℓ is then 0, else NaN. A new tensor: autograd keeps it for the
+            # backward pass, while update() changes the weights in place.
+            self._used = torch.addcmul(self.weights.to(losses.dtype), losses.sqrt(), self._zero.to(losses.dtype))
         objective = self.combine(losses)
         if self.training:
-            measured = self.measure(losses)
-            if measured is not losses:
-                _refuse_bad(measured, f"what {type(self).__name__} measures")
-            with torch.no_grad():
-                self.update(measured.detach())
+            try:
+                with torch.no_grad():
+                    self.update(losses)
+            except RuntimeError as error:
+                if "mutate a captured Tensor" in str(error):
+                    error.add_note(f"{type(self).__name__} in training mode changes its state: call eval() before")
+                raise
         return objective
 
-    def _flagging(self, losses: Tensor) -> Tensor:
-        measured = self.measure(losses) if self.training else losses
-        good = _is_good(losses)  # [K]
-        # one bad loss can spoil what is measured of all exits, so only good losses put the blame there
-        good = torch.where(good.all(), _is_good(measured), good)
-        bad = ~good.all()
-        objective = self.combine(losses.masked_fill(bad, 1)).masked_fill(bad, math.nan)
-        with torch.no_grad():
-            if self.training:
-                before = [state.clone() for state in self.buffers()]
-                self.update(measured.detach())
-                for state, old in zip(self.buffers(), before, strict=True):
-                    state.copy_(torch.where(bad, old, state))
-            first_bad = good.int().argmin() + 1
-            self.bad_exit.copy_(torch.where(bad & (self.bad_exit == 0), first_bad, self.bad_exit))
-        return objective
+    def _vector(self, values: Tensor) -> Tensor:
+        if not isinstance(values, Tensor):
+            found = type(values).__name__
+            raise TypeError(
+                f"losses: expected a tensor of {self.num_exits}, found {found}; torch.stack makes one of several"
+            )
+        if values.numel() != self.num_exits:
+            raise ValueError(
+                f"losses: expected {self.num_exits}, one per exit, found {values.numel()} (shape {list(values.shape)})"
+            )
+        losses, dtype = values.flatten(), self.weights.dtype
+        return losses if losses.dtype == dtype else losses.to(torch.promote_types(losses.dtype, dtype))
+
+    def combine(self, losses: Tensor) -> Tensor:
+        """The objective of losses [K], 0-dim. Its gradient must be NaN where a loss is bad, as in ``_used``."""
+        return torch.dot(self._used, losses)
+
+    def update(self, losses: Tensor) -> None:
+        """Take note of this step's losses [K], without gradients, and change ``weights`` in place.
+
+        Not called on a CPU with a bad loss. Elsewhere it is, and leaves out losses that are not :meth:`good`.
+        """
+
+    def good(self) -> Tensor:
+        """Which losses of this call were good, bool [K], on the device."""
+        return self._used >= 0
+
+    def reset(self) -> None:
+        """Go back to the start, as after construction. Static weights are there already."""
+
+    def end_epoch(self) -> None:
+        """Take note that an epoch is over. Most weightings do not count epochs."""
+
+    def check(self) -> None:
+        """Raise if a loss of the last call was bad. Waits for the device: call it where values are read anyway.
+
+        Raises:
+            BadLoss: naming its exit, the first one of several.
+        """
+        found = [i for i, good in enumerate(self.good().tolist(), start=1) if not good]
+        if found:
+            raise BadLoss(f"losses: expected finite values of 0 or more, found others at exits {found}", found[0])
 
     def extra_repr(self) -> str:
         """Shown by ``repr``."""
         return f"num_exits={self.num_exits}"
 
 
-def _is_good(values: Tensor) -> Tensor:
-    return values.isfinite() & (values >= 0)
+def may_raise(losses: Tensor) -> bool:
+    """Whether values can be looked at without a wait."""
+    return losses.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
-def _refuse_bad(values: Tensor, what: str) -> None:
+def refuse_bad(values: Tensor, what: str) -> None:
+    """Raise BadLoss at the first of values [K] that is negative, NaN or infinite."""
     for exit_number, value in enumerate(values.tolist(), start=1):
         if not 0 <= value < math.inf:
             raise BadLoss(
                 f"{what}: expected finite values of 0 or more, found {value} at exit {exit_number}", exit_number
             )
+
+
+def require(holds: bool, name: str, expected: str, found: object) -> None:
+    """Refuse an option of a weighting: ``AdaLoss floor: expected 0 to 1, found 2``."""
+    if not holds:
+        raise ValueError(f"{name}: expected {expected}, found {found}")

@@ -35,6 +35,7 @@ class GradientNorms:
         self.squared = squared
         self.smallest = smallest
 
+    @torch.enable_grad()
     def __call__(self, losses: Tensor) -> Tensor:
         """Losses [K] with their graph, which is kept -> [K], detached. No device sync.
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from anytime_core.weighting.base import LossWeighting
+from anytime_core.weighting.base import LossWeighting, require
 from anytime_core.weighting.static import SCHEMES
 
 
@@ -22,8 +22,7 @@ class Sampled(LossWeighting):
 
     The draw is a function of the seed and the number of the step (the SplitMix64 generator of Steele, Lea and Flood
     2014, which gives its t-th number without the ones before). So all state is the step; a run that is resumed goes on
-    bit for bit, on another kind of device too, all processes of a distributed run draw the same exit, and nothing
-    waits for a device.
+    bit for bit, on another kind of device too, and all processes of a distributed run draw the same exit.
 
     Args:
         num_exits: K.
@@ -33,15 +32,15 @@ class Sampled(LossWeighting):
         seed: Of the draws, 0 or more and below 2^63.
 
     Attributes:
-        static: w, [K].
-        step: int64 scalar, training steps taken.
+        step: int64, training steps taken.
 
     Raises:
-        ValueError: a knob outside its range, or K is below 1.
+        ValueError: an option outside its range, or K is below 1.
     """
 
-    static: Tensor
     step: Tensor
+    _rows: Tensor
+    _bounds: Tensor
 
     def __init__(
         self,
@@ -52,41 +51,38 @@ class Sampled(LossWeighting):
         rho: float = 2.0,
         seed: int = 0,
     ) -> None:
-        _require(scheme in SCHEMES, "scheme", f"one of {', '.join(SCHEMES)}", scheme)
-        _require(draw in ("static", "uniform"), "draw", "static or uniform", draw)
-        # 1e-6: far beyond use, and W / ρ stays far from overflow
-        _require(
-            math.isfinite(rho) and (rho <= 0 or rho >= 1e-6), "rho", "a number of 1e-6 or more, or of 0 or less", rho
-        )
-        _require(0 <= seed < 2**63, "seed", "0 or more and below 2^63", seed)
+        require(scheme in SCHEMES, "Sampled scheme", f"one of {', '.join(SCHEMES)}", scheme)
+        require(draw in ("static", "uniform"), "Sampled draw", "static or uniform", draw)
+        sensible = math.isfinite(rho) and (rho <= 0 or rho >= 1e-6)  # far beyond use, and W / ρ is far from overflow
+        require(sensible, "Sampled rho", "a number of 1e-6 or more, or of 0 or less", rho)
+        require(0 <= seed < 2**63, "Sampled seed", "0 or more and below 2^63", seed)
         static = SCHEMES[scheme](num_exits).weights
-        super().__init__(static.clone())
+        chosen, total = torch.eye(num_exits), static.sum()
+        rows = static + chosen * total / rho if rho > 0 else chosen * total  # [K, K]: B when the exit of a row is drawn
+        super().__init__(rows[-1].clone())
         self.scheme = scheme
         self.draw = draw
         self.rho = rho
         self.seed = seed
-        self.register_buffer("static", static, persistent=False)  # given by the options
+        bounds = (static if draw == "static" else torch.ones_like(static)).cumsum(0)
+        self.register_buffer("_rows", rows, persistent=False)  # both are given by the options
+        self.register_buffer("_bounds", bounds / bounds[-1], persistent=False)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-        self.weights.copy_(self._weights_for(torch.tensor(num_exits - 1)))
 
-    def update(self, measured: Tensor) -> None:  # noqa: ARG002 (draws ignore the losses)
-        """Draw the exit of the next step. No device sync."""
+    def update(self, losses: Tensor) -> None:  # noqa: ARG002 (draws ignore the losses)
+        """Draw the exit of the next step."""
         self.step += 1
-        chances = self.static if self.draw == "static" else torch.ones_like(self.static)
-        bounds = chances.float().cumsum(0)
-        bounds = bounds / bounds[-1]
         # exit i + 1 is drawn between bounds i and i + 1; the last bound is 1, which no draw reaches
-        drawn = (bounds <= uniform(self.seed, self.step)).sum()
-        self.weights.copy_(self._weights_for(drawn))
+        drawn = (self._bounds <= uniform(self.seed, self.step)).sum()
+        self.weights.copy_(self._rows.index_select(0, drawn.view(1)).view(-1))
 
-    def _weights_for(self, drawn: Tensor) -> Tensor:
-        """B when the exit of index ``drawn``, counted from 0, is i*."""
-        chosen = (torch.arange(self.num_exits, device=self.static.device) == drawn).to(self.static.dtype)
-        total = self.static.sum()
-        return self.static + chosen * total / self.rho if self.rho > 0 else chosen * total
+    def reset(self) -> None:
+        """Go back to the first step."""
+        self.step.zero_()
+        self.weights.copy_(self._rows[-1])
 
     def extra_repr(self) -> str:
-        """Knobs, shown by ``repr``."""
+        """Options, shown by ``repr``."""
         return (
             f"num_exits={self.num_exits}, scheme={self.scheme!r}, draw={self.draw!r}, rho={self.rho}, seed={self.seed}"
         )
@@ -107,21 +103,13 @@ def splitmix64(seed: int, step: Tensor) -> Tensor:
     Returns:
         int64 of the shape of ``step``: the 64 bits, read as a signed number. Products of int64 wrap around.
     """
-    bits = seed + step * _signed(0x9E3779B97F4A7C15)
-    bits = (bits ^ _shifted(bits, 30)) * _signed(0xBF58476D1CE4E5B9)
-    bits = (bits ^ _shifted(bits, 27)) * _signed(0x94D049BB133111EB)
+    # the generator's constants, read as signed numbers
+    bits = seed + step * (0x9E3779B97F4A7C15 - 2**64)
+    bits = (bits ^ _shifted(bits, 30)) * (0xBF58476D1CE4E5B9 - 2**64)
+    bits = (bits ^ _shifted(bits, 27)) * (0x94D049BB133111EB - 2**64)
     return bits ^ _shifted(bits, 31)
 
 
 def _shifted(bits: Tensor, places: int) -> Tensor:
     """Shift right and fill with zeros; ``>>`` alone would fill with the sign."""
     return (bits >> places) & ((1 << (64 - places)) - 1)
-
-
-def _signed(unsigned: int) -> int:
-    return unsigned - (1 << 64) if unsigned >> 63 else unsigned
-
-
-def _require(holds: bool, name: str, expected: str, found: object) -> None:
-    if not holds:
-        raise ValueError(f"Sampled {name}: expected {expected}, found {found}")

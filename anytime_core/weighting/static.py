@@ -1,4 +1,7 @@
-"""Weights that stay as they are. The largest weight is 1, and the last exit's, but for OPT and falling weights."""
+"""Weights that stay as they are. The largest is 1, and the last exit's, but for OPT and falling weights.
+
+Each of them takes K, the number of exits, and raises ValueError where that is below 1 or an option has no sense.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,19 @@ from collections.abc import Callable
 
 import torch
 
-from anytime_core.weighting.base import LossWeighting
+from anytime_core.weighting.base import LossWeighting, require
 
 
 def const(num_exits: int) -> LossWeighting:
     """CONST: every exit weighs 1, so the objective is the plain sum.
 
     Source: deeply supervised nets (Lee et al. 2015), MSDNet (Huang et al. 2018) and most networks with exits.
-
-    Args:
-        num_exits: K.
-
-    Raises:
-        ValueError: K is below 1.
     """
     return LossWeighting(torch.ones(_at_least_one(num_exits)))
 
 
 def linear(num_exits: int) -> LossWeighting:
-    """LINEAR: from 0.25 at the first exit to 1 at the last (as feedback networks do, Zamir et al. 2017).
-
-    Args:
-        num_exits: K; one exit alone weighs 1.
-
-    Raises:
-        ValueError: K is below 1.
-    """
+    """LINEAR: from 0.25 at the first exit to 1 at the last (as feedback networks do, Zamir et al. 2017)."""
     if _at_least_one(num_exits) == 1:
         return LossWeighting(torch.ones(1))
     return LossWeighting(torch.linspace(0.25, 1, num_exits))
@@ -42,12 +32,6 @@ def half_end(num_exits: int) -> LossWeighting:
     """HALF-END: 1 at the last exit, 1 / (K - 1) at each other one, so that the last weighs as much as all others.
 
     Source: a baseline of the AdaLoss paper (Hu et al. 2019).
-
-    Args:
-        num_exits: K; one exit alone weighs 1.
-
-    Raises:
-        ValueError: K is below 1.
     """
     early = _at_least_one(num_exits) - 1
     return LossWeighting(torch.tensor([1 / early for _ in range(early)] + [1.0]))
@@ -60,12 +44,6 @@ def sieve(num_exits: int) -> LossWeighting:
     odd) and S = Σ_{j=1}^{K-1} (1 + v₂(j)) = 2 (K - 1) - (number of ones of K - 1 in binary).
 
     Source: earlier versions of the AdaLoss paper (arXiv 1708.06832 v1, v2), as in the authors' code.
-
-    Args:
-        num_exits: K; one exit alone weighs 1.
-
-    Raises:
-        ValueError: K is below 1.
     """
     early = _at_least_one(num_exits) - 1
     total = 2 * early - early.bit_count()
@@ -83,14 +61,10 @@ def exponential(num_exits: int, base: float = 2.0) -> LossWeighting:
 
     Args:
         num_exits: K.
-        base: b, above 0; above 1 favours late exits, below 1 early ones.
-
-    Raises:
-        ValueError: K is below 1; b is not a finite number above 0; or a weight would be too small for a float32.
+        base: b, above 0; above 1 favours late exits, below 1 early ones. No weight may be too small for a float32.
     """
     _at_least_one(num_exits)
-    if not 0 < base < math.inf:
-        raise ValueError(f"exponential base: expected a finite number above 0, found {base}")
+    require(0 < base < math.inf, "exponential base", "a finite number above 0", base)
     smallest_exponent = -abs(math.log2(base)) * (num_exits - 1)
     if smallest_exponent < -126:  # below 2^-126 a float32 loses digits, then all of them
         raise ValueError(
@@ -107,13 +81,9 @@ def opt(num_exits: int, exit: int | None = None) -> LossWeighting:
     Args:
         num_exits: K.
         exit: i, from 1 to K; the last exit if left out.
-
-    Raises:
-        ValueError: there is no such exit.
     """
     chosen = _at_least_one(num_exits) if exit is None else exit
-    if not 1 <= chosen <= num_exits:
-        raise ValueError(f"opt exit: expected 1 to {num_exits}, found {exit}")
+    require(1 <= chosen <= num_exits, "opt exit", f"1 to {num_exits}", exit)
     weights = torch.zeros(num_exits)
     weights[chosen - 1] = 1
     return LossWeighting(weights, last_exit=chosen)
@@ -130,6 +100,5 @@ SCHEMES: dict[str, Callable[[int], LossWeighting]] = {
 
 
 def _at_least_one(num_exits: int) -> int:
-    if num_exits < 1:
-        raise ValueError(f"num_exits: expected at least 1, found {num_exits}")
+    require(num_exits >= 1, "num_exits", "at least 1", num_exits)
     return num_exits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -17,7 +18,6 @@ from anytime_core import __version__
 from anytime_core.costs import exit_costs
 from anytime_core.losses import cross_entropy_per_exit
 from anytime_core.weighting.base import BadLoss
-from anytime_core.weighting.ranks import mean_over_ranks
 from anytime_study.datasets import load_dataset
 from anytime_study.datasets.images import Batch
 from anytime_study.foundations.torch_state import compute_settings, own_random_state, random_state, set_random_state
@@ -26,7 +26,7 @@ from anytime_study.runs.record import RunRecord
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.compilation import can_compile
 from anytime_study.training.interruption import Interrupted, StopRequest, stop_requests
-from anytime_study.training.processes import from_all, from_first, largest, num_processes, process_rank
+from anytime_study.training.processes import from_all, from_first, largest, mean_over_ranks, num_processes, process_rank
 from anytime_study.training.random_streams import RandomStreams
 from anytime_study.training.scoring import Course, scored_record
 from anytime_study.training.setup import make_fabric, make_learning_rate, make_optimiser
@@ -185,7 +185,8 @@ class TrainingRun:
         losses = cross_entropy_per_exit(logits.float(), labels, label_smoothing=self.config.label_smoothing)
         losses = F.pad(losses, (0, self.weighting.num_exits - last))  # [K]
         try:
-            objective = self.weighting(losses if self._scales is None else self._scales * losses)
+            # the mean over all processes, so that all of them weigh alike and stop at a bad loss together
+            objective = self.weighting(mean_over_ranks(losses if self._scales is None else self._scales * losses))
         except BadLoss as error:
             raise self._course().diverged(error.exit, str(error)) from None
         self.optimiser.zero_grad(set_to_none=True)
@@ -226,10 +227,12 @@ class TrainingRun:
 
         All processes of the run make this call; each gets the state of all.
         """
+        with warnings.catch_warnings(action="ignore"):  # of AdaLoss before its first refresh: the run goes on
+            weighting = self.weighting.state_dict()
         return {
             "made_by": self._made_by(),
             "network": self.network.state_dict(),
-            "weighting": self.weighting.state_dict(),
+            "weighting": weighting,
             "optimiser": self.optimiser.state_dict(),
             "rate": self._rate.state_dict(),
             "order": self._order_of_epoch if self._step else self._streams.order.get_state(),

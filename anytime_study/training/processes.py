@@ -2,7 +2,7 @@
 
 Either this module starts the processes (:func:`in_processes`), or ``torchrun`` does; then each calls
 :func:`process_group`. Gradients are averaged by torch's ``DistributedDataParallel``, losses by
-:func:`anytime_core.weighting.ranks.mean_over_ranks`.
+:func:`mean_over_ranks`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
+from torch import Tensor
 
 from anytime_core.errors import InputError
+from anytime_core.weighting.distributed import Ranks
 from anytime_study.training.interruption import AGAIN, Interrupted, end_with_parent, stop_requests
 
 Answer = TypeVar("Answer")
@@ -37,6 +39,12 @@ def process_rank() -> int:
 def num_processes() -> int:
     """Processes of the run; 1 outside of a process group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def mean_over_ranks(values: Tensor) -> Tensor:
+    """Mean of what each process of the run has; its gradient goes to the own values."""
+    world = dist.group.WORLD if num_processes() > 1 else None
+    return values if world is None else Ranks(world).mean(values)
 
 
 def largest(value: int, device: torch.device) -> int:

@@ -70,7 +70,7 @@ def test_the_version_is_told(anytime):
     [
         (["train", "--epochs", "-1"], "bad arguments: epochs: expected greater than or equal to 1, found -1"),
         (["train", "--learning-rate", "nan"], "bad arguments: learning_rate: expected a finite number, found nan"),
-        (["train", "--weighting", "adalos"], "bad arguments: weighting: expected one of const, "),
+        (["train", "--weighting", "adalos"], "bad arguments: weighting: expected one of "),
         (["train", "--dataset", "mnist3"], "bad arguments: dataset: "),
         (["train", "--batch-size", "9999"], "bad arguments: together: batch_size: expected at most the 1257 "),
         (["train", "--weighting", "opt(exit=99)"], "bad arguments: together: opt exit: expected 1 to 9, found 99"),

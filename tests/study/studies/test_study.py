@@ -139,7 +139,7 @@ def test_a_missing_field_of_a_study_is_named(tmp_path, missing):
         ({"epoch": 3}, "epoch: there is no such name (did you mean epochs?)"),
         ({"epochs": [1, 0]}, "epochs: expected greater than or equal to 1, found 0"),
         ({"epochs": "3"}, "epochs: expected a valid integer, found '3'"),
-        ({"weighting": ["const", "adalos"]}, "weighting: expected one of const, "),
+        ({"weighting": ["const", "adalos"]}, "weighting: expected one of "),
         ({"seed": [[1, 2]]}, "seed: expected a valid integer, found [1, 2]"),
         ({"batch_size": 9999}, "together: batch_size: expected at most the 1257 training images"),
     ],

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from anytime_core.weighting.adaloss import AdaLoss
+from anytime_core.weighting.gradient_norms import GradientNorms
 from anytime_study.theory.geometric_mean import (
     Rule,
     adaloss_fixed_point,
@@ -43,8 +44,8 @@ def authors_rule(*, momentum=0.9, refresh_period=100, floor=0.07, **others):
 
 
 SAME = {
-    "paper_runs": (AdaLoss.paper_runs(6), authors_rule(momentum=0.99, epsilon=0)),
-    "released": (AdaLoss.released(6), authors_rule(epsilon=0)),
+    "paper_runs": (AdaLoss(6), authors_rule(momentum=0.99, epsilon=0)),
+    "released": (AdaLoss(6, momentum=0.9), authors_rule(epsilon=0)),
     "no floor": (
         AdaLoss(6, floor=0, refresh_period=7),
         authors_rule(momentum=0.99, floor=0, refresh_period=7, epsilon=0),
@@ -80,7 +81,7 @@ def test_the_packages_adaloss_walks_the_same_path(name):
 
 def test_the_packages_first_order_walks_the_same_path():
     theta = torch.tensor(START, requires_grad=True)
-    weigh = AdaLoss(6, order=1, parameters=[theta], momentum=0.9, refresh_period=5)
+    weigh = AdaLoss(6, measure=GradientNorms([theta]), momentum=0.9, refresh_period=5)
     found = torch_walk(weigh, 100, 0.002, theta=theta)
     for order, same in ((1, True), (0, False)):
         rule = authors_rule(order=order, refresh_period=5, epsilon=0)

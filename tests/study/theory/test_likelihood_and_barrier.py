@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 from torchjd.scalarization import UW, GeometricMean
 
-from anytime_core.weighting.scalarized import uw
+from anytime_study.runs.weightings import uw
 from anytime_study.theory.geometric_mean import adaloss_fixed_point, log_sum_gradient, rest_point
 from anytime_study.theory.likelihood_and_barrier import (
     EXPONENTIAL,

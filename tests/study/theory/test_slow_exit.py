@@ -41,7 +41,7 @@ def test_the_weights_are_the_packages_own():
     from anytime_core.weighting.adaloss import AdaLoss
 
     course = authors(0.07, refresh_period=7, max_steps=300)
-    weigh = AdaLoss.released(2, refresh_period=7).double()
+    weigh = AdaLoss(2, momentum=0.9, refresh_period=7).double()
     for excess, weights in zip(course.excess, course.weights, strict=True):
         np.testing.assert_allclose(weigh.weights, weights, rtol=1e-12)
         weigh(torch.tensor(excess + TOY.loss_floor))

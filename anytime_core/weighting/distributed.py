@@ -1,0 +1,40 @@
+"""Losses of all processes of a distributed run."""
+
+from __future__ import annotations
+
+import torch.distributed as dist
+from torch import Tensor
+
+
+class Ranks:
+    """The processes of a group.
+
+    Args:
+        group: A process group of :mod:`torch.distributed`. Copies of this object share it.
+    """
+
+    def __init__(self, group: dist.ProcessGroup) -> None:
+        self.group = group
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean of ``values`` over all processes, so that each of them draws the same conclusions from it.
+
+        The gradient goes to this process's own values. Averaged over the processes, as ``DistributedDataParallel``
+        does, it is that of the mean. All processes of the group must make the call. Nothing waits for a GPU.
+
+        Args:
+            values: Any shape, the same on all processes; 0 or more. A negative, NaN or infinite value of any process is
+                NaN or infinite on all of them: a mean must not hide it.
+
+        Returns:
+            As ``values``; the same bits on every process.
+        """
+        own = values.detach()
+        total = own.masked_fill(own < 0, float("nan"))
+        dist.all_reduce(total, group=self.group)  # a sum: Gloo has no mean
+        # own values minus themselves: exactly 0, and it carries the gradient
+        return total / self.group.size() + (values - own)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Ranks:
+        """Itself: processes cannot be copied."""
+        return self
