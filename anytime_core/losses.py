@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def cross_entropy_per_exit(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy_per_exit(
+    logits: Tensor | Sequence[Tensor],
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
+) -> Tensor:
     """Mean cross-entropy, in nats, of each exit over the batch.
 
     One call over K·N rows instead of K calls: small networks spend their time starting kernels, not running them.
 
     Args:
-        logits: [K, N, num_classes], all exits on the same batch.
-        labels: Class indices: [N], the same for all exits, or [N, K], one for each exit of a network whose exits have
-            different tasks.
+        logits: [K, N, num_classes], all exits on the same batch; or [K, N, T, num_classes], where each of N sequences
+            has T tokens, and so on. Or a list of K tensors [N, num_classes], which may differ in their classes.
+        labels: Class indices: [N] (or [N, T]), the same for all exits, or [N, K], one for each exit of a network whose
+            exits have different tasks.
         label_smoothing: The share of the target, from 0 to 1, that is spread evenly over all classes. Above 0 no loss
             reaches 0.
+        ignore_index: The class index of padding, which counts neither in the sum nor in the number of a mean. A batch
+            of nothing but padding has the loss NaN.
 
     Returns:
         [K], the ℓ_i that a weighting takes.
@@ -24,12 +36,35 @@ def cross_entropy_per_exit(logits: Tensor, labels: Tensor, *, label_smoothing: f
     Raises:
         ValueError: the shapes do not fit together.
     """
-    if logits.ndim != 3 or labels.shape not in (logits.shape[1:2], logits.shape[:2][::-1]):
+    if not isinstance(logits, Tensor):
+        own = labels.ndim == logits[0].ndim and labels.shape[-1] == len(logits)
+        losses = [
+            cross_entropy_per_exit(
+                exit_logits[None],
+                labels[..., number] if own else labels,
+                label_smoothing=label_smoothing,
+                ignore_index=ignore_index,
+            )
+            for number, exit_logits in enumerate(logits)
+        ]
+        return torch.cat(losses)
+    exits, *batch, _ = logits.shape if logits.ndim > 2 else (0, 0)
+    if list(labels.shape) == batch:
+        targets = labels.expand(exits, *batch)
+    elif list(labels.shape) == [*batch, exits]:
+        targets = labels.movedim(-1, 0)
+    else:
         raise ValueError(
             f"expected logits [K, N, num_classes] and labels [N] or [N, K], "
             f"found {list(logits.shape)} and {list(labels.shape)}"
         )
-    exits, samples, _ = logits.shape
-    targets = labels.repeat(exits) if labels.ndim == 1 else labels.T.flatten()  # [K * N]
-    losses = F.cross_entropy(logits.flatten(0, 1), targets, reduction="none", label_smoothing=label_smoothing)
-    return losses.view(exits, samples).mean(1)
+    losses = F.cross_entropy(
+        logits.flatten(0, -2),
+        targets.flatten(),
+        reduction="none",
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        label_smoothing=label_smoothing,
+    ).view(exits, -1)
+    if ignore_index is None:
+        return losses.mean(1)
+    return losses.sum(1) / (targets != ignore_index).flatten(1).sum(1)

@@ -13,9 +13,9 @@ from torch import Tensor, fx, nn
 
 from anytime_core.errors import did_you_mean
 from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.heads import global_average
 from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.modes import modes_kept
-from anytime_core.networks.pooling import global_average
 
 
 def with_exits(

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 from torch import nn
 
-from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.dense_network import DenseNetwork
-from anytime_core.networks.denseann_imagenet import DenseANNImageNet
+from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units
+from anytime_core.networks.heads import Head
+from anytime_core.networks.initialisation import he_initialise
+from anytime_core.networks.units import DenseUnit, imagenet_stem
+
+IMAGENET_LAYOUTS = {  # depth -> units per block, the authors' s
+    121: ((6, 12, 24, 16), 9),
+    169: ((6, 12, 32, 32), 14),
+    201: ((6, 12, 48, 32), 17),
+}
+IMAGENET_GROWTH = 32
 
 
-class DenseANN(DenseNetwork):
+class DenseANN(AnytimeNetwork):
     """Densely connected network for images of 28 to 32 pixels: three blocks of n units; smaller images work too.
 
     The first convolution gives 2 · growth channels and every unit adds ``growth``. Between blocks, a transition keeps a
@@ -34,7 +45,8 @@ class DenseANN(DenseNetwork):
         ValueError: a number out of its range.
 
     Source: Hu et al. 2019 and the authors' released code ("dense"); Huang et al. 2017 (DenseNet). An exit reads all
-    channels concatenated so far. A transition opens the segment that holds the next block's first unit.
+    channels concatenated so far, batch normalised. A transition opens the segment that holds the next block's first
+    unit: an exit at the end of a block reads the block as it is and does not pay for it.
     """
 
     def __init__(
@@ -51,27 +63,20 @@ class DenseANN(DenseNetwork):
         num_classes: int = 10,
         in_channels: int = 3,
     ) -> None:
-        positive = {"n": n, "growth": growth, "num_classes": num_classes, "in_channels": in_channels}
-        for name, value in positive.items():
-            if value < 1:
-                raise ValueError(f"DenseANN {name}: expected at least 1, found {value}")
-        super().__init__(
+        check_positive(n=n, growth=growth, num_classes=num_classes, in_channels=in_channels)
+        segments, heads = _segments_and_heads(
             nn.Conv2d(in_channels, 2 * growth, 3, padding=1, bias=False),
             [n] * 3,
             growth,
-            s,
+            exit_units(3 * n, s, first_exit),
             reduction=reduction,
             bottleneck=bottleneck,
             dropout=dropout,
-            first_exit=first_exit,
-            gradient_passed=gradient_passed,
             num_classes=num_classes,
         )
-        self.n, self.growth, self.bottleneck = n, growth, bottleneck
-
-    def extra_repr(self) -> str:
-        """Size and options of the network, shown by ``repr``."""
-        return f"n={self.n}, growth={self.growth}, bottleneck={self.bottleneck}, {super().extra_repr()}"
+        options = {"n": n, "growth": growth, "s": s, "reduction": reduction, "bottleneck": bottleneck}
+        super().__init__(segments, heads, gradient_passed=gradient_passed, **options, dropout=dropout)
+        self.apply(he_initialise)
 
     @staticmethod
     def imagenet(
@@ -84,13 +89,80 @@ class DenseANN(DenseNetwork):
         num_classes: int = 1000,
         in_channels: int = 3,
     ) -> AnytimeNetwork:
-        """The network for images of about 224 pixels; arguments and errors are those of ``DenseANNImageNet``."""
-        return DenseANNImageNet(
-            depth,
-            s=s,
+        """DenseNet-BC of four blocks for images of about 224 pixels: growth 32, a stem that divides their size by 4.
+
+        Args:
+            depth: 121, 169 or 201.
+            s: Units per segment; by default the authors' for this depth: 9, 14, 17.
+            dropout: As for small images (authors: 0.1 in later runs).
+            first_exit: The first unit, numbered from 1, that may have an exit; the authors' is the eleventh.
+            gradient_passed: As for small images.
+            num_classes: Classes, the width of every exit.
+            in_channels: Channels of the images.
+
+        Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes], K = 6 by default.
+
+        Raises:
+            ValueError: unknown depth, or a number out of its range.
+
+        Source: Hu et al. 2019 (experiments on ILSVRC) and the authors' released code; Huang et al. 2017.
+        """
+        check_positive(num_classes=num_classes, in_channels=in_channels)
+        if depth not in IMAGENET_LAYOUTS:
+            raise ValueError(f"depth: expected one of {', '.join(map(str, IMAGENET_LAYOUTS))}, found {depth}")
+        blocks, spacing = IMAGENET_LAYOUTS[depth]
+        s = spacing if s is None else s
+        segments, heads = _segments_and_heads(
+            imagenet_stem(in_channels, 2 * IMAGENET_GROWTH),
+            blocks,
+            IMAGENET_GROWTH,
+            exit_units(sum(blocks), s, first_exit),
+            reduction=0.5,
+            bottleneck=True,
             dropout=dropout,
-            first_exit=first_exit,
-            gradient_passed=gradient_passed,
             num_classes=num_classes,
-            in_channels=in_channels,
         )
+        net = AnytimeNetwork(segments, heads, gradient_passed=gradient_passed, depth=depth, s=s, dropout=dropout)
+        return net.apply(he_initialise)
+
+
+def _segments_and_heads(
+    stem: nn.Module,
+    blocks: Sequence[int],
+    growth: int,
+    exits: Sequence[int],
+    *,
+    reduction: float,
+    bottleneck: bool,
+    dropout: float,
+    num_classes: int,
+) -> tuple[list[nn.Sequential], list[nn.Module]]:
+    """Blocks of dense units after a stem that gives 2 · growth channels, cut after the units that have an exit."""
+    if not 0 < reduction <= 1:
+        raise ValueError(f"reduction: expected above 0 and at most 1, found {reduction}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout: expected at least 0 and below 1, found {dropout}")
+    segments, heads, modules, channels = [], [], [stem], 2 * growth
+    for unit in range(1, sum(blocks) + 1):
+        if unit - 1 in accumulate(blocks):
+            kept = max(1, int(reduction * channels))
+            modules.append(_transition(channels, kept, dropout))
+            channels = kept
+        modules.append(DenseUnit(channels, growth, bottleneck=bottleneck, dropout=dropout))
+        channels += growth
+        if unit in exits:
+            segments.append(nn.Sequential(*modules))
+            heads.append(Head(nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU()), channels, num_classes))
+            modules = []
+    return segments, heads
+
+
+def _transition(channels: int, channels_out: int, dropout: float) -> nn.Sequential:
+    """BN, ReLU, 1×1 convolution, dropout, 2×2 average: [N, channels, H, W] -> [N, channels_out, ⌈H/2⌉, ⌈W/2⌉]."""
+    return nn.Sequential(
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.Conv2d(channels, channels_out, 1, bias=False),
+        nn.Dropout(dropout),
+        nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False),  # a border cell of an odd size averages what exists
+    )

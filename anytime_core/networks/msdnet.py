@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
 
-from anytime_core.networks.base import AnytimeNetwork, exit_units
-from anytime_core.networks.heads import MSDenseHead
+from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, join_units
+from anytime_core.networks.heads import convolution, make_head
 from anytime_core.networks.initialisation import he_initialise
-from anytime_core.networks.resann_imagenet import imagenet_stem
+from anytime_core.networks.units import imagenet_stem
 
 # By scale, finest first. A factor multiplies the growth of its scale. It is also the width of the 1×1 convolution in an
 # edge that starts at its scale, in multiples of the channels that the edge gives.
 FACTORS = (1, 2, 4, 4)
-SMALL_HEAD_WIDTH = 128  # channels inside of a head on small images; on large ones it keeps those of the map
-
-
-class _Layout(NamedTuple):
-    blocks: tuple[int, int, int, int]
-    spacing: int
-
-
-LAYOUTS = {
-    23: _Layout((6, 6, 5, 6), 4),
-    32: _Layout((6, 6, 10, 10), 7),
-    33: _Layout((9, 8, 8, 8), 6),
-    38: _Layout((10, 9, 10, 9), 7),
+IMAGENET_LAYOUTS = {  # depth -> units per stage, s
+    23: ((6, 6, 5, 6), 4),
+    32: ((6, 6, 10, 10), 7),
+    33: ((9, 8, 8, 8), 6),
+    38: ((10, 9, 10, 9), 7),
 }
 
 
@@ -76,22 +67,17 @@ class MSDNet(AnytimeNetwork):
         in_channels: int = 3,
     ) -> None:
         if not 1 <= len(blocks) <= len(FACTORS) or min(blocks) < 2:
-            raise ValueError(f"MSDNet blocks: expected 1 to {len(FACTORS)} numbers, all at least 2, found {blocks}")
-        for name, value in {"growth": growth, "num_classes": num_classes, "in_channels": in_channels}.items():
-            if value < 1:
-                raise ValueError(f"MSDNet {name}: expected at least 1, found {value}")
-        num_units = sum(blocks)
-        for name, value in {"s": s, "first_exit": first_exit}.items():
-            if not 1 <= value <= num_units:
-                raise ValueError(f"MSDNet {name}: expected 1 to {num_units}, the number of units, found {value}")
-
+            raise ValueError(f"blocks: expected 1 to {len(FACTORS)} numbers, all at least 2, found {blocks}")
+        check_positive(growth=growth, num_classes=num_classes, in_channels=in_channels)
+        exits = exit_units(sum(blocks), s, first_exit)
         channels = [2 * growth * factor for factor in FACTORS[: len(blocks)]]
         units: list[nn.Module] = [FirstLayer(in_channels, channels, large_images)]
         coarsest = [channels[-1]]  # channels of the coarsest map after each unit
         for stage, block in enumerate(blocks):
             if stage:
-                units.append(Transition(channels))
-                channels = [before // 2 for before in channels]
+                halved = [before // 2 for before in channels]
+                units.append(Transition(channels, halved))
+                channels = halved
                 coarsest.append(channels[-1])
             for layer in range(block - 1):
                 drops_finest = stage > 0 and layer == 0
@@ -99,15 +85,9 @@ class MSDNet(AnytimeNetwork):
                 units.append(DenseLayer(channels, factors, growth, drops_finest=drops_finest))
                 channels = [before + growth * f for before, f in zip(channels, factors, strict=True)][drops_finest:]
                 coarsest.append(channels[-1])
-
-        exits = exit_units(num_units, s, first_exit)
-        segments = [nn.Sequential(*units[start:stop]) for start, stop in pairwise([0, *exits])]
-        widths = [coarsest[unit - 1] for unit in exits]
-        heads = [CoarsestHead(width, num_classes, width if large_images else SMALL_HEAD_WIDTH) for width in widths]
-        super().__init__(segments, heads, gradient_passed=gradient_passed)
-
-        self.blocks, self.growth, self.s, self.first_exit = blocks, growth, s, first_exit
-        self.large_images = large_images
+        heads = [CoarsestHead(coarsest[unit - 1], num_classes, large_images) for unit in exits]
+        options = {"blocks": blocks, "growth": growth, "s": s, "large_images": large_images}
+        super().__init__(join_units(units, exits), heads, gradient_passed=gradient_passed, **options)
         self.apply(he_initialise)
 
     @classmethod
@@ -126,9 +106,9 @@ class MSDNet(AnytimeNetwork):
         Raises:
             ValueError: Another depth.
         """
-        if depth not in LAYOUTS:
-            raise ValueError(f"MSDNet.imagenet depth: expected one of {', '.join(map(str, LAYOUTS))}, found {depth}")
-        blocks, spacing = LAYOUTS[depth]
+        if depth not in IMAGENET_LAYOUTS:
+            raise ValueError(f"depth: expected one of {', '.join(map(str, IMAGENET_LAYOUTS))}, found {depth}")
+        blocks, spacing = IMAGENET_LAYOUTS[depth]
         return cls(
             blocks,
             growth=16,
@@ -140,16 +120,67 @@ class MSDNet(AnytimeNetwork):
             in_channels=in_channels,
         )
 
-    def extra_repr(self) -> str:
-        """Size of the network and options that are not the default ones, shown by ``repr``."""
-        options = {
-            "first_exit": (self.first_exit, 1),
-            "large_images": (self.large_images, False),
-            "gradient_passed": (self.gradient_passed, 1),
-        }
-        parts = [f"{name}={value}" for name, (value, default) in options.items() if value != default]
-        size = f"blocks={self.blocks}, growth={self.growth}, s={self.s}"
-        return ", ".join([size, *parts, f"num_exits={self.num_exits}"])
+    @staticmethod
+    def original(
+        num_exits: int = 10,
+        *,
+        base: int = 4,
+        step: int = 2,
+        growing: bool = False,
+        growth: int = 6,
+        channels: int = 16,
+        scales: int = 3,
+        large_images: bool = False,
+        num_classes: int = 100,
+        in_channels: int = 3,
+    ) -> AnytimeNetwork:
+        """The network of Huang et al. 2018 as their code for PyTorch (kalviny/MSDNet-PyTorch) builds it.
+
+        In contrast to :class:`MSDNet`, only dense layers are counted as units, and all stages but the last one have the
+        same number of them; a transition follows the layer that drops the finest map, and that layer's segment pays for
+        it; the 1×1 convolution of an edge is never wider than what it reads. Here, heads average globally, which is the
+        same for maps that they bring to 2×2, and weights start as those of every network here.
+
+        Args:
+            num_exits: K (papers: 10, README: 7, on CIFAR-100; 5 on ImageNet and for budgeted batches).
+            base: Dense layers of the first segment (``--base``).
+            step: Dense layers of every further segment (``--step``).
+            growing: Segment k has step · (k - 1) + 1 dense layers instead (``--stepmode lin_grow``).
+            growth: g, channels that a dense layer adds to the finest map (``--growthRate``).
+            channels: Channels of the finest map after the first layer (``--nChannels``).
+            scales: Maps, 1 to 4, with factors 1, 2, 4 and 4 on the number of channels (``--grFactor``, ``--bnFactor``).
+            large_images: As for :class:`MSDNet`.
+            num_classes: Classes, the width of every exit.
+            in_channels: Channels of the images.
+
+        Raises:
+            ValueError: A number out of its range.
+        """
+        check_positive(
+            num_exits=num_exits, base=base, step=step, growth=growth, channels=channels, num_classes=num_classes
+        )
+        if not 1 <= scales <= len(FACTORS):
+            raise ValueError(f"scales: expected 1 to {len(FACTORS)}, found {scales}")
+        ends = list(accumulate([base, *(step * k + 1 if growing else step for k in range(1, num_exits))]))
+        stage = -(-ends[-1] // scales)  # dense layers, rounded up
+        factors, width = FACTORS[:scales], channels
+        segments, heads = [], []
+        modules: list[nn.Module] = [FirstLayer(in_channels, [width * f for f in factors], large_images)]
+        for layer in range(1, ends[-1] + 1):
+            drops_finest = layer > 1 and (layer - 1) % stage == 0
+            maps = [width * f for f in factors]
+            modules.append(DenseLayer(maps, factors, growth, drops_finest=drops_finest, capped=True))
+            width += growth
+            if drops_finest:
+                factors = factors[1:]
+                modules.append(Transition([width * f for f in factors], [width // 2 * f for f in factors]))
+                width //= 2
+            if layer in ends:
+                segments.append(nn.Sequential(*modules))
+                heads.append(CoarsestHead(width * factors[-1], num_classes, large_images))
+                modules = []
+        options = {"base": base, "step": step, "growing": growing, "growth": growth, "scales": scales}
+        return AnytimeNetwork(segments, heads, **options).apply(he_initialise)
 
 
 class FirstLayer(nn.Module):
@@ -157,8 +188,8 @@ class FirstLayer(nn.Module):
 
     def __init__(self, in_channels: int, channels: Sequence[int], large_images: bool) -> None:
         super().__init__()
-        stem = imagenet_stem(in_channels, channels[0]) if large_images else _convolution(in_channels, channels[0], 3)
-        coarser = [_convolution(before, after, 3, stride=2) for before, after in pairwise(channels)]
+        stem = imagenet_stem(in_channels, channels[0]) if large_images else convolution(in_channels, channels[0], 3)
+        coarser = [convolution(before, after, 3, stride=2) for before, after in pairwise(channels)]
         self.scales = nn.ModuleList([stem, *coarser])
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -178,18 +209,27 @@ class DenseLayer(nn.Module):
         factors: The factors of their scales.
         growth: A map grows by ``growth`` × factor: half of it from each source, or all from itself for the finest.
         drops_finest: Read the finest map, but give it no new channels and do not pass it on.
+        capped: No 1×1 convolution gives more channels than it reads.
     """
 
-    def __init__(self, channels: Sequence[int], factors: Sequence[int], growth: int, *, drops_finest: bool) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        factors: Sequence[int],
+        growth: int,
+        *,
+        drops_finest: bool,
+        capped: bool = False,
+    ) -> None:
         super().__init__()
         self.drops_finest = drops_finest
         added = [growth * factor // 2 for factor in factors]  # exact: only the first factor is odd, and it is not used
         self.regular = nn.ModuleList(
-            _edge(channels[w], added[w] if w else growth * factors[0], factors[w])
+            _edge(channels[w], added[w] if w else growth * factors[0], factors[w], capped)
             for w in range(int(drops_finest), len(channels))
         )
         self.strided = nn.ModuleList(
-            _edge(channels[w - 1], added[w], factors[w - 1], stride=2) for w in range(1, len(channels))
+            _edge(channels[w - 1], added[w], factors[w - 1], capped, stride=2) for w in range(1, len(channels))
         )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
@@ -202,11 +242,11 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """Halves the channels of every map by a 1×1 convolution; an odd number is rounded down."""
+    """A 1×1 convolution of every map."""
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], channels_out: Sequence[int]) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(_convolution(before, before // 2, 1) for before in channels)
+        self.scales = nn.ModuleList(convolution(*pair, 1) for pair in zip(channels, channels_out, strict=True))
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """S maps -> S maps of the same heights and widths."""
@@ -214,30 +254,21 @@ class Transition(nn.Module):
 
 
 class CoarsestHead(nn.Module):
-    """The ``msdense`` head on the coarsest map of the state."""
+    """The ``msdense`` head on the coarsest map of the state: 128 channels wide, on large images as wide as the map."""
 
-    def __init__(self, channels: int, num_classes: int, width: int) -> None:
+    def __init__(self, channels: int, num_classes: int, large_images: bool) -> None:
         super().__init__()
-        self.head = MSDenseHead(channels, num_classes, width)
+        self.head = make_head("msdense", channels, num_classes, width=channels if large_images else 128)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits of this exit."""
         return self.head(maps[-1])
 
 
-def _edge(channels_in: int, channels_out: int, factor: int, stride: int = 1) -> nn.Sequential:
+def _edge(channels_in: int, channels_out: int, factor: int, capped: bool, stride: int = 1) -> nn.Sequential:
     """1×1 convolution to ``factor`` times the channels it gives, then a 3×3 one."""
-    width = factor * channels_out
+    width = min(channels_in, factor * channels_out) if capped else factor * channels_out
     return nn.Sequential(
-        *_convolution(channels_in, width, 1),
-        *_convolution(width, channels_out, 3, stride),
-    )
-
-
-def _convolution(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch norm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, size, stride=stride, padding=size // 2, bias=False),
-        nn.BatchNorm2d(channels_out),
-        nn.ReLU(inplace=True),
+        *convolution(channels_in, width, 1),
+        *convolution(width, channels_out, 3, stride=stride),
     )

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 from torch import nn
 
-from anytime_core.networks.base import AnytimeNetwork, exit_units
+from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, join_units
 from anytime_core.networks.heads import HeadKind, make_head
 from anytime_core.networks.initialisation import he_initialise
-from anytime_core.networks.resann_imagenet import ResANNImageNet
-from anytime_core.networks.residual_units import BasicUnit
+from anytime_core.networks.units import BasicUnit, BottleneckUnit, imagenet_stem
+
+
+class _Layout(NamedTuple):
+    units: tuple[int, int, int, int]  # per stage
+    bottleneck: bool
+    spacing: int  # the authors' s for this depth
+
+
+IMAGENET_LAYOUTS = {
+    14: _Layout((1, 1, 1, 1), True, 1),
+    18: _Layout((2, 2, 2, 2), False, 2),
+    26: _Layout((2, 2, 2, 2), True, 2),
+    34: _Layout((3, 4, 6, 3), False, 2),
+    50: _Layout((3, 4, 6, 3), True, 2),
+    101: _Layout((3, 4, 23, 3), True, 3),
+    152: _Layout((3, 8, 36, 3), True, 5),
+}
+STEM_CHANNELS = 64
+GROUPS = 32  # of a ResNeXt unit
 
 
 class ResANN(AnytimeNetwork):
@@ -31,6 +50,9 @@ class ResANN(AnytimeNetwork):
 
     Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes], K = 1 + (3 n - first_exit) // s.
 
+    Raises:
+        ValueError: a number out of its range.
+
     Source: Hu et al. 2019 (experiments on CIFAR and SVHN) and the authors' released code: convolutions without bias, no
     normalisation after the first convolution, head = ReLU, global average pooling, one linear layer; He initialisation
     (fan-in, truncated normal).
@@ -48,35 +70,17 @@ class ResANN(AnytimeNetwork):
         num_classes: int = 10,
         in_channels: int = 3,
     ) -> None:
-        for name, value in {"n": n, "c": c, "s": s, "num_classes": num_classes, "in_channels": in_channels}.items():
-            if value < 1:
-                raise ValueError(f"ResANN {name}: expected at least 1, found {value}")
+        check_positive(n=n, c=c, num_classes=num_classes, in_channels=in_channels)
         if c % 2:
-            raise ValueError(f"ResANN c: expected an even number (the shortcut pads c/2 zeros on each side), found {c}")
-        if s > 3 * n:
-            raise ValueError(f"ResANN s: expected at most the {3 * n} units that n = {n} gives, found {s}")
-        if not 1 <= first_exit <= 3 * n:
-            raise ValueError(
-                f"ResANN first_exit: expected 1 to {3 * n}, the units that n = {n} gives, found {first_exit}"
-            )
-
+            raise ValueError(f"c: expected an even number (the shortcut pads c/2 zeros on each side), found {c}")
         widths = [c * 2**stage for stage in range(3) for _ in range(n)]  # channels after each unit
-        units = [BasicUnit(before, after) for before, after in pairwise([c, *widths])]
         exits = exit_units(3 * n, s, first_exit)
-        segments = [nn.Sequential(*units[start:stop]) for start, stop in pairwise([0, *exits])]
+        units = [BasicUnit(before, after) for before, after in pairwise([c, *widths])]
+        segments = join_units(units, exits)
         segments[0].insert(0, nn.Conv2d(in_channels, c, 3, padding=1, bias=False))
         heads = [make_head(head, widths[unit - 1], num_classes, last_stage=unit > 2 * n) for unit in exits]
-        super().__init__(segments, heads, gradient_passed=gradient_passed)
-
-        self.n, self.c, self.s, self.head, self.first_exit = n, c, s, head, first_exit
+        super().__init__(segments, heads, gradient_passed=gradient_passed, n=n, c=c, s=s, head=head)
         self.apply(he_initialise)
-
-    def extra_repr(self) -> str:
-        """Size and options of the network, shown by ``repr``."""
-        return (
-            f"n={self.n}, c={self.c}, s={self.s}, head={self.head}, first_exit={self.first_exit}, "
-            f"gradient_passed={self.gradient_passed}, num_exits={self.num_exits}"
-        )
 
     @staticmethod
     def imagenet(
@@ -90,14 +94,51 @@ class ResANN(AnytimeNetwork):
         num_classes: int = 1000,
         in_channels: int = 3,
     ) -> AnytimeNetwork:
-        """The network for images of about 224 pixels; arguments and errors are those of ``ResANNImageNet``."""
-        return ResANNImageNet(
-            depth,
-            s=s,
-            head=head,
-            resnext=resnext,
-            first_exit=first_exit,
-            gradient_passed=gradient_passed,
-            num_classes=num_classes,
-            in_channels=in_channels,
+        """The network of four stages for images of about 224 pixels.
+
+        A stem divides height and width by 4, the first unit of stages 2 to 4 halves them. Units are basic (depths 18
+        and 34; 64, 128, 256, 512 channels) or bottleneck (the others; four times as many). Basic units keep the
+        shortcut without parameters; the first bottleneck unit of each stage has a projection.
+
+        Args:
+            depth: 14, 18, 26, 34, 50, 101 or 152; layers on the way to the last exit, projections not counted.
+            s: Units per segment; by default the authors' for this depth: 1, 2, 2, 2, 2, 3, 5.
+            head: As for small images.
+            resnext: Bottleneck units with 32 groups (32×4d), at about the same cost.
+            first_exit: As for small images.
+            gradient_passed: As for small images.
+            num_classes: Classes, the width of every exit.
+            in_channels: Channels of the images.
+
+        Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes]; K = 4, 4, 4, 8, 8, 11, 10 by default.
+
+        Raises:
+            ValueError: unknown depth, ResNeXt without bottleneck units, or a number out of its range.
+
+        Source: Hu et al. 2019 (experiments on ILSVRC) and the authors' released code; He et al. 2016; Xie et al. 2017.
+        """
+        check_positive(num_classes=num_classes, in_channels=in_channels)
+        if depth not in IMAGENET_LAYOUTS:
+            raise ValueError(f"depth: expected one of {', '.join(map(str, IMAGENET_LAYOUTS))}, found {depth}")
+        per_stage, bottleneck, spacing = IMAGENET_LAYOUTS[depth]
+        if resnext and not bottleneck:
+            raise ValueError(f"resnext: expected a depth with bottleneck units (not 18 or 34) with it, found {depth}")
+        stages = [stage for stage, count in enumerate(per_stage) for _ in range(count)]  # of each unit
+        widths = [STEM_CHANNELS * (4 if bottleneck else 1) * 2**stage for stage in stages]  # channels after each unit
+        s = spacing if s is None else s
+        exits = exit_units(len(stages), s, first_exit)
+        groups = GROUPS if resnext else 1
+        units = [
+            BottleneckUnit(before, after, groups) if bottleneck else BasicUnit(before, after)
+            for before, after in pairwise([STEM_CHANNELS, *widths])
+        ]
+        segments = join_units(units, exits)
+        segments[0].insert(0, imagenet_stem(in_channels, STEM_CHANNELS))
+        heads = [
+            make_head(head, widths[unit - 1], num_classes, last_stage=stages[unit - 1] == 3, width=widths[unit - 1])
+            for unit in exits
+        ]
+        net = AnytimeNetwork(
+            segments, heads, gradient_passed=gradient_passed, depth=depth, s=s, head=head, resnext=resnext
         )
+        return net.apply(he_initialise)

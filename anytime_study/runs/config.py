@@ -203,6 +203,9 @@ def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
 
 @functools.cache  # a deep network takes a tenth of a second
 def network_without_data(network: str, num_classes: int, in_channels: int) -> AnytimeNetwork:
-    """A network of shapes alone, which nobody may change."""
-    with torch.device("meta"):
-        return NETWORKS.build(network, num_classes=num_classes, in_channels=in_channels)
+    """A network of shapes alone, which nobody may change. Raises ValueError, with its text, if it cannot be built."""
+    try:
+        with torch.device("meta"):
+            return NETWORKS.build(network, num_classes=num_classes, in_channels=in_channels)
+    except ValueError as error:
+        raise ValueError(f"network {network}: {error}") from None

@@ -36,14 +36,7 @@ class TwoHeads(AnytimeNetwork):
     def __init__(
         self, n: int = 3, c: int = 16, *, head: HeadKind = "linear", num_classes: int = 10, in_channels: int = 3
     ) -> None:
-        if n < 1:
-            raise ValueError(f"TwoHeads n: expected at least 1, found {n}")
-        trunk = ResANN(n, c, s=3 * n, head=head, num_classes=num_classes, in_channels=in_channels)
+        trunk = ResANN(n, c, s=max(1, 3 * n), head=head, num_classes=num_classes, in_channels=in_channels)
         second = make_head(head, 4 * c, num_classes)  # the last stage has four times the channels of the first
         second.apply(he_initialise)
-        super().__init__([*trunk.segments, nn.Identity()], [*trunk.heads, second])
-        self.n, self.c, self.head = n, c, head
-
-    def extra_repr(self) -> str:
-        """Size and options of the network, shown by ``repr``."""
-        return f"n={self.n}, c={self.c}, head={self.head}"
+        super().__init__([*trunk.segments, nn.Identity()], [*trunk.heads, second], n=n, c=c, head=head)

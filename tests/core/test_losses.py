@@ -78,3 +78,29 @@ def test_shapes_that_do_not_fit_are_refused(logits, labels, found):
         ValueError, match=r"expected logits \[K, N, num_classes\] and labels \[N\] or \[N, K\], found " + found
     ):
         cross_entropy_per_exit(torch.zeros(logits), torch.zeros(labels, dtype=torch.int64))
+
+
+def test_a_loss_per_token_leaves_padding_out():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 2, 5, 7, generator=generator, requires_grad=True)  # [K, N, T, C]
+    labels = torch.randint(7, (2, 5), generator=generator)
+    labels[0, 3:] = -1
+    losses = cross_entropy_per_exit(logits, labels, ignore_index=-1)
+    kept = labels != -1
+    one_by_one = [F.cross_entropy(exit_logits[kept], labels[kept]) for exit_logits in logits]
+    torch.testing.assert_close(losses, torch.stack(one_by_one))
+    (gradient,) = torch.autograd.grad(losses.sum(), logits)
+    assert not gradient[:, ~kept].any()
+    assert cross_entropy_per_exit(logits, torch.full((2, 5), -1), ignore_index=-1).isnan().all()
+
+
+def test_a_list_of_logits_may_differ_in_classes():
+    generator = torch.Generator().manual_seed(0)
+    logits = [torch.randn(4, classes, generator=generator) for classes in (2, 5, 3)]
+    labels = torch.stack([torch.randint(classes, (4,), generator=generator) for classes in (2, 5, 3)], 1)
+    expected = torch.stack([F.cross_entropy(x, labels[:, number]) for number, x in enumerate(logits)])
+    torch.testing.assert_close(cross_entropy_per_exit(logits, labels), expected)
+    torch.testing.assert_close(
+        cross_entropy_per_exit([logits[1]] * 2, labels[:, 1]),
+        cross_entropy_per_exit(torch.stack([logits[1]] * 2), labels[:, 1]),
+    )

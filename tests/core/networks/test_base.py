@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from anytime_core import AnytimeNetwork
+from anytime_core import AnytimeNetwork, ResANN
 from anytime_core.networks.base import exit_units
 
 
@@ -63,3 +63,25 @@ def test_exits_are_counted_back_from_the_last_unit(arguments, exits):
 def test_exits_out_of_range_are_refused(arguments, name):
     with pytest.raises(ValueError, match=f"^{name}: expected 1 to 6, the number of units, found {arguments[-1]}$"):
         exit_units(*arguments)
+
+
+def test_several_inputs_come_to_the_first_segment_as_a_tuple():
+    class Product(nn.Module):
+        def forward(self, inputs):
+            return inputs[0] * inputs[1]
+
+    net = AnytimeNetwork([Product(), Add(1)], [nn.Identity(), nn.Identity()])
+    one, other = torch.full((2, 3), 2.0), torch.full((2, 3), 5.0)
+    assert net(one, other)[:, 0, 0].tolist() == [10, 11]
+
+
+def test_part_of_the_gradient_passes_from_a_segment_to_the_one_before():
+    net = AnytimeNetwork([nn.Linear(1, 1, bias=False) for _ in range(3)], [nn.Identity()] * 3, gradient_passed=0.5)
+    logits = net(torch.ones(1, 1))
+    first, second, third = (segment.weight for segment in net.segments)
+    (found,) = torch.autograd.grad(logits[2].sum(), first)
+    torch.testing.assert_close(found, 0.25 * (second * third).detach())
+
+
+def test_repr_shows_the_options():
+    assert "n=2, c=4, s=3, head=linear, gradient_passed=1.0, num_exits=2\n" in repr(ResANN(n=2, c=4, s=3))

@@ -4,7 +4,6 @@ from torch import nn
 
 from anytime_core import AnytimeNetwork, ResANN, exit_costs
 from anytime_core.networks.ensemble import EANN, eann
-from anytime_study.foundations.registry import Registry
 
 
 class Constant(nn.Module):
@@ -65,13 +64,6 @@ def test_an_exit_is_adopted_if_it_beats_the_best_so_far(errors, adopted):
     assert net.adopted.tolist() == adopted
 
 
-def test_adoption_is_in_the_state_dict():
-    net, other = small(), small()
-    net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
-    other.load_state_dict(net.state_dict())
-    assert other.adopted.tolist() == [True, False, True, False, True]
-
-
 def test_layers_are_the_members_own():
     members = [ResANN(n=n, c=4, s=2).eval() for n in (1, 2)]
     net = EANN(members).eval()
@@ -84,40 +76,6 @@ def test_layers_are_the_members_own():
 
 
 # --- contract ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("errors", [None, [0.5, 0.6, 0.4, 0.7, 0.3]])
-def test_stream_equals_forward_bit_for_bit(errors):
-    net = small().eval()
-    if errors:
-        net.adopt(errors)
-    images = torch.randn(3, 3, 8, 8)
-    streamed = list(net.stream(images))
-    assert len(streamed) == net.num_exits == 5
-    assert torch.equal(torch.stack(streamed), net(images))
-
-
-@pytest.mark.parametrize("asked", range(6))
-def test_asking_for_k_exits_runs_k_segments_and_k_heads(asked):
-    net = small().eval()
-    net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
-    ran = []
-    for kind, modules in [("segment", net.segments), ("head", net.heads)]:
-        for number, module in enumerate(modules):
-            module.register_forward_hook(lambda *_, kind=kind, number=number: ran.append((kind, number)))
-    stream = net.stream(torch.zeros(1, 3, 8, 8))
-    for _ in range(asked):
-        next(stream)
-    assert ran == [(kind, number) for number in range(asked) for kind in ("segment", "head")]
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_compiles_without_a_graph_break(training):
-    net = small().train(training)
-    net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
-    images = torch.randn(3, 3, 9, 9)
-    torch._dynamo.reset()
-    torch.testing.assert_close(torch.compile(net, fullgraph=True, backend="eager")(images), net(images))
 
 
 def test_members_train_together_and_no_gradient_crosses_between_them():
@@ -158,17 +116,6 @@ def test_the_factory_builds_resanns_of_growing_depth():
     assert net.starts == (0, 1)
     assert [len(segment) for segment in net.segments] == [1 + 3, 1 + 3, 3]  # the first convolution of each member
     assert net(torch.zeros(2, 1, 8, 8)).shape == (3, 2, 7)
-
-
-def test_its_text_in_a_registry():
-    registry = Registry(
-        "network", {"eann": "anytime_core.networks.ensemble:eann"}, frozenset({"num_classes", "in_channels"})
-    )
-    assert registry.parse("eann(n=(1, 3))").text == "eann"
-    assert registry.parse("eann((1,2), s=2)").text == "eann(n=(1, 2), s=2)"
-    assert registry.build("eann(n=(1, 2), c=4)", num_classes=3, in_channels=1).num_exits == 9
-    with pytest.raises(ValueError, match=r"option n of eann: expected a valid tuple, found 3"):
-        registry.parse("eann(n=(3))")
 
 
 # --- errors and repr -----------------------------------------------------------------------------------------------

@@ -2,16 +2,11 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from anytime_core import ResANN, exit_costs
-from anytime_core.networks.heads import LinearHead, MSDenseHead
-from anytime_core.networks.residual_units import BasicUnit
-from anytime_study.runs import config as config_module
-from anytime_study.runs.config import RunConfig
-from anytime_study.runs.registries import NETWORKS
-
-HEADS = ["linear", "1x1", "bn", "msdense", "rescale"]
+from anytime_core.networks.units import BasicUnit, BottleneckUnit
 
 
 def convolutions(net):
@@ -92,10 +87,6 @@ def test_odd_and_small_images(size, sizes):
     assert net(torch.randn(2, 1, size, size)).isfinite().all()
 
 
-def test_images_need_not_be_square():
-    assert ResANN(n=1, c=2)(torch.randn(2, 3, 9, 16)).shape == (3, 2, 10)
-
-
 # --- units by hand -------------------------------------------------------------------------------------------------
 
 
@@ -136,219 +127,106 @@ def test_a_unit_by_hand():
     assert unit(torch.full((1, 1, 1, 1), -1.0)).item() == -1  # … and none after it
 
 
-# --- stopping ------------------------------------------------------------------------------------------------------
-
-
-def test_stream_equals_forward_bit_for_bit():
-    torch.manual_seed(0)
-    net = ResANN(n=2, c=4, s=4).eval()
-    images = torch.randn(5, 3, 12, 12)
-    streamed = list(net.stream(images))
-    assert len(streamed) == net.num_exits == 2
-    assert torch.equal(torch.stack(streamed), net(images))
-
-
-@pytest.mark.parametrize("asked", [0, 1, 2, 3])
-def test_asking_for_k_exits_runs_k_segments_and_k_heads(asked):
-    net = ResANN(n=1, c=2).eval()
-    ran = []
-    for kind, modules in [("segment", net.segments), ("head", net.heads)]:
-        for number, module in enumerate(modules):
-            module.register_forward_hook(lambda *_, kind=kind, number=number: ran.append((kind, number)))
-    stream = net.stream(torch.zeros(1, 3, 8, 8))
-    for _ in range(asked):
-        next(stream)
-    assert ran == [(kind, number) for number in range(asked) for kind in ("segment", "head")]
-
-
-# --- initialisation ------------------------------------------------------------------------------------------------
-
-
-def test_he_initialisation_with_fan_in():
-    torch.manual_seed(0)
-    net = ResANN(n=2, c=32, num_classes=1000)
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            std = math.sqrt(2 / module.weight[0].numel())
-            values = module.weight.detach().flatten()
-            tolerance = 4 * std / math.sqrt(2 * len(values))  # fan-out would be off by √2 where channels double
-            assert values.std().item() == pytest.approx(std, abs=tolerance)
-            assert values.mean().item() == pytest.approx(0, abs=4 * std / math.sqrt(len(values)))
-            assert values.abs().max() <= 2 * std / 0.8796  # truncated at two standard deviations of the uncut normal
-
-
-def test_biases():
-    net = ResANN(n=1, c=4)
-    assert all(module.bias is None for module in convolutions(net))
-    for module in net.modules():
-        if isinstance(module, nn.Linear | nn.BatchNorm2d):
-            assert module.bias.count_nonzero() == 0
-        if isinstance(module, nn.BatchNorm2d):
-            assert torch.equal(module.weight, torch.ones_like(module.weight))
-            assert (module.eps, module.momentum) == (1e-5, 0.1)
-
-
-def test_the_seed_decides_the_weights():
-    def weights(seed):
-        torch.manual_seed(seed)
-        return ResANN(n=1, c=4).state_dict()
-
-    first, again, other = weights(0), weights(0), weights(1)
-    assert first.keys() == again.keys()
-    assert all(torch.equal(first[key], again[key]) for key in first)
-    assert not torch.equal(first["segments.0.0.weight"], other["segments.0.0.weight"])
-
-
-def test_the_spacing_of_exits_does_not_change_the_trunk():
-    few, many = ResANN(n=2, c=4, s=6), ResANN(n=2, c=4, s=1)
-    shapes = [[tuple(module.weight.shape) for module in convolutions(net)] for net in (few, many)]
-    assert shapes[0] == shapes[1]
-
-
-# --- as a module ---------------------------------------------------------------------------------------------------
-
-
-def test_every_parameter_gets_a_gradient_from_the_sum_of_the_exits():
-    torch.manual_seed(0)
-    net = ResANN(n=1, c=4)
-    net(torch.randn(8, 3, 8, 8)).square().sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in net.parameters())
-
-
-def test_an_exit_gives_no_gradient_to_what_lies_behind_it():
-    net = ResANN(n=1, c=4)
-    net(torch.randn(8, 3, 8, 8))[1].sum().backward()
-    for number in range(3):
-        gradients = [parameter.grad for parameter in net.segments[number].parameters()]
-        assert all(g is not None and g.abs().sum() > 0 for g in gradients) == (number < 2)
-        assert any(g is not None and g.abs().sum() > 0 for g in gradients) == (number < 2)
-
-
-def test_repr_shows_the_size():
-    first_lines = repr(ResANN(n=2, c=8, s=3)).splitlines()[:2]
-    assert first_lines == [
-        "ResANN(",
-        "  n=2, c=8, s=3, head=linear, first_exit=1, gradient_passed=1.0, num_exits=2",
-    ]
-
-
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("gradient_passed", [1.0, 0.5])
-def test_compiles_without_a_graph_break(head, gradient_passed):
-    torch.manual_seed(0)
-    torch.compiler.reset()
-    net = ResANN(n=1, c=4, head=head, gradient_passed=gradient_passed).eval()
-    images = torch.randn(2, 3, 9, 9)
-    compiled = torch.compile(net, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(images), net(images))
-
-
-@pytest.mark.parametrize("name", ["n", "c", "s", "num_classes", "in_channels"])
-@pytest.mark.parametrize("value", [0, -3])
-def test_numbers_below_one_are_refused(name, value):
-    with pytest.raises(ValueError, match=rf"ResANN {name}: expected at least 1, found {value}"):
-        ResANN(**{name: value})
-
-
-def test_an_odd_width_is_refused():
-    with pytest.raises(ValueError, match=r"ResANN c: expected an even number .*, found 7"):
-        ResANN(c=7)
-
-
-def test_a_segment_longer_than_the_network_is_refused():
-    with pytest.raises(ValueError, match=r"ResANN s: expected at most the 6 units that n = 2 gives, found 7"):
-        ResANN(n=2, s=7)
-
-
-@pytest.mark.parametrize("value", [0, 7])
-def test_a_first_exit_outside_the_network_is_refused(value):
-    with pytest.raises(
-        ValueError, match=rf"ResANN first_exit: expected 1 to 6, the units that n = 2 .*, found {value}"
-    ):
-        ResANN(n=2, first_exit=value)
-
-
-# --- options -------------------------------------------------------------------------------------------------------
-
-
-def test_names_of_runs_do_not_change(monkeypatch):
-    monkeypatch.setattr(config_module, "PROTOCOL", 1)
-    assert RunConfig().name == "digits-resann-adaloss-seed0-f12f2e92b789"
-    spelt_out = "resann(7, 32, 1, head='linear', first_exit=1, gradient_passed=1)"
-    assert NETWORKS.parse(spelt_out).text == "resann(n=7, c=32)"
-    assert NETWORKS.parse("resann(head='bn', s=3)").text == "resann(s=3, head='bn')"
-
-
-def test_a_name_with_an_unknown_head_is_refused():
-    with pytest.raises(ValueError, match=r"option head of resann: expected 'linear', '1x1', .*, found 'fc'"):
-        NETWORKS.parse("resann(head='fc')")
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_one_step_of_training_with_every_head(head):
-    torch.manual_seed(0)
-    net = ResANN(n=1, c=4, head=head)
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
-    before = [parameter.detach().clone() for parameter in net.parameters()]
-    logits = net(torch.randn(4, 3, 28, 28))
-    torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.arange(4).repeat(3)).backward()
-    optimiser.step()
-    assert logits.shape == (3, 4, 10)
-    assert all(not torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True))
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_streaming_with_every_head_equals_forward_bit_for_bit(head):
-    torch.manual_seed(0)
-    net = ResANN(n=1, c=4, head=head).eval()
-    images = torch.randn(2, 3, 12, 12)
-    assert torch.equal(torch.stack(list(net.stream(images))), net(images))
-
-
-def test_rescale_spares_the_last_stage_and_msdense_is_128_wide():
-    assert [head.size for head in ResANN(n=2, c=2, head="rescale").heads] == [7, 7, 7, 7, None, None]
-    heads = ResANN(n=1, c=2, head="msdense").heads
-    assert all(isinstance(head, MSDenseHead) and head.conv1.out_channels == 128 for head in heads)
-    assert all(isinstance(head, LinearHead) for head in ResANN(n=1, c=2).heads)
-
-
-@pytest.mark.parametrize(
-    ("first_exit", "s", "units"), [(1, 1, [1] * 6), (3, 1, [3, 1, 1, 1]), (3, 2, [4, 2]), (4, 2, [4, 2]), (6, 1, [6])]
-)
-def test_exits_before_the_first_one_are_left_out(first_exit, s, units):
-    net = ResANN(n=2, c=2, s=s, first_exit=first_exit)
-    assert [sum(isinstance(module, BasicUnit) for module in segment) for segment in net.segments] == units
-    assert net.num_exits == 1 + (6 - first_exit) // s
-
-
-def test_without_gradient_each_segment_is_trained_by_its_own_exit():
-    torch.manual_seed(0)
-    net = ResANN(n=1, c=4, gradient_passed=0.0)
-    joint = ResANN(n=1, c=4)
-    joint.load_state_dict(net.state_dict())
-    images = torch.randn(4, 3, 8, 8)
-    assert torch.equal(net.eval()(images), joint.eval()(images))
-    logits = net.train()(images)
-
-    def gradients(exit_number):
-        parameters = list(net.segments[0].parameters())
-        found = torch.autograd.grad(logits[exit_number - 1].square().sum(), parameters, retain_graph=True)
-        return sum(gradient.abs().sum().item() for gradient in found)
-
-    assert gradients(1) > 0
-    assert gradients(2) == gradients(3) == 0
-
-
 # --- for ImageNet --------------------------------------------------------------------------------------------------
 
 
-def test_imagenet_hands_every_option_on():
+def imagenet(*args, **options):
     with torch.device("meta"):
-        net = ResANN.imagenet(
-            26, s=3, head="bn", resnext=True, first_exit=3, gradient_passed=0.5, num_classes=7, in_channels=1
-        )
-    assert repr(net).splitlines()[1].strip() == (
-        "depth=26, s=3, head=bn, resnext=True, first_exit=3, gradient_passed=0.5, num_exits=2"
-    )
-    assert net.heads[0].linear.out_features == 7
-    assert net.segments[0][0][0].in_channels == 1
+        return ResANN.imagenet(*args, **options)
+
+
+def units_of(net):
+    return [module for module in net.modules() if isinstance(module, BasicUnit | BottleneckUnit)]
+
+
+# --- size ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("depth", "segments"),
+    [
+        (14, [1, 1, 1, 1]),
+        (18, [2, 2, 2, 2]),
+        (26, [2, 2, 2, 2]),
+        (34, [2] * 8),
+        (50, [2] * 8),
+        (101, [3] * 11),
+        (152, [5] * 10),
+    ],
+)
+def test_units_and_exits_of_every_depth(depth, segments):
+    net = imagenet(depth)
+    assert [len(units_of(segment)) for segment in net.segments] == segments
+    kind, layers = (BasicUnit, 2) if depth in (18, 34) else (BottleneckUnit, 3)
+    assert {type(unit) for unit in units_of(net)} == {kind}
+    assert 2 + layers * sum(segments) == depth  # with the first convolution and the linear layer
+
+
+@pytest.mark.parametrize(("depth", "widths"), [(18, [64, 128, 256, 512]), (14, [256, 512, 1024, 2048])])
+def test_maps_at_the_exits(depth, widths):
+    net, state, shapes = imagenet(depth), torch.empty(1, 3, 224, 224, device="meta"), []
+    for segment in net.segments:
+        state = segment(state)
+        shapes.append(tuple(state.shape[1:]))
+    assert shapes == [(width, size, size) for width, size in zip(widths, [56, 28, 14, 7], strict=True)]
+    assert [head.linear.in_features for head in net.heads] == widths
+
+
+def test_the_inner_widths_of_resnext_are_32_times_4_doubled_at_every_stage():
+    units = units_of(imagenet(50, resnext=True))
+    inner = [32 * paths for paths, count in zip([4, 8, 16, 32], [3, 4, 6, 3], strict=True) for _ in range(count)]
+    assert [unit.conv2.out_channels for unit in units] == inner
+    assert [unit.conv1.out_channels for unit in units] == inner
+    assert {unit.conv2.groups for unit in units} == {32}
+    assert [unit.conv3.out_channels for unit in units] == [8 * width // 4 for width in inner]
+
+
+def test_shortcuts_are_projections_where_a_stage_starts():
+    for depth, starts in [(26, [1, 3, 5, 7]), (50, [1, 4, 8, 14])]:
+        projected = [number for number, unit in enumerate(units_of(imagenet(depth)), 1) if len(unit.shortcut)]
+        assert projected == starts
+    strides = [unit.conv2.stride[0] for unit in units_of(imagenet(50))]
+    assert strides == [1] * 3 + [2] + [1] * 3 + [2] + [1] * 5 + [2] + [1] * 2
+
+
+def test_heads_know_the_stage_and_the_width():
+    assert [isinstance(head.body[0], nn.Upsample) for head in imagenet(26, s=1, head="rescale").heads] == [True] * 6 + [
+        False
+    ] * 2
+    heads = imagenet(18, head="msdense").heads
+    assert [head.linear.in_features for head in heads] == [64, 128, 256, 512]  # as wide as the map
+
+
+# --- parts by hand -------------------------------------------------------------------------------------------------
+
+
+def test_a_bottleneck_unit_by_hand():
+    torch.manual_seed(0)
+    unit = BottleneckUnit(8, 16).eval()
+    for module in unit.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.weight.data, module.bias.data, module.running_mean):
+                values.normal_()
+            module.running_var.uniform_(0.5, 2)
+    x = torch.randn(2, 8, 5, 5)
+    inner = F.conv2d(F.relu(unit.norm1(x)), unit.conv1.weight)
+    inner = F.conv2d(F.relu(unit.norm2(inner)), unit.conv2.weight, stride=2, padding=1)
+    residual = unit.norm4(F.conv2d(F.relu(unit.norm3(inner)), unit.conv3.weight))
+    shortcut = unit.shortcut[1](F.conv2d(x, unit.shortcut[0].weight, stride=2))  # of x itself
+    assert unit(x).shape == (2, 16, 3, 3)
+    torch.testing.assert_close(unit(x), shortcut + residual)
+
+
+def test_a_unit_without_projection_keeps_x():
+    unit = BottleneckUnit(8, 8).eval()
+    nn.init.zeros_(unit.norm4.weight)
+    x = torch.randn(2, 8, 3, 3)
+    assert torch.equal(unit(x), x)
+
+
+@pytest.mark.parametrize("inner", [64, 128, 256, 512])
+def test_resnext_units_have_about_as_many_parameters(inner):
+    with torch.device("meta"):
+        plain, grouped = (BottleneckUnit(4 * inner, 4 * inner, groups) for groups in (1, 32))
+    counts = [sum(parameter.numel() for parameter in unit.parameters()) for unit in (plain, grouped)]
+    assert counts[1] == pytest.approx(counts[0], rel=0.05)

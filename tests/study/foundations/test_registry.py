@@ -44,13 +44,14 @@ def test_a_spec_has_all_options():
 def test_the_order_of_options_does_not_matter(options, count):
     chosen = options[:count]
     net = NETWORKS.build(f"resann({', '.join(f'{name}={value}' for name, value in chosen)})")
-    assert {"n": net.n, "c": net.c, "s": net.s} == {"n": 3, "c": 16, "s": 1, **dict(chosen)}
+    assert {name: net.options[name] for name in ("n", "c", "s")} == {"n": 3, "c": 16, "s": 1, **dict(chosen)}
 
 
 def test_build_takes_options_and_what_the_trainer_supplies():
     net = NETWORKS.build(NETWORKS.parse("resann(2, c=4, s=6)"), num_classes=7, in_channels=1)
     assert isinstance(net, ResANN)
-    assert (net.n, net.c, net.s, net.heads[-1].linear.out_features) == (2, 4, 6, 7)
+    found = [net.options["n"], net.options["c"], net.options["s"], net.heads[-1].linear.out_features]
+    assert found == [2, 4, 6, 7]
     weighing = WEIGHTINGS.build("adaloss(floor=0.5)", num_exits=4)
     assert isinstance(weighing, AdaLoss)
     assert (weighing.num_exits, weighing.floor) == (4, 0.5)

@@ -52,7 +52,7 @@ def test_costs(net):
 
 @pytest.mark.parametrize(("options", "name"), [({"n": 0}, "n"), ({"c": 3}, "c")])
 def test_bad_sizes_are_refused(options, name):
-    with pytest.raises(ValueError, match=f" {name}: expected"):
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
         TwoHeads(**options)
 
 

@@ -113,7 +113,7 @@ def test_a_card_normalises_as_training_does():
 def test_a_model_is_replaced(folder):
     net = network("resann(n=1, c=6)")
     save_model(folder, net, card(network="resann(n=1, c=6)"))
-    assert load_model(folder).net.c == 6
+    assert load_model(folder).net.options["c"] == 6
 
 
 def test_a_table_is_kept_beside_the_weights_and_replaced_by_a_newer_one(folder):

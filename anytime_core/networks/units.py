@@ -1,9 +1,10 @@
-"""Residual units: two 3×3 convolutions, or a bottleneck of 1×1, 3×3 and 1×1; both normalise and activate first."""
+"""Units, residual and dense, all of which normalise and activate first; and the stem for large images."""
 
 from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -79,3 +80,34 @@ class BottleneckUnit(nn.Module):
         residual = self.conv2(F.relu(self.norm2(residual)))
         residual = self.norm4(self.conv3(F.relu(self.norm3(residual))))
         return self.shortcut(x) + residual
+
+
+class DenseUnit(nn.Module):
+    """x -> [x, conv(ReLU(BN(x)))], a 3×3 convolution to ``growth`` channels, concatenated to x.
+
+    With ``bottleneck`` the new channels are conv3×3(ReLU(BN(conv1×1(ReLU(BN(x)))))), 4 · growth of them in between.
+    Dropout follows every convolution.
+    """
+
+    def __init__(self, channels: int, growth: int, *, bottleneck: bool, dropout: float) -> None:
+        super().__init__()
+        inner = 4 * growth if bottleneck else channels
+        self.added = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
+        if bottleneck:
+            narrow = nn.Conv2d(channels, inner, 1, bias=False)
+            self.added.extend([narrow, nn.Dropout(dropout), nn.BatchNorm2d(inner), nn.ReLU()])
+        self.added.extend([nn.Conv2d(inner, growth, 3, padding=1, bias=False), nn.Dropout(dropout)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, channels, H, W] -> [N, channels + growth, H, W]."""
+        return torch.cat([x, self.added(x)], dim=1)
+
+
+def imagenet_stem(in_channels: int, channels: int) -> nn.Sequential:
+    """7×7 convolution, BN, ReLU, 3×3 maximum, both with stride 2: [N, in_channels, H, W] -> [N, channels, H/4, W/4]."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    )

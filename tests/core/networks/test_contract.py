@@ -1,0 +1,179 @@
+"""What every network keeps to. An entry of the study's registry joins by itself; so does a line in ``OTHERS``."""
+
+import copy
+import io
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from anytime_core import EANN, AnytimeNetwork, DenseANN, MSDNet, ResANN, exit_costs, with_exits
+from anytime_study.runs.registries import NETWORKS
+
+SMALL = {  # smaller than the defaults of the registry's entries
+    "resann": "resann(n=1, c=4)",
+    "denseann": "denseann(n=2, growth=4, s=2, bottleneck=True)",
+    "msdnet": "msdnet(blocks=(2, 3, 2), growth=2, s=2)",
+    "eann": "eann(n=(1, 2), c=4, s=2)",
+    "two_heads": "two_heads(n=1, c=4)",
+    "resann_imagenet": "resann_imagenet(depth=14)",
+    "denseann_imagenet": "denseann_imagenet(s=29, first_exit=29)",
+    "msdnet_imagenet": "msdnet_imagenet(depth=23)",
+}
+
+
+def partly_adopted():
+    net = EANN([ResANN(n=1, c=4, s=2), ResANN(n=1, c=4)])
+    net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
+    return net
+
+
+OTHERS = {
+    "resann, 1x1": lambda: ResANN(n=1, c=4, head="1x1"),
+    "resann, bn": lambda: ResANN(n=1, c=4, head="bn"),
+    "resann, msdense": lambda: ResANN(n=1, c=4, head="msdense"),
+    "resann, rescale": lambda: ResANN(n=1, c=4, head="rescale"),
+    "resann, exits later": lambda: ResANN(n=2, c=4, s=2, first_exit=4),
+    "resann, gradient halved": lambda: ResANN(n=1, c=4, gradient_passed=0.5),
+    "resann, gradient stopped": lambda: ResANN(n=1, c=4, gradient_passed=0.0),
+    "denseann, gradient stopped": lambda: DenseANN(n=1, growth=4, s=1, gradient_passed=0.0),
+    "msdnet, gradient stopped": lambda: MSDNet((2, 3), growth=2, s=2, gradient_passed=0.0),
+    "resnext": lambda: ResANN.imagenet(14, resnext=True),
+    "resann18": lambda: ResANN.imagenet(18, s=4, head="msdense"),
+    "msdnet, original": lambda: MSDNet.original(4, base=2, growth=2, channels=4),
+    "msdnet, one scale": lambda: MSDNet((4,), growth=3, s=2),
+    "eann, partly adopted": partly_adopted,
+    "by hand": lambda: AnytimeNetwork(
+        [nn.Flatten(), nn.Linear(3 * 32 * 32, 6), nn.Linear(6, 6)], [nn.Linear(3 * 32 * 32, 4), *(nn.Linear(6, 4),) * 2]
+    ),
+    "with exits": lambda: with_exits(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 10)), ["2"],
+        image_shape=(3, 32, 32),
+    ),
+}  # fmt: skip
+CASES = {
+    **{name: lambda name=name: NETWORKS.build(SMALL.get(name, name)) for name in NETWORKS.entries},
+    **OTHERS,
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def net(request):
+    torch.manual_seed(0)
+    return request.param().eval()
+
+
+@pytest.fixture
+def images():
+    return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def test_stream_equals_forward_bit_for_bit(net, images):
+    logits, streamed = net(images), list(net.stream(images))
+    assert isinstance(net, AnytimeNetwork)
+    assert len(streamed) == net.num_exits == len(net.segments) == len(net.heads)
+    assert logits.shape[:2] == (net.num_exits, 2)
+    assert logits.isfinite().all()
+    assert torch.equal(torch.stack(streamed), logits)
+    assert torch.equal(net(images, last_exit=1), logits[:1])
+
+
+def test_asking_for_k_exits_runs_k_segments_and_k_heads(net, images):
+    if len({*net.segments, *net.heads}) < 2 * net.num_exits:
+        pytest.skip("a module that stands twice is called twice")
+    ran = []
+    for kind, modules in [("segment", net.segments), ("head", net.heads)]:
+        for number, module in enumerate(modules):
+            module.register_forward_hook(lambda *_, kind=kind, number=number: ran.append((kind, number)))
+    stream = net.stream(images)
+    for asked in range(net.num_exits):
+        assert ran == [(kind, number) for number in range(asked) for kind in ("segment", "head")]
+        next(stream)
+
+
+def test_an_exit_teaches_what_leads_to_it_and_nothing_else(net, images):
+    net.train()
+    logits = net(images)
+    parameters = list(net.parameters())
+    for first, stop in pairwise([*net.starts, net.num_exits]):  # exits of a member: only an ensemble has several
+        for position in range(first, stop):
+            loss = logits[position].square().sum()
+            found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+            reached = {p for p, g in zip(parameters, found, strict=True) if g is not None and g.any()}
+            trained = net.segments[first if net.gradient_passed else position : position + 1]
+            assert reached <= {*trained.parameters(), *net.heads[position].parameters()}, f"exit {position + 1}"
+            assert set(net.heads[position].parameters()) <= reached
+    net(images).square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in net.parameters())
+
+
+def test_outputs_do_not_depend_on_the_gradient_that_is_passed(net, images):
+    logits = net(images)
+    net.gradient_passed = 0.25
+    assert torch.equal(net(images), logits)
+
+
+def test_one_step_of_training_moves_every_segment_and_head(net, images):
+    before = copy.deepcopy(net.state_dict())
+    optimiser = torch.optim.SGD(net.train().parameters(), lr=0.01)
+    net(images).square().mean((1, 2)).sum().backward()
+    optimiser.step()
+    after = net.state_dict()
+    assert all(value.isfinite().all() for value in after.values())
+    for parts in ("segments", "heads"):
+        for number, part in enumerate(getattr(net, parts)):
+            names = [f"{parts}.{number}.{name}" for name, _ in part.named_parameters()]
+            assert not names or any(not torch.equal(before[name], after[name]) for name in names)
+
+
+def test_a_state_dict_goes_round_and_a_copy_is_its_own(net, images):
+    logits, file = net(images), io.BytesIO()
+    torch.save(net.state_dict(), file)
+    file.seek(0)
+    other = copy.deepcopy(net)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    assert torch.equal(net(images), logits)
+    other.load_state_dict(torch.load(file))
+    assert torch.equal(other(images), logits)
+
+
+def test_parameters_have_one_name_and_belong_to_segments_and_heads(net):
+    names = [name for name, _ in net.named_parameters(remove_duplicate=False)]
+    assert {name.split(".")[0] for name in names} == {"segments", "heads"}
+    assert {*net.segments.parameters(), *net.heads.parameters()} == set(net.parameters())
+
+
+def test_compiles_without_a_graph_break(net, images):
+    if sum(1 for _ in net.modules()) > 300:
+        pytest.skip("a minute of compiling; smaller networks have the same units")
+    torch.compiler.reset()
+    compiled = torch.compile(net, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(images), net(images))
+
+
+def test_channels_last_gives_the_same(net, images):
+    logits = net(images)
+    net.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(net(images.to(memory_format=torch.channels_last)), logits, rtol=1e-3, atol=1e-3)
+
+
+def test_costs_grow_and_all_of_the_network_is_counted(net):
+    costs = exit_costs(net, (3, 32, 32))
+    assert [len(column) for column in vars(costs).values()] == [net.num_exits] * 4
+    assert list(costs.macs_cumulative) == sorted(set(costs.macs_cumulative))
+    assert costs.macs_fixed[0] == costs.macs_cumulative[0]
+    assert all(fixed <= cumulative for fixed, cumulative in zip(costs.macs_fixed, costs.macs_cumulative, strict=True))
+    if len({*net.segments, *net.heads}) == 2 * net.num_exits:
+        assert costs.parameters_cumulative[-1] == sum(parameter.numel() for parameter in net.parameters())
+    assert next(net.parameters()).device.type != "meta"  # it is left alone
+
+
+def test_adoption_changes_nothing_but_in_an_ensemble(net, images):
+    logits = net(images)
+    net.adopt([0.5] * net.num_exits)
+    first_alone = net.adopted is not None
+    assert net.answering_exits == ((1,) if first_alone else tuple(range(1, net.num_exits + 1)))
+    assert torch.equal(net(images), logits[:1].expand_as(logits) if first_alone else logits)
