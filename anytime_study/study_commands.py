@@ -109,7 +109,8 @@ def _run(todo: list[RunConfig], folder: Path, jobs: int, minutes: float | None) 
     outcomes: Counter[str] = Counter()
     seconds = None if minutes is None else 60 * minutes
     print(f"making {len(todo)} records in {folder}, {jobs} at a time", flush=True)
-    for done in run_study(todo, folder, jobs=jobs, rules=load_claims().rules, seconds=seconds):
+    bar = jobs == 1 and sys.stderr.isatty()
+    for done in run_study(todo, folder, jobs=jobs, rules=load_claims().rules, seconds=seconds, progress=bar):
         outcomes[done.outcome] += 1
         number = outcomes.total()
         left = (time.perf_counter() - start) / number * (len(todo) - number) / 60

@@ -43,6 +43,7 @@ def run_study(
     jobs: int = 1,
     rules: Mapping[str, str] | None = None,
     seconds: float | None = None,
+    progress: bool = False,
 ) -> Iterator[Finished]:
     """Make the records of ``runs`` in ``folder``, ``jobs`` at a time; gives each as soon as it is known.
 
@@ -55,6 +56,7 @@ def run_study(
         jobs: Processes; each computes with the ``threads`` of its run.
         rules: For the records, see :class:`RunRecord`.
         seconds: Time after which to stop; None for no limit. Keeping the state takes a moment more.
+        progress: Whether runs show a bar on standard error; those of several jobs would overwrite each other.
 
     Raises:
         ValueError: ``jobs`` is below 1.
@@ -72,7 +74,7 @@ def run_study(
                     for worker in workers.values():
                         worker.stop()
                 while todo and len(workers) < jobs:
-                    worker = _Worker(folder, rules, todo.pop())
+                    worker = _Worker(todo.pop(), folder, rules, progress)
                     workers[worker.link] = worker
                 # Look at the request now and then: a signal does not end the wait.
                 for link in wait(list(workers), timeout=0.5):
@@ -91,7 +93,7 @@ def run_study(
 class _Worker:
     """A process that makes records one after another, and the run that it is at."""
 
-    def __init__(self, folder: Path, rules: Mapping[str, str] | None, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, *how: object) -> None:
         context = multiprocessing.get_context("spawn")  # a fork of a process that has used CUDA or threads is broken
         self.link, theirs = context.Pipe()
         # Read before numeric libraries are loaded there, or each process starts threads for all cores.
@@ -99,7 +101,7 @@ class _Worker:
         os.environ["OMP_NUM_THREADS"] = str(config.threads)
         try:
             # no daemon, which could not start processes: a run may have several
-            self.process: SpawnProcess = context.Process(target=_work, args=(theirs, folder, rules))
+            self.process: SpawnProcess = context.Process(target=_work, args=(theirs, *how))
             self.process.start()
         finally:
             if threads_before is None:
@@ -142,7 +144,7 @@ class _Worker:
         self.process.join()
 
 
-def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None) -> None:
+def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None, progress: bool) -> None:
     """What a worker process does: run after run, until the link is closed."""
     from anytime_study.training.kept_run import run_to_record  # seconds of imports, once per process
 
@@ -154,7 +156,7 @@ def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None) -> No
         except EOFError:
             return
         try:
-            record, _ = run_to_record(config, folder, rules=rules, progress=False)
+            record, _ = run_to_record(config, folder, rules=rules, progress=progress)
             answer = record.outcome, record.summary
         except Interrupted as error:
             answer = "interrupted", str(error)
