@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.studies.runner import run_study
 from anytime_study.training.loop import train
@@ -21,11 +22,12 @@ def rounded(record, folder):
     return load_outcome(record.save(folder)).results()
 
 
-def test_runs_side_by_side_give_the_records_of_runs_alone(tiny_config, tmp_path):
+def test_runs_side_by_side_give_the_records_of_runs_alone(tiny_config, tmp_path, monkeypatch):
     """Good runs, one that diverges and one that cannot begin: each has its own end."""
     good = [tiny_config(seed=seed) for seed in (0, 1, 2)]
     diverging = tiny_config(learning_rate=1e30, warmup_epochs=0.0)
-    unable = tiny_config(dataset="cifar100")
+    monkeypatch.setenv("ANYTIME_DATA", str(tmp_path / "nothing"))
+    unable = RunConfig(dataset="ilsvrc", network="resann_imagenet(depth=14)")  # nobody can download it
     order = [unable, good[0], diverging, good[1], good[2]]
     done = {end.config: end for end in run_study(order, tmp_path, jobs=2)}
     assert done.keys() == set(order)
