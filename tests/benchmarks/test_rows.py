@@ -137,7 +137,9 @@ def command(monkeypatch, capsys):
     return call
 
 
-def test_the_command_adds_rows_to_the_report_of_its_own_device(tmp_path, command):
+def test_the_command_adds_rows_to_the_report_of_its_own_device(tmp_path, command, monkeypatch):
+    known = load_report(RESULTS / "amd-epyc-2-cores.json")
+    monkeypatch.setattr("benchmarks.__main__.measured", lambda name, _: known[name])
     out = tmp_path / "out.json"
     assert command("--rows", "stopping", "--out", out)[0] == 0
     status, printed, _ = command("--rows", "exits", "--out", out)
