@@ -28,7 +28,6 @@ FAMILIES = {
 }
 """Coarse label -> the garments of Fashion-MNIST that it stands for."""
 
-_BLOCK = 8192  # images at a time: 26 MB as float32
 _CANVAS = 36  # pixels of height and width on which two garments of 28 are laid
 
 
@@ -104,16 +103,10 @@ def with_noise(images: NDArray[np.uint8], sigma: float, *, stream: int) -> NDArr
     """
     import numpy as np
 
-    rng = np.random.default_rng([NOISE_SEED, stream])
-    noisy = np.empty_like(images)
-    for start in range(0, len(images), _BLOCK):
-        block = images[start : start + _BLOCK]
-        values = rng.standard_normal(block.shape, dtype=np.float32)
-        values *= np.float32(255 * sigma)
-        values += block
-        np.clip(np.rint(values, out=values), 0, 255, out=values)
-        noisy[start : start + _BLOCK] = values
-    return noisy
+    values = np.random.default_rng([NOISE_SEED, stream]).standard_normal(images.shape, dtype=np.float32)
+    values *= np.float32(255 * sigma)
+    values += images
+    return np.clip(np.rint(values, out=values), 0, 255, out=values).astype(np.uint8)
 
 
 def _paired(images: NDArray[np.uint8], labels: NDArray[np.int64], *, used: int, stream: int) -> Part:
@@ -140,13 +133,8 @@ def overlaid(top_left: NDArray[np.uint8], bottom_right: NDArray[np.uint8]) -> ND
     import torch
     from torchvision.transforms.v2 import functional
 
-    height, width = top_left.shape[2:]
-    paired = np.empty_like(top_left)
-    for start in range(0, len(paired), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        canvas = np.zeros((*paired[block].shape[:2], _CANVAS, _CANVAS), np.uint8)
-        canvas[..., :height, :width] = top_left[block]
-        corner = canvas[..., -height:, -width:]
-        np.maximum(corner, bottom_right[block], out=corner)
-        paired[block] = functional.resize(torch.from_numpy(canvas), [height, width], antialias=True).numpy()
-    return paired
+    canvas = np.zeros((len(top_left), 1, _CANVAS, _CANVAS), np.uint8)
+    canvas[..., :28, :28] = top_left
+    corner = canvas[..., -28:, -28:]
+    np.maximum(corner, bottom_right, out=corner)
+    return functional.resize(torch.from_numpy(canvas), [28, 28], antialias=True).numpy()

@@ -26,14 +26,10 @@ class ImageData:
 
     Attributes:
         card: Facts about the data set. Its ``num_train`` is the full number; ``len(train_labels)`` is what is used.
-        train_images: For training.
-        train_labels: For training.
-        validation_images: Held out from the training set, for every choice.
-        validation_labels: Held out from the training set, for every choice.
-        test_images: For the final errors only.
-        test_labels: For the final errors only.
-        mean: float32 [C], mean pixel of the training images used, on the scale where black is 0 and white is 1.
-        std: float32 [C], standard deviation of the pixels of the training images used, on the same scale.
+        train_images, train_labels: For training.
+        validation_images, validation_labels: Held out from the training set, for every choice.
+        test_images, test_labels: For the final errors only.
+        mean, std: float32 [C], of the pixels of the training images used, where black is 0 and white is 1.
     """
 
     card: DataCard

@@ -23,7 +23,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, eq=False)
 class ImageStream:
-    """A data set that is too large for a device's memory: read, decoded and cut anew for each batch.
+    """A data set that is too large for a device's memory: its images are read, decoded and cut anew for each batch.
 
     The recipe is the paper's for ILSVRC. Training: a window of 8 to 100 % of the area, with an aspect of 3/4 to 4/3,
     scaled to the size of the card (bicubic), mirrored with probability 1/2; with ``colour_jitter`` also brightness,
@@ -33,11 +33,8 @@ class ImageStream:
     Attributes:
         card: Facts about the data set. Its ``num_train`` is the full number.
         class_names: Names of the labels 0, 1, …: the class folders.
-        train: Files used for training, shuffled once and for all, with their labels.
-        validation: Files held out from the training set, for every choice.
-        test: Files for the final errors only.
-        mean: float32 [3], subtracted, on the scale where white is 1.
-        std: float32 [3], divided by.
+        train, validation, test: Files and their labels; those for training are shuffled once and for all.
+        mean, std: float32 [3], on the scale where white is 1.
         device: Where the batches shall be.
         workers: Processes that decode; with 0 this process does it. Their number changes no image.
         colour_jitter: Whether training images change their colours.

@@ -1,6 +1,4 @@
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from urllib.error import URLError
 
@@ -82,37 +80,3 @@ def test_a_download_of_something_else_does_not_enter_the_cache(box, tmp_path):
     with pytest.raises(DatasetError, match="SHA-256 of the content"):
         fetch(NAME, box)
     assert list(box.iterdir()) == []
-
-
-def test_a_cache_that_cannot_be_written(box, tmp_path):
-    (tmp_path / "a-file").touch()
-    with pytest.raises(DatasetError, match=r"the cache cannot be written .* ANYTIME_DATA names another"):
-        fetch(NAME, tmp_path / "a-file")
-
-
-def test_two_processes_fetch_at_once(box, tmp_path):
-    code = f"""
-import shutil, sys
-from pathlib import Path
-from anytime_study.datasets import cache, cards, readers
-
-class Slow(readers.IdxReader):
-    def installed(self): return None
-    def verify(self, folder): pass
-    def download(self, folder):
-        print("ready", flush=True)
-        sys.stdin.readline()  # both are in here at once
-        shutil.copytree({str(tmp_path / "shelf")!r}, folder, dirs_exist_ok=True)
-
-object.__setattr__(cards.DATASETS["fashion-mnist"], "reader", Slow())
-print(cache.fetch("fashion-mnist", Path({str(box)!r})))
-"""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    both = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(2)]
-    for one in both:
-        assert one.stdout.readline() == "ready\n"
-    for one in both:
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    assert [one.communicate(timeout=60)[0].strip() for one in both] == [str(box / NAME)] * 2
-    assert list(box.iterdir()) == [box / NAME]
