@@ -183,13 +183,17 @@ def folder_card(text: str) -> DataCard:
         InputError: an option is unknown or out of range, or the folder is no data set; it names what is wrong.
     """
     place, _, query = text.removeprefix("folder:").partition("?")
+    if not place:
+        raise InputError(f"expected folder:PATH, found {text!r}, which has no path")
     root = Path(place).expanduser().resolve()
     options = validated(_Query, dict(parse_qsl(query, keep_blank_values=True)), where=f"options of folder:{place}")
     if not options.digest:
         try:
             splits = list_splits(root)
         except DatasetError as bad:
-            raise InputError(f"folder:{place}: {bad}; see data/README.md for the layout") from None
+            raise InputError(
+                f"folder:{place}: expected images in class folders (data/README.md has the layouts), found: {bad}"
+            ) from None
         counts = {split: len(getattr(splits, split)) for split in ("train", "validation", "test")}
         facts = {"classes": "/".join(splits.class_names), **counts, "digest": _digest(root, splits)}
         options = options.model_copy(update=facts)

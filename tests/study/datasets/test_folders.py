@@ -195,6 +195,8 @@ def test_a_bad_image_is_named(photos, damage, problem):
 def test_impossible_options_are_refused(photos, query, problem):
     with pytest.raises(InputError, match=problem):
         find_card(f"folder:{photos}?{query}")
+    with pytest.raises(InputError, match="expected folder:PATH"):
+        find_card(f"folder:?{query}")
 
 
 def test_the_name_says_all_and_needs_no_folder_once_it_is_known(photos, monkeypatch):
