@@ -1,9 +1,4 @@
-"""Papermill's engine for many notebooks side by side: ``papermill --engine side_by_side``.
-
-Jupyter talks to a kernel through five network ports. It looks for free ones before the kernel starts, so two kernels
-that start in the same moment may be given the same port, and one of them dies or never answers. Here it talks through
-five sockets in a folder that only this kernel has.
-"""
+"""Papermill's engines for the book: many kernels side by side, and no kernel at all."""
 
 from __future__ import annotations
 
@@ -12,12 +7,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from papermill.engines import NBClientEngine
+import nbformat
+from papermill.engines import Engine, NBClientEngine
 from traitlets.config import Config
 
 
 class SideBySideEngine(NBClientEngine):
-    """Papermill's own engine, with sockets in the file system."""
+    """``papermill --engine side_by_side``: papermill's own engine, with sockets in the file system.
+
+    Jupyter talks to a kernel through five network ports. It looks for free ones before the kernel starts, so two
+    kernels that start in the same moment may be given the same port, and one of them dies or never answers. Here it
+    talks through five sockets in a folder that only this kernel has.
+    """
 
     @classmethod
     def execute_managed_notebook(cls, *args: Any, **kwargs: Any) -> Any:
@@ -27,3 +28,33 @@ class SideBySideEngine(NBClientEngine):
         with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
             sockets = Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder) / "socket")}})
             return super().execute_managed_notebook(*args, **{**kwargs, "config": sockets})
+
+
+class InProcessEngine(Engine):
+    """Cells run in this very process: once in the life of a process, since a second notebook would see the first."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, *_: Any, **__: Any) -> Any:
+        """See :meth:`papermill.engines.Engine.execute_managed_notebook`."""
+        from ipykernel.inprocess.manager import InProcessKernelManager
+
+        manager = InProcessKernelManager()
+        manager.start_kernel()
+        manager.kernel.shell.run_line_magic("matplotlib", "inline")
+        client = manager.client()
+        client.start_channels()
+        for number, cell in enumerate(nb_man.nb.cells):
+            nb_man.cell_start(cell, number)
+            if cell.cell_type == "code" and cell.source.strip():
+                client.execute(cell.source)
+                reply = client.get_shell_msg()["content"]
+                cell.execution_count, cell.outputs = reply["execution_count"], []
+                while client.iopub_channel.msg_ready():
+                    message = client.get_iopub_msg()
+                    if message["msg_type"] in ("stream", "display_data", "execute_result", "error"):
+                        cell.outputs.append(nbformat.v4.output_from_msg(message))
+                if reply["status"] == "error":
+                    nb_man.cell_exception(cell, number)
+                    break
+            nb_man.cell_complete(cell, number)
+        return nb_man.nb
