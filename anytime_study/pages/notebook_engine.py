@@ -38,7 +38,7 @@ class InProcessEngine(Engine):
         """See :meth:`papermill.engines.Engine.execute_managed_notebook`."""
         from ipykernel.inprocess.manager import InProcessKernelManager
 
-        manager = InProcessKernelManager()
+        manager: Any = InProcessKernelManager()
         manager.start_kernel()
         manager.kernel.shell.run_line_magic("matplotlib", "inline")
         client = manager.client()
