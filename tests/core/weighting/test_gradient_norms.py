@@ -59,25 +59,11 @@ def test_norms_by_hand(squared, stacked):
     losses.sum().backward()  # and the graph is still there
 
 
-def test_norms_of_a_parabola():
-    # ℓ = ½ a |θ|², so ∇ℓ = a θ and ½|∇ℓ|²/dim = ½ a² |θ|²/2
-    theta = nn.Parameter(torch.tensor([3.0, 4.0]))
-    losses = torch.tensor([1.0, 2.0]) * theta.square().sum() / 2
-    assert GradientNorms([theta])(losses).tolist() == [5, 10]
-    assert GradientNorms([theta], squared=True)(losses).tolist() == [6.25, 25]
-
-
 def test_an_exit_at_rest_has_the_smallest_norm():
     theta = nn.Parameter(torch.zeros(2))
     losses = theta.square().sum() * torch.ones(1)
     assert GradientNorms([theta], smallest=0.5)(losses).tolist() == [0.5]
     assert GradientNorms([theta], smallest=0.5, squared=True)(losses).tolist() == [0.125]
-
-
-def test_parameters_that_need_no_gradient_are_left_out():
-    net = Chain()
-    net.trunk.requires_grad_(False)
-    assert len(GradientNorms(net.parameters()).parameters) == 6
 
 
 def first_order(net, squared=False, **options):
@@ -96,17 +82,6 @@ def test_the_weights_are_the_inverse_norms(squared):
     objective.backward()
 
 
-def test_every_step_is_tracked_and_the_average_is_that_of_the_losses_algorithm():
-    net = Chain()
-    weigh = first_order(net, momentum=0.5, refresh_period=2)
-    steps = [by_hand(net, net(factor * INPUTS), False) for factor in (1.0, 2.0)]
-    weigh(net(INPUTS))
-    assert weigh.weights.tolist() == [1, 1, 1]
-    weigh(net(2 * INPUTS))
-    expected = [2 / (first + second) for first, second in zip(*steps, strict=True)]
-    assert weigh.weights.tolist() == pytest.approx(expected, rel=1e-5)
-
-
 @given(st.lists(st.integers(-6, 6), min_size=3, max_size=3), st.booleans())
 def test_offsets_do_not_count_and_units_only_without_the_square(exponents, squared):
     net = Chain()
@@ -116,16 +91,6 @@ def test_offsets_do_not_count_and_units_only_without_the_square(exponents, squar
     changed(net(INPUTS) * units + 3)
     pulls = changed.weights * units
     assert torch.equal(pulls, plain.weights / units if squared else plain.weights)
-
-
-def test_no_gradient_is_computed_in_evaluation_mode(monkeypatch):
-    net = Chain()
-    weigh = first_order(net).eval()
-    monkeypatch.setattr(torch.autograd, "grad", None)
-    before = copy.deepcopy(weigh.state_dict())
-    with torch.no_grad():
-        assert weigh(net(INPUTS)).item() == pytest.approx(net(INPUTS).sum().item())
-    assert all(torch.equal(value, before[key]) for key, value in weigh.state_dict().items())
 
 
 def test_the_parameters_stay_the_networks():
@@ -161,12 +126,7 @@ def test_losses_that_depend_on_no_parameter_are_refused(losses):
 def test_an_infinite_gradient_is_a_bad_loss():
     first, second = nn.Parameter(torch.ones(())), nn.Parameter(torch.tensor(1e-38))
     weigh = AdaLoss(2, refresh_period=1, measure=GradientNorms([first, second]))
-
-    def losses():
-        return torch.stack([first, second * 1e20 * 1e20])  # 1 and 100, with the derivatives 1 and 1e40
-
     with pytest.raises(BadLoss, match="what AdaLoss measures") as caught:
-        weigh(losses())
+        weigh(torch.stack([first, second * 1e20 * 1e20]))  # 1 and 100, with the derivatives 1 and 1e40
     assert caught.value.exit == 2
-    compiled = torch.compile(weigh.update, backend="eager")
-    assert compiled is not None
+    assert weigh.weights.tolist() == [1, 1]
