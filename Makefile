@@ -1,7 +1,6 @@
 # make book   train what has no record yet, run the notebooks, render the book
 # make pdf    print the book to one file with Chromium (a few minutes), without solutions
 # make test   run the tests that are quick (5 minutes)
-# make torture  kill runs and studies, fill the disk, damage every kind of file (half an hour); results in data/torture
 # make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, the slider
 # make slurm-test  as root on Debian: start a Slurm of one node here, and compare a small study through it with a local one
 # make bench  measure speed and deadlines (half an hour; leave the machine alone): make bench ARGS="--device cuda"
@@ -29,7 +28,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book pdf test browser-test torture slurm-test bench study study-cost lint dist check install lock clean format
+.PHONY: book pdf test browser-test slurm-test bench study study-cost lint dist check install lock clean format
 
 book: install
 	@snakemake
@@ -45,9 +44,6 @@ test: install
 # One browser, one tab: no parallel workers. Without Chromium or the built book all of it is skipped, and says why.
 browser-test: install
 	@pytest -m browser -n 0 -rs tests/browser
-
-torture: install
-	@TORTURE_RESULTS=data/torture/results.json pytest -m "" tests/study/faults tests/study/training/test_processes.py
 
 slurm-test: install
 	@test "$$(id -u)" = 0 || { echo "make slurm-test needs root: it starts Slurm's daemons" >&2; exit 1; }
@@ -88,7 +84,7 @@ dist: install
 
 # The book comes before the tests, because some of them check the built pages.
 check: lint book dist
-	@pytest -n auto -m "not torture and not browser and not slurm and not prose"
+	@pytest -n auto -m "not browser and not slurm and not prose"
 	@$(MAKE) browser-test
 
 install: $(INSTALLED)

@@ -39,12 +39,8 @@ def _train(
         records_dir: Folder for the record.
         model_dir: Folder for the trained network too, as `anytime predict` reads it.
     """
-    import torch
+    from anytime_study.training.checkpointed_run import run_to_record  # seconds of imports for this command only
 
-    from anytime_study.training.kept_run import run_to_record  # seconds of imports that other commands do without
-
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("bad arguments: device: expected one that is there, found cuda, and PyTorch sees none")
     record, path = run_to_record(config, records_dir, rules=load_claims().rules, model_dir=model_dir)
     print(path)
     if record.outcome == "diverged":

@@ -51,7 +51,7 @@ def fresh_process():
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["anytime_study.cli", "anytime_study.training.kept_run", "pytest", "sklearn.datasets"]
+        ["anytime_study.cli", "anytime_study.training.checkpointed_run", "pytest", "sklearn.datasets"]
     )
     return context.Process
 

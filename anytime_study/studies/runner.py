@@ -146,7 +146,7 @@ class _Worker:
 
 def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None, progress: bool) -> None:
     """What a worker process does: run after run, until the link is closed."""
-    from anytime_study.training.kept_run import run_to_record  # seconds of imports, once per process
+    from anytime_study.training.checkpointed_run import run_to_record  # seconds of imports, once per process
 
     end_with_parent()  # else a second study could meet this one's runs at work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent passes it on as SIGTERM

@@ -6,7 +6,6 @@ import hashlib
 import io
 import logging
 import os
-import pickle
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import torch
 
 from anytime_core.files import atomic_write, remove_unfinished
 
-_MAGIC = b"anytime checkpoint 1\n"
 _DIGEST = hashlib.sha256().digest_size
 
 _log = logging.getLogger(__name__)
@@ -47,7 +45,7 @@ class Checkpoints:
         content = buffer.getvalue()
         with suppress(FileNotFoundError):  # the first state, or another process at the same run was faster
             os.replace(self.path, self._previous)
-        atomic_write(self.path, _MAGIC + hashlib.sha256(content).digest() + content)
+        atomic_write(self.path, hashlib.sha256(content).digest() + content)
 
     def load(self, made_by: dict[str, Any]) -> dict[str, Any] | None:
         """The newest state that is whole and whose entry ``made_by`` is this one; None if there is none.
@@ -56,15 +54,16 @@ class Checkpoints:
         """
         for path in (self.path, self._previous):
             try:
-                state = _read(path)
+                content = path.read_bytes()
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
-                _log.warning("%s: %s; passed over", path, error)
+            if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+                _log.warning("%s: expected a whole checkpoint, found a wrong checksum; passed over", path)
                 continue
-            if state.get("made_by") == made_by:
+            state = torch.load(io.BytesIO(content[_DIGEST:]), weights_only=True, map_location="cpu")
+            if state["made_by"] == made_by:
                 return state
-            _log.warning("%s: made by %s, not by %s; passed over", path, state.get("made_by"), made_by)
+            _log.warning("%s: made by %s, not by %s; passed over", path, state["made_by"], made_by)
         return None
 
     def remove(self) -> None:
@@ -74,22 +73,3 @@ class Checkpoints:
             path.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.parent.rmdir()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The state in a file; ValueError if it is no checkpoint or is damaged."""
-    content = path.read_bytes()
-    start = len(_MAGIC) + _DIGEST
-    if not content.startswith(_MAGIC):
-        raise ValueError("this is no checkpoint")
-    if hashlib.sha256(content[start:]).digest() != content[len(_MAGIC) : start]:
-        raise ValueError("the checkpoint is damaged: its checksum is wrong")
-    try:
-        state = torch.load(io.BytesIO(content[start:]), weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError:
-        raise ValueError("the checkpoint holds more than tensors and plain values") from None
-    except Exception as error:  # the reader of a file that somebody else has made raises whatever it stumbles over
-        raise ValueError(f"the checkpoint cannot be unpacked ({type(error).__name__}: {error})") from None
-    if not isinstance(state, dict):
-        raise ValueError(f"expected the checkpoint to hold names and values, found {type(state).__name__}")
-    return state

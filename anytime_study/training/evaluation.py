@@ -29,13 +29,14 @@ class ExitScores:
     correct: Tensor = field(compare=False)  # the errors are its row means
 
 
-def evaluate(net: nn.Module, batches: Iterable[Batch]) -> ExitScores:
+def evaluate(net: nn.Module, batches: Iterable[Batch], *, bf16: bool = False) -> ExitScores:
     """Score every exit of ``net``, in evaluation mode and without augmentation.
 
     Args:
         net: images -> logits [K, N, num_classes]. The mode of each of its parts is restored afterwards.
         batches: Normalised images float32 [N, C, H, W] with labels int64 [N], or [N, K] where exit k has a task of its
             own and is scored on column k; how they are cut into batches does not change the scores beyond rounding.
+        bf16: Whether convolutions are computed in bfloat16 (autocast).
 
     Raises:
         ValueError: there is no batch.
@@ -44,7 +45,8 @@ def evaluate(net: nn.Module, batches: Iterable[Batch]) -> ExitScores:
     with modes_kept(net), torch.inference_mode():
         net.eval()
         for images, labels in batches:
-            logits = net(images)  # [K, N, num_classes]
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+                logits = net(images).float()  # [K, N, num_classes]
             targets = labels if labels.ndim == 1 else labels.T  # [N], or [K, N]
             losses.append(cross_entropy_per_exit(logits, labels) * len(labels))
             correct.append(logits.argmax(-1) == targets)  # [K, N]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -26,10 +27,17 @@ from anytime_study.runs.record import RunRecord
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.compilation import can_compile
 from anytime_study.training.interruption import Interrupted, StopRequest, stop_requests
-from anytime_study.training.processes import from_all, from_first, largest, mean_over_ranks, num_processes, process_rank
+from anytime_study.training.processes import (
+    all_gather_object,
+    all_reduce_max,
+    broadcast_object,
+    mean_over_ranks,
+    num_processes,
+    process_rank,
+)
 from anytime_study.training.random_streams import RandomStreams
-from anytime_study.training.scoring import Course, scored_record
-from anytime_study.training.setup import make_fabric, make_learning_rate, make_optimiser
+from anytime_study.training.scoring import TrainingHistory, scored_record
+from anytime_study.training.setup import choose_device, make_learning_rate, make_optimiser
 
 
 def train(config: RunConfig, *, progress: bool = True, checkpoints: Checkpoints | None = None) -> RunRecord:
@@ -63,15 +71,14 @@ class TrainingRun:
     Attributes:
         config: What is trained.
         network: The network.
-        net: The same as Fabric wraps it: in the run's precision.
         weighting: The weighting of the exits' losses.
         data: Images and labels, on the device.
+        device: Where it is trained.
     """
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        self.fabric = make_fabric(config)
-        device = self.fabric.device
+        self.device = device = choose_device(config)
         self.data = load_dataset(
             config.dataset,
             train_size=config.train_size,
@@ -87,19 +94,18 @@ class TrainingRun:
         self._scales = None if scales is None else torch.tensor(scales, device=device)  # [K]
         self.costs = exit_costs(network, self.data.card.image_shape)
 
-        self.network = network.to(memory_format=torch.channels_last)  # the layout in which convolutions run fastest
-        optimiser = make_optimiser(config, network, self.weighting)
+        # channels_last is the layout in which convolutions run fastest
+        self.network = network.to(device).to(memory_format=torch.channels_last)
+        self.optimiser = make_optimiser(config, network, self.weighting)
         self.compiled = config.compile and can_compile()
         if self.compiled:
             # On a GPU a small network's kernels are shorter than their launch: reduce-overhead replays a CUDA graph.
             network.compile(mode="reduce-overhead" if config.on_cuda else None)
-        self.net, self.optimiser = self.fabric.setup(self.network, optimiser)
-        # Not self.net: Fabric refuses gradients that a weighting takes of its outputs.
         self._trained: nn.Module = self.network
         if num_processes() > 1:
             exits_left_out = self.weighting.last_exit < self.weighting.num_exits
             self._trained = DistributedDataParallel(self.network, find_unused_parameters=exits_left_out)
-        self._rate = make_learning_rate(config, optimiser)
+        self._rate = make_learning_rate(config, self.optimiser)
 
         # The place in the run: epochs completed, and steps of the one at hand with the sums of its losses.
         self._epoch_losses: list[list[float]] = []
@@ -124,31 +130,37 @@ class TrainingRun:
             TrainingDiverged: a loss became infinite or NaN.
             Interrupted: with ``checkpoints``: the process was asked to stop (SIGTERM or Ctrl-C), and the state is kept.
         """
-        if checkpoints and (state := from_first(checkpoints.load(self._made_by()) if process_rank() == 0 else None)):
-            self.load_state_dict(state)
         shown = progress and process_rank() == 0
+        if checkpoints:
+            state = broadcast_object(checkpoints.load(self._made_by()) if process_rank() == 0 else None)
+            if state is not None:
+                self.load_state_dict(state)
+                if shown:
+                    epoch = len(self._epoch_losses) + 1
+                    tqdm.write(f"{self.config.name}: resuming from epoch {epoch}", file=sys.stderr)
+        done, trained = len(self._epoch_losses), self.weighting.last_exit
         with (
             self._settings(),
             stop_requests() if checkpoints else nullcontext(StopRequest()) as request,
-            own_random_state(self.fabric.device),
-            tqdm(total=self.config.epochs, desc=self.config.name, unit="epoch", disable=not shown) as bar,
+            own_random_state(self.device),
+            tqdm(total=self.config.epochs, initial=done, desc=self.config.name, unit="epoch", disable=not shown) as bar,
         ):
-            set_random_state(self.fabric.device, self._streams.noise)
-            bar.update(len(self._epoch_losses))
+            set_random_state(self.device, self._streams.noise)
             kept = time.perf_counter()
             for epoch_is_over in self.steps():
                 if epoch_is_over:
-                    bar.set_postfix(last_exit_loss=f"{self._epoch_losses[-1][-1]:.4f}", refresh=False)
+                    loss = self._epoch_losses[-1][trained - 1]
+                    bar.set_postfix_str(f"loss of exit {trained}: {loss:.4f}", refresh=False)
                     bar.update()
                 if not checkpoints or not self._may_stop():
                     continue
                 overdue = time.perf_counter() - kept > checkpoint_seconds
-                wish = largest(_STOP if request.made else _KEEP if overdue else _GO_ON, self.fabric.device)
+                wish = all_reduce_max(_STOP if request.made else _KEEP if overdue else _GO_ON)
                 if wish != _GO_ON:
                     state = self.state_dict()
                     if process_rank() == 0:
                         checkpoints.save(state)
-                    from_first(None)  # nobody ends before the state is kept: a process that ends takes the others along
+                    broadcast_object(None)  # nobody ends before the state is kept: it would take the others along
                     kept = time.perf_counter()
                 if wish == _STOP:
                     raise Interrupted(
@@ -179,7 +191,7 @@ class TrainingRun:
 
     def _train_step(self, images: Tensor, labels: Tensor) -> None:
         last = self.weighting.last_exit  # nothing is learned from the exits after it
-        with self.fabric.autocast():
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits = self._trained(images, last_exit=None if last == self.weighting.num_exits else last)
         labels = labels if labels.ndim == 1 else labels[:, :last]  # of several tasks: one column for each exit
         losses = cross_entropy_per_exit(logits.float(), labels, label_smoothing=self.config.label_smoothing)
@@ -188,9 +200,9 @@ class TrainingRun:
             # the mean over all processes, so that all of them weigh alike and stop at a bad loss together
             objective = self.weighting(mean_over_ranks(losses if self._scales is None else self._scales * losses))
         except BadLoss as error:
-            raise self._course().diverged(error.exit, str(error)) from None
+            raise self._history().diverged(error.exit, str(error)) from None
         self.optimiser.zero_grad(set_to_none=True)
-        self.fabric.backward(objective)
+        objective.backward()
         self.optimiser.step()
         self._rate.step()
         self._losses += losses.detach()
@@ -199,7 +211,7 @@ class TrainingRun:
         try:
             self.weighting.check()  # the only wait for the device in an epoch, with the two lists below
         except BadLoss as error:
-            raise self._course().diverged(error.exit, str(error)) from None
+            raise self._history().diverged(error.exit, str(error)) from None
         self.weighting.end_epoch()
         self._losses = mean_over_ranks(self._losses)
         self._epoch_losses.append((self._losses / self.config.steps_per_epoch).tolist())
@@ -237,11 +249,11 @@ class TrainingRun:
             "rate": self._rate.state_dict(),
             "order": self._order_of_epoch if self._step else self._streams.order.get_state(),
             "crops": self._streams.crops.get_state(),
-            "noise": from_all(random_state(self.fabric.device)),
+            "noise": all_gather_object(random_state(self.device)),
             "epoch_losses": self._epoch_losses,
             "epoch_weights": self._epoch_weights,
             "step": self._step,
-            "losses": from_all(self._losses),  # each process has sums of its own until the epoch ends
+            "losses": all_gather_object(self._losses),  # each process has sums of its own until the epoch ends
             "seconds": self._seconds,
         }
 
@@ -269,7 +281,7 @@ class TrainingRun:
             "package": __version__,
             "format": 3,  # of the state
             "torch": str(torch.__version__),
-            "device": self.fabric.device.type,
+            "device": self.device.type,
         }
 
     # --- record ------------------------------------------------------------------------------------------------
@@ -281,18 +293,18 @@ class TrainingRun:
             TrainingDiverged: the network gives no numbers: its weights or its running statistics blew up at the end.
         """
         with self._settings():
-            return scored_record(self._course(), self.network, self.net, self.data, self.costs)
+            return scored_record(self._history(), self.network, self.data, self.costs)
 
-    def _course(self) -> Course:
-        return Course(
+    def _history(self) -> TrainingHistory:
+        return TrainingHistory(
             config=self.config,
             num_exits=self.weighting.num_exits,
             epoch_losses=self._epoch_losses,
             epoch_weights=self._epoch_weights,
             seconds=self._seconds,
-            device=self.fabric.device,
+            device=self.device,
             compiled=self.compiled,
         )
 
     def _settings(self) -> AbstractContextManager[None]:
-        return compute_settings(self.config.threads, deterministic=self.fabric.device.type == "cpu")
+        return compute_settings(self.config.threads, deterministic=self.device.type == "cpu")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class TrainingDiverged(RuntimeError):
-    """A loss left the numbers: what follows would not be a result.
+    """A loss became NaN or infinite: what follows would not be a result.
 
     Attributes:
         record: What there is to keep of the run.
@@ -34,13 +34,9 @@ class TrainingDiverged(RuntimeError):
         super().__init__(record.reason)
         self.record = record
 
-    def __reduce__(self) -> tuple[type[TrainingDiverged], tuple[DivergedRecord]]:
-        """From one process to another."""
-        return type(self), (self.record,)
-
 
 @dataclass(frozen=True)
-class Course:
+class TrainingHistory:
     """How training went: E epochs that were completed, K exits.
 
     Attributes:
@@ -92,14 +88,13 @@ class Course:
 
 
 def scored_record(
-    course: Course, network: AnytimeNetwork, net: nn.Module, data: ImageData | ImageStream, costs: ExitCosts
+    history: TrainingHistory, network: AnytimeNetwork, data: ImageData | ImageStream, costs: ExitCosts
 ) -> RunRecord:
     """Score every exit on all splits and write down the run.
 
     Args:
-        course: How training went.
+        history: How training went.
         network: The trained network; an ensemble decides here which of its exits it adopts.
-        net: The same in the run's precision.
         data: Its three splits are scored.
         costs: Of the network.
 
@@ -108,12 +103,12 @@ def scored_record(
     """
     with torch.compiler.set_stance("force_eager"):  # else a compiled network is compiled again to be evaluated
         if network.adopted is not None:  # which exits answer is decided on validation images, before any score
-            network.adopt(_scores(course, net, data, "validation").error)
-        scores = {split: _scores(course, net, data, split) for split in get_args(Split)}
+            network.adopt(_scores(history, network, data, "validation").error)
+        scores = {split: _scores(history, network, data, split) for split in get_args(Split)}
         correct = packed(scores["test"].correct)
-        early_exit = _early_exit(network, data) if course.config.early_exit else None
+        early_exit = _early_exit(network, data) if history.config.early_exit else None
     return RunRecord(
-        **course.described(),
+        **history.described(),
         **{split: Scores(loss=found.loss, error=found.error) for split, found in scores.items()},
         test_correct=correct,
         costs=Costs(**{key: list(value) for key, value in vars(costs).items()}),
@@ -121,21 +116,16 @@ def scored_record(
     )
 
 
-def _scores(course: Course, net: nn.Module, data: ImageData | ImageStream, split: Split) -> ExitScores:
-    scores = evaluate(net, data.batches(split))
+def _scores(history: TrainingHistory, net: nn.Module, data: ImageData | ImageStream, split: Split) -> ExitScores:
+    scores = evaluate(net, data.batches(split), bf16=history.config.precision == "bf16")
     for exit_number, loss in enumerate(scores.loss, start=1):
         if not math.isfinite(loss):
-            raise course.diverged(exit_number, f"the {split} loss of the trained network is {loss}")
+            raise history.diverged(exit_number, f"the {split} loss of the trained network is {loss}")
     return scores
 
 
 def _early_exit(network: AnytimeNetwork, data: ImageData | ImageStream) -> EarlyExitScores:
     found = early_exit_saving(network, data.batches("validation"), data.batches("test"))
-    return EarlyExitScores(
-        thresholds=[value if math.isfinite(value) else None for value in found["thresholds"]],
-        exit_shares=found["exit_shares"],
-        error=found["error"],
-        last_error=found["last_error"],
-        macs=found["macs"],
-        last_macs=found["last_macs"],
-    )
+    kept = {name: value for name, value in found.items() if name in EarlyExitScores.model_fields}
+    thresholds = [value if math.isfinite(value) else None for value in found["thresholds"]]
+    return EarlyExitScores.model_validate({**kept, "thresholds": thresholds})

@@ -1,12 +1,8 @@
-"""What a run trains with, made from its config: Fabric, optimiser, learning rate."""
+"""What a run trains with, made from its config: device, optimiser, learning rate."""
 
 from __future__ import annotations
 
-import logging
-
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.plugins.environments import LightningEnvironment
 
 from anytime_core.errors import InputError
 from anytime_core.networks.base import AnytimeNetwork
@@ -17,25 +13,20 @@ from anytime_study.training.processes import num_processes
 from anytime_study.training.schedule import learning_rate_factor
 
 
-def make_fabric(config: RunConfig) -> Fabric:
-    """Device and precision of this process alone; what several processes share is no matter of Fabric's.
+def choose_device(config: RunConfig) -> torch.device:
+    """The device of this process.
 
     Raises:
-        InputError: there are not as many processes as the run has devices.
+        InputError: there is no GPU, or there are not as many processes as the run has devices.
     """
-    for owner in ("lightning.fabric", "lightning.pytorch"):  # else it tells its precision on every start
-        logging.getLogger(owner).setLevel(logging.WARNING)
     if num_processes() != config.devices:
         raise InputError(
             f"devices: expected {num_processes()}, the number of processes of this run, found {config.devices}; "
             "run_to_record starts as many processes as there are devices"
         )
-    return Fabric(
-        accelerator="cuda" if config.on_cuda else "cpu",
-        devices=[torch.cuda.current_device()] if config.on_cuda and num_processes() > 1 else 1,
-        plugins=[LightningEnvironment()],  # else Fabric looks for a Slurm job around this process
-        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-    )
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: expected a GPU that PyTorch can use, found none; auto takes the CPU then")
+    return torch.device("cuda", torch.cuda.current_device()) if config.on_cuda else torch.device("cpu")
 
 
 def make_optimiser(config: RunConfig, network: AnytimeNetwork, weighting: LossWeighting) -> torch.optim.SGD:

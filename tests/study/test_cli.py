@@ -14,7 +14,7 @@ from anytime_study.runs.record import RunRecord, load_outcome
 from anytime_study.studies import study
 from anytime_study.studies.runner import Finished
 from anytime_study.training.artefacts import load_model
-from anytime_study.training.kept_run import run_to_record
+from anytime_study.training.checkpointed_run import run_to_record
 
 TINY = [
     *("--train-size", "64", "--batch-size", "16", "--epochs", "1"),

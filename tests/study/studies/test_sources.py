@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_what_python_really_loads_is_found():
     """Import a module in a fresh process and compare: nothing that was loaded may be missing."""
-    modules = ("study.training.kept_run", "study.pages.figures", "study.theory.slow_exit", "core.networks.backbone")
+    modules = ("study.training.checkpointed_run", "study.pages.figures", "core.networks.backbone")
     for module in modules:
         code = (
             f"import sys, anytime_{module}\n"
@@ -38,7 +38,7 @@ def test_a_chapter_of_theory_does_not_depend_on_training():
 
 
 def test_training_does_not_depend_on_pages():
-    found = sources_of("anytime_study/training/kept_run.py")
+    found = sources_of("anytime_study/training/checkpointed_run.py")
     assert "anytime_study/training/loop.py" in found
     assert not [path for path in found if "theory" in path or path.endswith(("figures.py", "publishing.py", "cli.py"))]
 

@@ -22,7 +22,7 @@ from anytime_study.prediction import Limits, parse_seconds, predict_file
 from anytime_study.runs.record import RunRecord
 from anytime_study.runs.registries import NETWORKS
 from anytime_study.training.artefacts import CARD, WEIGHTS, ModelCard, add_latency, load_model, save_model
-from anytime_study.training.kept_run import run_to_record
+from anytime_study.training.checkpointed_run import run_to_record
 
 CLASSES = tuple("abcde")
 

@@ -39,7 +39,7 @@ def test_what_happened_before_does_not_matter(tiny_config, tiny_record):
 
 def test_runs_with_one_seed_are_paired_whatever_the_weighting(tiny_config):
     runs = [TrainingRun(tiny_config(weighting=weighting)) for weighting in ("const", "opt(exit=1)", ADAPTIVE)]
-    states = [run.net.state_dict() for run in runs]
+    states = [run.network.state_dict() for run in runs]
     assert all(torch.equal(state[key], states[0][key]) for state in states for key in states[0])
     for batches in zip(*(run.epoch_batches() for run in runs), strict=True):  # the first epoch
         for images, labels in batches:
@@ -58,7 +58,7 @@ def test_the_first_losses_are_paired_and_the_later_ones_are_not(tiny_config):
 def test_seeds_change_initialisation_order_and_augmentation(tiny_config):
     first, second = (TrainingRun(tiny_config(seed=seed)) for seed in (0, 1))
     key = "segments.0.0.weight"
-    assert not torch.equal(first.net.state_dict()[key], second.net.state_dict()[key])
+    assert not torch.equal(first.network.state_dict()[key], second.network.state_dict()[key])
     plain = [TrainingRun(tiny_config(seed=seed, augment=False)) for seed in (0, 1)]
     (images, labels), (other_images, other_labels) = (next(run.epoch_batches()) for run in plain)
     assert not torch.equal(labels, other_labels)
@@ -130,11 +130,11 @@ def test_one_step_by_hand(tiny_config):
     run, twin = TrainingRun(config), TrainingRun(config)
     ((images, labels),) = twin.epoch_batches()
     net = config.build_network()
-    net.load_state_dict(twin.net.state_dict())
+    net.load_state_dict(twin.network.state_dict())
     losses = [nn.functional.cross_entropy(logits, labels) for logits in net(images)]
     torch.autograd.backward(sum(losses))
     run.fit(progress=False)
-    after = run.net.state_dict()
+    after = run.network.state_dict()
     for name, parameter in net.named_parameters():
         torch.testing.assert_close(after[name], parameter.detach() - 0.05 * parameter.grad, rtol=1e-4, atol=1e-6)
     assert run.record().epoch_losses == [pytest.approx([loss.item() for loss in losses], rel=1e-5)]
@@ -146,13 +146,13 @@ def test_label_smoothing_is_trained_and_not_scored(tiny_config):
     run, twin = TrainingRun(config), TrainingRun(config)
     ((images, labels),) = twin.epoch_batches()
     with torch.no_grad():
-        smoothed = [nn.functional.cross_entropy(x, labels, label_smoothing=0.2) for x in twin.net.train()(images)]
+        smoothed = [nn.functional.cross_entropy(x, labels, label_smoothing=0.2) for x in twin.network.train()(images)]
     run.fit(progress=False)
     record = run.record()
     assert record.epoch_losses == [pytest.approx([loss.item() for loss in smoothed], rel=1e-5)]
-    run.net.eval()
+    run.network.eval()
     with torch.no_grad():
-        logits = run.net(run.data.normalise(run.data.test_images))
+        logits = run.network(run.data.normalise(run.data.test_images))
     plain = [nn.functional.cross_entropy(exit_logits, run.data.test_labels).item() for exit_logits in logits]
     assert record.test.loss == pytest.approx(plain, rel=1e-5)
     unsmoothed = train(tiny_config(train_size=32, epochs=1, weighting="const", augment=False), progress=False)
@@ -167,11 +167,11 @@ def test_scaled_losses_are_trained_and_recorded_unscaled(tiny_config):
     run, twin = TrainingRun(config), TrainingRun(config)
     ((images, labels),) = twin.epoch_batches()
     net = config.build_network()
-    net.load_state_dict(twin.net.state_dict())
+    net.load_state_dict(twin.network.state_dict())
     losses = [nn.functional.cross_entropy(logits, labels) for logits in net(images)]
     torch.autograd.backward(10 * losses[0] + losses[1] + 2 * losses[2])
     run.fit(progress=False)
-    after = run.net.state_dict()
+    after = run.network.state_dict()
     for name, parameter in net.named_parameters():
         torch.testing.assert_close(after[name], parameter.detach() - 0.01 * parameter.grad, rtol=1e-4, atol=1e-6)
     assert run.record().epoch_losses == [pytest.approx([loss.item() for loss in losses], rel=1e-5)]

@@ -1,6 +1,5 @@
 """Scores and record of a trained run."""
 
-import copy
 import math
 from itertools import pairwise
 
@@ -46,9 +45,9 @@ def test_the_record_is_consistent(tiny_config, tiny_record):
 def test_scores_are_those_of_the_trained_network_in_evaluation_mode(tiny_config):
     run = trained(tiny_config())
     record = run.record()
-    run.net.eval()
+    run.network.eval()
     with torch.no_grad():
-        logits = run.net(run.data.normalise(run.data.validation_images))
+        logits = run.network(run.data.normalise(run.data.validation_images))
     wrong = (logits.argmax(-1) != run.data.validation_labels).double().mean(1)
     assert record.validation.error == pytest.approx(wrong.tolist())
     assert record.epoch_losses[-1] != pytest.approx(record.train.loss, rel=1e-3)  # training mode, augmented
@@ -88,8 +87,3 @@ def test_a_trained_network_without_numbers_has_diverged(tiny_config):
         run.record()
     found = caught.value.record
     assert (found.exit, found.epoch, len(found.epoch_losses)) == (2, config.epochs + 1, config.epochs)
-
-
-def test_the_error_travels_between_processes(made_up_divergence):
-    copied = copy.copy(TrainingDiverged(made_up_divergence()))  # by the way of pickling
-    assert (str(copied), copied.record) == ("the loss is NaN", made_up_divergence())

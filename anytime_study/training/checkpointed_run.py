@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from tqdm import tqdm
 
 from anytime_core.errors import InputError
 from anytime_study.runs.config import RunConfig
-from anytime_study.runs.record import DivergedRecord, RunRecord
+from anytime_study.runs.record import Outcome, RunRecord, load_outcome
 from anytime_study.training.artefacts import ModelCard, save_model
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.loop import TrainingRun
-from anytime_study.training.processes import from_first, in_processes, process_group, process_rank, were_started
+from anytime_study.training.processes import broadcast_object, launch, launched, process_group, process_rank
 from anytime_study.training.scoring import TrainingDiverged
-
-Outcome = RunRecord | DivergedRecord
 
 
 def run_to_record(
@@ -38,7 +38,7 @@ def run_to_record(
         config: The run.
         folder: For the record.
         rules: For the record: the rules in force, :attr:`Claims.rules`.
-        progress: Whether to show a progress bar on standard error.
+        progress: Whether to tell on standard error what is done: a progress bar, and whether a record is replaced.
         model_dir: Folder for the trained network too (:func:`save_model`); a run that diverges gives none.
 
     Returns:
@@ -51,49 +51,48 @@ def run_to_record(
         InputError: there are not as many processes or GPUs as the run has devices; or, with ``model_dir``: images with
             several labels, which no anytime prediction is made for.
     """
-    given = config, folder, rules, progress, model_dir
-    if config.devices > 1 and not were_started():
-        return in_processes(config.devices, _make_together, *given)
-    return _make_together(*given) if were_started() else _make(*given)
+    path = folder / f"{config.name}.json"
+    if progress and path.exists() and not launched():
+        tqdm.write(f"{config.name}: a record exists; training the run again", file=sys.stderr)
+    given = config, folder, dict(rules or {}), progress, model_dir
+    if launched():
+        return _make_together(*given), path
+    if config.devices == 1:
+        return _make(*given), path
+    launch(config.devices, _make_together, *given)
+    return load_outcome(path), path
 
 
-def _make_together(config: RunConfig, *given: Any) -> tuple[Outcome, Path]:
+def _make_together(
+    config: RunConfig, folder: Path, rules: dict[str, str], progress: bool, model_dir: Path | None
+) -> Outcome:
     """What each of several processes does."""
     with process_group(config.devices, cuda=config.on_cuda):
-        return _make(config, *given)
+        return _make(config, folder, rules, progress, model_dir)
 
 
-def _make(
-    config: RunConfig, folder: Path, rules: Mapping[str, str] | None, progress: bool, model_dir: Path | None
-) -> tuple[Outcome, Path]:
+def _make(config: RunConfig, folder: Path, rules: dict[str, str], progress: bool, model_dir: Path | None) -> Outcome:
     """Train; then the first process writes, for the trained network is the same in all of them."""
     checkpoints = Checkpoints(folder / ".checkpoints" / f"{config.name}.pt")
     checkpoints.path.parent.mkdir(parents=True, exist_ok=True)
     if model_dir is not None:
         model_dir.mkdir(parents=True, exist_ok=True)
-    made: tuple[Outcome, Path] | None = None
+    outcome: Outcome | None = None
     try:
         run = TrainingRun(config)
         if model_dir is not None and run.data.card.num_tasks != 1:
             raise InputError(f"model_dir: expected a data set with one label per image, found {config.dataset}")
         run.fit(progress=progress, checkpoints=checkpoints)
         if process_rank() == 0:
-            record = run.record()
+            outcome = run.record()
             if model_dir is not None:
-                save_model(model_dir, run.network, _model_card(run, record))
-            made = _kept(record, rules, folder, checkpoints)
+                save_model(model_dir, run.network, _model_card(run, outcome))
     except TrainingDiverged as error:
-        if process_rank() == 0:
-            made = _kept(error.record, rules, folder, checkpoints)
-    return from_first(made)  # ty: ignore[invalid-explicit-return]  (the first has made it)
-
-
-def _kept(
-    record: Outcome, rules: Mapping[str, str] | None, folder: Path, checkpoints: Checkpoints
-) -> tuple[Outcome, Path]:
-    path = record.model_copy(update={"rules": dict(rules or {})}).save(folder)
-    checkpoints.remove()
-    return record, path
+        outcome = error.record
+    if outcome is not None and process_rank() == 0:
+        outcome.model_copy(update={"rules": rules}).save(folder)
+        checkpoints.remove()
+    return broadcast_object(outcome)  # ty: ignore[invalid-explicit-return]  (the first has made it)
 
 
 def _model_card(run: TrainingRun, record: RunRecord) -> ModelCard:
