@@ -41,6 +41,11 @@ def test_the_adaloss_loop_runs_and_learns():
     assert weigh.weights.min() < 1.0  # AdaLoss has refreshed its weights at least once
 
 
+def test_the_librarys_readme_has_the_same_loop():
+    """Its other example runs in tests/test_wheel.py."""
+    assert code_blocks("python")[0] in (ROOT / "anytime_core/README.md").read_text()
+
+
 def test_every_local_link_and_picture_exists():
     targets = [target for target in re.findall(r"\]\(([^)]+)\)", README) if not target.startswith("http")]
     assert targets

@@ -119,7 +119,7 @@ def _passes(dataset: str, network: str, weighting: str) -> tuple[int, int]:
     with torch.device("meta"):  # shapes without numbers: nothing is initialised or computed
         weigh = WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
     cumulative = _macs_cumulative(dataset, network)
-    backward_passes = 1 + (weigh.num_exits if getattr(weigh, "order", 0) == 1 else 0)
+    backward_passes = 1 + (weigh.num_exits if WEIGHTINGS.parse(weighting).options.get("order") == 1 else 0)
     return cumulative[weigh.last_exit - 1] * (1 + 2 * backward_passes), cumulative[-1]
 
 
