@@ -20,18 +20,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from anytime_core.costs import ExitCosts, exit_costs
-    from anytime_core.inference.calibration import calibration_table, expected_calibration_error, fit_temperatures
+    from anytime_core.inference.calibration import expected_calibration_error, fit_temperatures
     from anytime_core.inference.early_exit import EarlyExit, EarlyExitPrediction, answer_costs
-    from anytime_core.inference.exit_thresholds import (
-        budgeted_curve,
-        fit_common_threshold,
-        fit_non_inferior_thresholds,
-        fit_thresholds,
-    )
-    from anytime_core.inference.latency import LatencyTable
-    from anytime_core.inference.latency_measurement import measure_latency
+    from anytime_core.inference.export import export_onnx
+    from anytime_core.inference.latency import LatencyTable, measure_latency
     from anytime_core.inference.logits import exit_logits
     from anytime_core.inference.predictor import AnytimePredictor, Prediction
+    from anytime_core.inference.saving import ModelCard, load_model, save_model
+    from anytime_core.inference.thresholds import fit_non_inferior_thresholds, fit_thresholds
     from anytime_core.losses import cross_entropy_per_exit
     from anytime_core.networks.backbone import with_exits
     from anytime_core.networks.base import AnytimeNetwork
@@ -59,26 +55,27 @@ _HOME = {  # public name -> module that defines it
     "LatencyTable": "inference.latency",
     "LossWeighting": "weighting.base",
     "MSDNet": "networks.msdnet",
+    "ModelCard": "inference.saving",
     "Prediction": "inference.predictor",
     "ResANN": "networks.resann",
     "Sampled": "weighting.sampled",
     "answer_costs": "inference.early_exit",
-    "budgeted_curve": "inference.exit_thresholds",
-    "calibration_table": "inference.calibration",
     "const": "weighting.static",
     "cross_entropy_per_exit": "losses",
     "exit_costs": "costs",
     "exit_logits": "inference.logits",
     "expected_calibration_error": "inference.calibration",
     "exponential": "weighting.static",
-    "fit_common_threshold": "inference.exit_thresholds",
-    "fit_non_inferior_thresholds": "inference.exit_thresholds",
+    "export_onnx": "inference.export",
+    "fit_non_inferior_thresholds": "inference.thresholds",
     "fit_temperatures": "inference.calibration",
-    "fit_thresholds": "inference.exit_thresholds",
+    "fit_thresholds": "inference.thresholds",
     "half_end": "weighting.static",
     "linear": "weighting.static",
-    "measure_latency": "inference.latency_measurement",
+    "load_model": "inference.saving",
+    "measure_latency": "inference.latency",
     "opt": "weighting.static",
+    "save_model": "inference.saving",
     "sieve": "weighting.static",
     "with_exits": "networks.backbone",
 }
@@ -97,27 +94,28 @@ __all__ = [
     "LatencyTable",
     "LossWeighting",
     "MSDNet",
+    "ModelCard",
     "Prediction",
     "ResANN",
     "Sampled",
     "__version__",
     "answer_costs",
-    "budgeted_curve",
-    "calibration_table",
     "const",
     "cross_entropy_per_exit",
     "exit_costs",
     "exit_logits",
     "expected_calibration_error",
     "exponential",
-    "fit_common_threshold",
+    "export_onnx",
     "fit_non_inferior_thresholds",
     "fit_temperatures",
     "fit_thresholds",
     "half_end",
     "linear",
+    "load_model",
     "measure_latency",
     "opt",
+    "save_model",
     "sieve",
     "with_exits",
 ]

@@ -83,7 +83,7 @@ def part_macs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> list[tuple[in
         for position, (segment, head) in enumerate(zip(shadow.segments, shadow.heads, strict=True)):
             macs, state = _count(segment, given if position in net.starts else state)
             pairs.append((macs, _count(head, state)[0]))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:  # PyTorch has no one error for this
+    except (RuntimeError, ValueError, TypeError, IndexError, KeyError) as error:  # PyTorch has no one error for this
         problem = str(error).partition("\n")[0]
         found = f"found {shapes_of(inputs)}: {problem}"
         raise InputError(f"inputs: expected a shape that the network takes, {found}") from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
 
 
 class InputError(ValueError):
@@ -18,3 +20,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` (did you mean …?)`` if a known name is close to ``word``, else an empty text."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def needed_package(name: str, *, extra: str) -> ModuleType:
+    """Import a package that only a part of the library needs.
+
+    Args:
+        name: Of the module.
+        extra: The extra of anytime-core that brings it.
+
+    Raises:
+        ImportError: it is missing; the error has the line that installs it.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(f'{name} is missing ({error}): pip install "anytime-core[{extra}]"', name=name) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -68,7 +70,7 @@ def _ledger(tier: Literal["quick", "laptop", "cifar", "paper"] = "laptop", recor
 
 @app.command(name="predict")
 def _predict(
-    image: tyro.conf.Positional[Path],
+    images: tyro.conf.Positional[tuple[Path, ...]],
     model: Path,
     deadline: str | None = None,
     exit: int | None = None,
@@ -76,30 +78,45 @@ def _predict(
     confidence: float | None = None,
     threads: int = 1,
     measure: bool = False,
+    json: bool = False,
 ) -> None:
-    """Name what is on an image, under one limit: a deadline, an exit, a budget or a confidence.
+    """Name what is on images, each under one limit: a deadline, an exit, a budget or a confidence.
 
-    The image is turned upright, made grey or coloured as the network needs, and its middle is scaled to the network's
+    An image is turned upright, made grey or coloured as the network needs, and its middle is scaled to the network's
     size. Its levels stay: the garments of Fashion-MNIST are bright on black, and a dark one on a white background is
-    not inverted. The clock starts when the model and the image are loaded and the network has been warmed up.
+    not inverted. The clock starts when the model and the images are loaded and the network has been warmed up.
 
     Args:
-        image: File of an image, such as PNG or JPEG.
+        images: Files of images, such as PNG or JPEG.
         model: Folder of a trained network, as `anytime train --model-dir` writes it.
-        deadline: Time for the answer, such as 2ms or 0.002 (seconds).
+        deadline: Time for each answer, such as 2ms or 0.002 (seconds).
         exit: Answer at this exit, from 1.
-        macs: Multiply-adds for the answer.
+        macs: Multiply-adds for each answer.
         confidence: Stop at the first exit that is as sure, from 0 to 1.
         threads: CPU threads.
         measure: First measure this device, for a minute or less, and keep the times in the model's card.
+        json: Print a JSON list with an object per image, with the probabilities of all classes.
     """
-    from anytime_study.prediction import Limits, predict_file  # PyTorch, which other commands do without
+    from anytime_study.prediction import predict_files  # PyTorch, which other commands do without
 
-    limits = Limits(deadline=deadline, exit=exit, macs=macs, confidence=confidence)
-    answer = predict_file(image, model, limits, threads=threads, measure=measure)
-    print("\n".join(answer.lines()))
-    if answer.note:
-        print(f"anytime: {answer.note}", file=sys.stderr)
+    answers, note = predict_files(
+        images,
+        model,
+        deadline=deadline,
+        exit=exit,
+        macs=macs,
+        confidence=confidence,
+        threads=threads,
+        measure=measure,
+    )
+    if json:
+        print(dumps([asdict(answer) for answer in answers], indent=1, ensure_ascii=False))
+    else:
+        titles = [[f"image        {answer.image}"] if len(answers) > 1 else [] for answer in answers]
+        blocks = [[*title, *answer.lines()] for title, answer in zip(titles, answers, strict=True)]
+        print("\n\n".join("\n".join(block) for block in blocks))
+    if note:
+        print(f"anytime: {note}", file=sys.stderr)
 
 
 @app.command(name="fetch")

@@ -1,103 +1,133 @@
-"""The command ``anytime predict``: one image, one saved model, one limit."""
+"""The command ``anytime predict``: images, one saved model, one limit."""
 
 from __future__ import annotations
 
 import math
 import re
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
 from anytime_core.errors import InputError
-from anytime_core.inference.latency import find_table
-from anytime_core.inference.latency_measurement import measure_latency
+from anytime_core.inference.latency import find_table, measure_latency
 from anytime_core.inference.predictor import AnytimePredictor, Prediction
+from anytime_core.inference.saving import SavedModel
 from anytime_study.datasets.image_files import load_image
 from anytime_study.foundations.torch_state import compute_settings
-from anytime_study.training.artefacts import add_latency, load_model
+from anytime_study.training.artefacts import load_model, save_model
 
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a user asked for; see :meth:`AnytimePredictor.predict`. ``deadline`` is a text such as ``2ms``."""
-
-    deadline: str | None = None
-    exit: int | None = None
-    macs: float | None = None
-    confidence: float | None = None
-
-
-@dataclass(frozen=True)
-class FilePrediction:
-    """An answer for one image file.
+class Answer:
+    """What a network says about one image; :func:`dataclasses.asdict` gives data for JSON.
 
     Attributes:
+        image: Path of the file.
         class_name: The class with the largest probability.
         probability: Its probability.
+        probabilities: Of all classes by name, falling.
+        exit: The exit that answered, from 1.
         num_exits: K.
-        prediction: All of the answer.
-        note: For people, about times; empty if there is nothing to say.
+        macs: Multiply-adds spent.
+        elapsed_s: Seconds from the call to the answer.
+        late: Whether that was after the deadline.
     """
 
+    image: str
     class_name: str
     probability: float
+    probabilities: dict[str, float]
+    exit: int
     num_exits: int
-    prediction: Prediction
-    note: str
+    macs: int
+    elapsed_s: float
+    late: bool
 
     def lines(self) -> list[str]:
         """The answer for people."""
-        took = f"{1000 * self.prediction.elapsed_s:.3g} ms"
+        took = f"{1000 * self.elapsed_s:.3g} ms"
         return [
             f"class        {self.class_name}",
             f"probability  {self.probability:.4f}",
-            f"exit         {self.prediction.exit} of {self.num_exits}",
-            f"MACs         {self.prediction.macs}",
-            f"elapsed      {took}{', late: after the deadline' if self.prediction.late else ''}",
+            f"exit         {self.exit} of {self.num_exits}",
+            f"MACs         {self.macs}",
+            f"elapsed      {took}{', late: after the deadline' if self.late else ''}",
         ]
 
 
-def predict_file(
-    image: Path, model: Path, limits: Limits, *, threads: int = 1, measure: bool = False
-) -> FilePrediction:
-    """Answer for one image file under one limit. Loading and a few warm-up answers come before the clock.
+def predict_files(
+    images: Sequence[Path],
+    model: Path,
+    *,
+    deadline: str | None = None,
+    exit: int | None = None,
+    macs: float | None = None,
+    confidence: float | None = None,
+    threads: int = 1,
+    measure: bool = False,
+) -> tuple[list[Answer], str]:
+    """Answer for image files, one after the other, each under one limit; see :meth:`AnytimePredictor.predict`.
+
+    Loading and a few warm-up answers come before the clock.
 
     Args:
-        image: The file; see :func:`load_image`.
+        images: The files; see :func:`load_image`.
         model: Folder of a saved model.
-        limits: Exactly one limit.
+        deadline: Time for each answer, such as ``2ms``; see :func:`parse_seconds`.
+        exit, macs, confidence: Other limits.
         threads: CPU threads.
-        measure: Measure this device first, and keep the table in the model's card.
+        measure: Measure this device first, and keep the table on the model's card.
+
+    Returns:
+        The answers, and a note for people; empty if there is nothing to say.
 
     Raises:
         InputError: an image, a model or a limit that cannot be used.
         OSError: with ``measure``: the card cannot be written.
     """
-
-    deadline = None if limits.deadline is None else parse_seconds(limits.deadline)
+    seconds = None if deadline is None else parse_seconds(deadline)
     if threads < 1:
         raise InputError(f"threads: expected at least 1, found {threads}")
-    net, card = load_model(model)
-    pixels = load_image(image, card.image_shape)
+    saved = load_model(model)
+    net, card = saved
+    channels, height, width = card.input_shape
+    pixels = [card.normalise(load_image(path, (channels, height, width))) for path in images]
+    if not pixels:
+        raise InputError("images: expected at least one file, found none")
     with compute_settings(threads, deterministic=False):
-        predictor = AnytimePredictor(net, card.image_shape)
         if measure:
-            card = add_latency(model, measure_latency(predictor, card.image_shape))
-        table = find_table(card.latency, net, predictor.device, pixels.shape)
-        if table is not None:
-            predictor = AnytimePredictor(net, card.image_shape, table)
-        images = card.normalise(pixels)
-        predictor.warm_up(images)
-        prediction = predictor.predict(
-            images, deadline=deadline, exit=limits.exit, macs=limits.macs, confidence=limits.confidence
-        )
+            table = measure_latency(AnytimePredictor(net), pixels[0], progress=_shown)
+            card = save_model(model, net, card.with_latency(table))
+        table = find_table(card.latency, net, pixels[0])
+        predictor = AnytimePredictor(net, table)
+        predictor.warm_up(pixels[0])
+        answers = [
+            _answer(
+                path, saved, predictor.predict(image, deadline=seconds, exit=exit, macs=macs, confidence=confidence)
+            )
+            for path, image in zip(images, pixels, strict=True)
+        ]
     note = ""
     if deadline is not None and table is None:
         note = f"no latency table of this device with {threads} threads in {model}: --measure makes one"
-    best = int(prediction.probabilities[0].argmax())
-    probability = float(prediction.probabilities[0, best])
-    return FilePrediction(card.class_names[best], probability, net.num_exits, prediction, note)
+    return answers, note
+
+
+def _answer(path: Path, model: SavedModel, prediction: Prediction) -> Answer:
+    probabilities, classes = prediction.probabilities[0].sort(descending=True)
+    by_name = {model.card.class_names[c]: float(p) for c, p in zip(classes.tolist(), probabilities, strict=True)}
+    class_name, probability = next(iter(by_name.items()))
+    said = prediction.exit, model.net.num_exits, prediction.macs, prediction.elapsed_s, prediction.late
+    return Answer(str(path), class_name, probability, by_name, *said)
+
+
+def _shown(rounds: Iterable[int]) -> Iterable[int]:
+    return tqdm(rounds, desc="measuring this device", unit="round", file=sys.stderr, leave=False)
 
 
 def parse_seconds(text: str) -> float:

@@ -64,9 +64,7 @@ def deadlines(settings: Settings) -> dict[str, object]:
 
 def latency_of(subject: Subject, rounds: int) -> LatencyTable:
     """Measure a network with the present number of threads."""
-    channels, height, width = subject.images.shape[1:]
-    predictor = AnytimePredictor(subject.net, (channels, height, width))
-    return measure_latency(predictor, (channels, height, width), rounds=rounds)
+    return measure_latency(AnytimePredictor(subject.net), subject.images[:1], rounds=rounds)
 
 
 def times(table: LatencyTable) -> tuple[float, float, float]:
@@ -88,8 +86,7 @@ def run_trial(
     ``table`` is that of the idle machine; with ``plan`` the predictor uses it. ``ends`` are the shortest and longest
     deadline in seconds, by default the first exit's 99th percentile and twice the median of the whole way.
     """
-    shape = subject.images.shape[1], subject.images.shape[2], subject.images.shape[3]
-    predictor = AnytimePredictor(subject.net, shape, table if plan else None)
+    predictor = AnytimePredictor(subject.net, table if plan else None)
     _, full_s, step_s = times(table)
     low, high = ends or (None, None)
     deadlines = random_deadlines(table, count, shortest=low, longest=high)

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 import torch
 
-from anytime_core.inference.device import device_name
+from anytime_core.inference.latency import device_name
 from anytime_study.datasets import load_dataset
 from anytime_study.datasets.images import ImageData
 from anytime_study.runs.config import RunConfig

@@ -11,12 +11,11 @@ from torch import Tensor
 
 from anytime_core import AnytimePredictor
 from anytime_core.costs import exit_costs
-from anytime_core.inference.calibration import calibration_table
 from anytime_core.inference.early_exit import EarlyExit, answer_costs
-from anytime_core.inference.exit_thresholds import budgeted_curve, fit_non_inferior_thresholds
 from anytime_core.inference.logits import exit_logits
+from anytime_core.inference.thresholds import fit_non_inferior_thresholds
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_study.analysis.monotonicity import answer_changes
+from anytime_study.analysis.logits import answer_changes, budgeted_curve, calibration_table
 from anytime_study.datasets.images import ImageData
 from anytime_study.foundations.torch_state import compute_settings
 from anytime_study.runs.registries import NETWORKS
@@ -59,7 +58,7 @@ def stopping(settings: Settings) -> dict[str, object]:
     """One comparison per exit; unit ms, batch 1, one thread; a ratio above 1 is what it costs to be able to stop."""
     subject = shipped(settings)
     net, image = subject.net, subject.images[:1]
-    predictor = AnytimePredictor(net, (image.shape[1], image.shape[2], image.shape[3]))
+    predictor = AnytimePredictor(net)
     predictor.warm_up(image)
     found = {}
     for exit_number in range(1, net.num_exits + 1):

@@ -1,35 +1,48 @@
-"""The latency table: how long each step of a network takes on one device, and for which calls that holds."""
+"""The latency table: how long each step of a network takes on one device, and for which calls that holds.
+
+table = measure_latency(AnytimePredictor(net), images)
+AnytimePredictor(net, table).predict(images, deadline=0.002)
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Annotated
+import math
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from anytime_core.errors import InputError
-from anytime_core.inference.device import device_name
+from anytime_core.inference.inputs import described
 from anytime_core.inference.steps import find_steps
 from anytime_core.networks.base import AnytimeNetwork
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+if TYPE_CHECKING:
+    from anytime_core.inference.predictor import AnytimePredictor
 
 
-class Quantiles(BaseModel):
+@dataclass(frozen=True)
+class Quantiles:
     """Quantiles of a measured time, in seconds; ``p99`` is not exceeded in 99 % of the rounds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    p50: float
+    p90: float
+    p99: float
 
-    p50: Seconds
-    p90: Seconds
-    p99: Seconds
+    def __post_init__(self) -> None:
+        if not all(0 < seconds < math.inf for seconds in (self.p50, self.p90, self.p99)):
+            raise InputError(f"latency: expected finite seconds above 0, found {self}")
 
 
-class ExitLatency(BaseModel):
+@dataclass(frozen=True)
+class ExitLatency:
     """Times of one exit.
 
     Attributes:
@@ -39,38 +52,50 @@ class ExitLatency(BaseModel):
         streamed: From the call of ``refine`` to this answer, the heads before included.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    exit: Count
+    exit: int
     step: Quantiles
     fixed: Quantiles
     streamed: Quantiles
 
 
-class LatencyTable(BaseModel):
+@dataclass(frozen=True)
+class LatencyTable:
     """Measured times of one network on one device, for one shape of batch and one number of threads.
 
     Attributes:
         network: Fingerprint of the network's layers and adopted exits; weights do not change a time.
         device: Name of the processor or GPU.
         threads: CPU threads.
-        batch_size: N.
-        image_shape: (C, H, W).
+        inputs: Type and shape of each tensor of the batch, such as ``float32 [1, 3, 32, 32]``.
         torch: Version of PyTorch.
         rounds: Measurements behind every quantile.
         exits: One row per exit that answers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     network: str
     device: str
-    threads: Count
-    batch_size: Count
-    image_shape: tuple[Count, Count, Count]
+    threads: int
+    inputs: tuple[str, ...]
     torch: str
-    rounds: Count
-    exits: Annotated[tuple[ExitLatency, ...], Field(min_length=1)]
+    rounds: int
+    exits: tuple[ExitLatency, ...]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LatencyTable:
+        """The table that :func:`dataclasses.asdict` turned into ``values``, perhaps by way of JSON.
+
+        Raises:
+            InputError: ``values`` are no table.
+        """
+        try:
+            exits = tuple(
+                ExitLatency(row["exit"], *(Quantiles(**row[name]) for name in ("step", "fixed", "streamed")))
+                for row in values["exits"]
+            )
+            fields: dict[str, Any] = {**values, "inputs": tuple(values["inputs"]), "exits": exits}
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise InputError(f"latency: expected a table that measure_latency made, found another ({error})") from None
 
     def needed(self) -> list[float]:
         """Seconds that are allowed for each step when a deadline is kept, [steps].
@@ -81,12 +106,11 @@ class LatencyTable(BaseModel):
         """
         return [row.step.p99 for row in self.exits]
 
-    def usual(self, member_starts: Sequence[int], *, heads: bool = True) -> list[float]:
-        """Median seconds from the call to the end of each step when no head on the way is evaluated, [steps].
+    def usual(self, member_starts: Sequence[int]) -> list[float]:
+        """Median seconds from the call to the end of each step's segments when no head is evaluated, [steps].
 
         Args:
             member_starts: For each step the position of the first step of its member, [steps]; 0 but in an EANN.
-            heads: With the step's own head; without it, to the end of its segments.
         """
         fixed = [row.fixed.p50 for row in self.exits]
         own = self._heads(member_starts)
@@ -94,7 +118,7 @@ class LatencyTable(BaseModel):
         for position, start in enumerate(member_starts):
             if position and start == position:  # all of the member before has been run
                 before += fixed[position - 1] - own[position - 1]
-            found.append(before + fixed[position] - (0.0 if heads else own[position]))
+            found.append(before + fixed[position] - own[position])
         return found
 
     def _heads(self, member_starts: Sequence[int]) -> list[float]:
@@ -123,36 +147,101 @@ class LatencyTable(BaseModel):
                 "measure it anew"
             )
 
-    def check_call(self, images: Tensor) -> None:
+    def check_call(self, inputs: tuple[str, ...], device: torch.device) -> None:
         """Refuse to plan with the times of another shape of batch or number of threads. Raises InputError."""
-        if (*images.shape,) != (self.batch_size, *self.image_shape):
-            raise InputError(
-                f"latency: the table is for images {[self.batch_size, *self.image_shape]}, "
-                f"found {list(images.shape)}; measure a table for these"
-            )
-        if images.device.type == "cpu" and torch.get_num_threads() != self.threads:
+        if inputs != self.inputs:
+            expected, found = (" and ".join(texts) for texts in (self.inputs, inputs))
+            raise InputError(f"latency: the table is for {expected}, found {found}; measure a table for these")
+        if device.type == "cpu" and torch.get_num_threads() != self.threads:
             raise InputError(
                 f"latency: the table is for {self.threads} CPU threads, found {torch.get_num_threads()}; "
                 "call torch.set_num_threads, or measure a table for these"
             )
 
 
-def find_table(
-    tables: Iterable[LatencyTable], net: AnytimeNetwork, device: torch.device, shape: Sequence[int]
-) -> LatencyTable | None:
-    """The table that suits a network on this device, the present CPU threads and PyTorch, and images (N, C, H, W);
-    or None."""
-    key = (fingerprint(net), device_name(device), torch.get_num_threads(), tuple(shape), str(torch.__version__))
+def measure_latency(
+    predictor: AnytimePredictor,
+    inputs: Any,
+    *,
+    rounds: int = 1000,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> LatencyTable:
+    """Measure a network as it is used, with PyTorch's present number of CPU threads.
+
+    A round is one ``refine`` to its end and one ``predict(exit=…)`` of every exit: some K / 2 + 1 times the time of the
+    last exit. Leave the device alone meanwhile: a table made under load keeps deadlines by giving up too early.
+
+    Args:
+        predictor: The predictor. Its own table, if it has one, does not matter.
+        inputs: A batch of what will be asked for; random numbers will do.
+        rounds: Measurements of every time, at least 100, so that there is a 99th percentile.
+        progress: Wraps the rounds, to show how far it is: ``tqdm`` does.
+
+    Raises:
+        InputError: inputs that the network does not take, or too few rounds.
+    """
+    if rounds < 100:
+        raise InputError(f"rounds: expected at least 100, found {rounds}")
+    predictor.warm_up(inputs)
+    fixed, streamed = [], []
+    for _ in progress(range(rounds)):
+        streamed.append([prediction.elapsed_s for prediction in predictor.refine(inputs)])
+        fixed.append([_timed(predictor, inputs, exit_number) for exit_number in predictor.exits])
+    ends = torch.tensor(streamed, dtype=torch.float64)  # [rounds, steps]
+    steps = ends.diff(dim=1, prepend=torch.zeros(rounds, 1, dtype=torch.float64))
+    columns = [_quantiles(times) for times in (steps, torch.tensor(fixed, dtype=torch.float64), ends)]
+    return LatencyTable(
+        network=fingerprint(predictor.net),
+        device=device_name(predictor.device),
+        threads=torch.get_num_threads(),
+        inputs=described(inputs),
+        torch=str(torch.__version__),
+        rounds=rounds,
+        exits=tuple(ExitLatency(*row) for row in zip(predictor.exits, *columns, strict=True)),
+    )
+
+
+def find_table(tables: Iterable[LatencyTable], net: AnytimeNetwork, inputs: Any) -> LatencyTable | None:
+    """The table for a network, these inputs on their device, and the present CPU threads and PyTorch; or None."""
+    device = device_name(tree_leaves(inputs)[0].device)
+    key = (fingerprint(net), device, torch.get_num_threads(), described(inputs), str(torch.__version__))
     for table in tables:
-        where = (table.network, table.device, table.threads, (table.batch_size, *table.image_shape), table.torch)
-        if key == where:
+        if key == (table.network, table.device, table.threads, table.inputs, table.torch):
             return table
     return None
 
 
 def fingerprint(net: AnytimeNetwork) -> str:
-    """A short text that is the same for networks with the same layers, adopted exits and type of numbers."""
-    adopted = [step.exit for step in find_steps(net)]
-    dtype = next((parameter.dtype for parameter in net.parameters()), torch.float32)
-    numbers = "" if dtype == torch.float32 else f" {dtype}"
-    return hashlib.sha256(f"{adopted} {net}{numbers}".encode()).hexdigest()[:16]
+    """A short text that is the same for networks with the same layers of PyTorch, parameters and answering exits."""
+    layers = [
+        [repr(m) for m in part.modules() if type(m).__module__.startswith("torch.nn.") and not any(m.children())]
+        for part in (*net.segments, *net.heads)
+    ]
+    parameters = [(tuple(parameter.shape), str(parameter.dtype)) for parameter in net.parameters()]
+    text = f"{net.answering_exits} {net.starts} {layers} {parameters}".replace("Identity()", "")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def device_name(device: torch.device) -> str:
+    """Name of the processor or GPU, as its maker gives it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _timed(predictor: AnytimePredictor, inputs: Any, exit_number: int) -> float:
+    """Seconds of one call as the caller sees them."""
+    start = time.perf_counter()
+    predictor.predict(inputs, exit=exit_number)
+    return time.perf_counter() - start
+
+
+def _quantiles(seconds: Tensor) -> list[Quantiles]:
+    """Of each step: [rounds, steps] -> [steps]. Four significant digits: finer than any clock is steady."""
+    rows = seconds.quantile(torch.tensor([0.5, 0.9, 0.99], dtype=seconds.dtype), dim=0).T.tolist()
+    return [Quantiles(*(float(f"{value:.4g}") for value in row)) for row in rows]

@@ -1,12 +1,10 @@
-"""Logits of all exits on a fixed set of images, as arrays: what thresholds and temperatures are fitted on."""
+"""Logits of all exits on a fixed set of inputs: what thresholds and temperatures are fitted on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -15,21 +13,16 @@ from anytime_core.inference.steps import find_steps
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.networks.modes import modes_kept
 
-Logits: TypeAlias = npt.NDArray[np.floating] | Tensor  # [K, N, classes]
-Labels: TypeAlias = npt.NDArray[np.integer] | Tensor  # [N]
 
-
-def exit_logits(
-    net: AnytimeNetwork, batches: Iterable[tuple[Tensor, Tensor]]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def exit_logits(net: AnytimeNetwork, batches: Iterable[tuple[Any, Tensor]]) -> tuple[Tensor, Tensor]:
     """Logits of the K exits that answer: all, or in an :class:`EANN` those that are adopted.
 
     Args:
         net: The network; it runs in evaluation mode, and the mode of each of its parts is restored.
-        batches: Normalised images [N, C, H, W] without augmentation, and labels [N].
+        batches: Inputs [N, ...], normalised and without augmentation, and labels [N].
 
     Returns:
-        Logits float32 [K, N, classes] and labels int64 [N], N over all batches, in their order.
+        Logits float32 [K, N, classes] and labels int64 [N] on the CPU, N over all batches, in their order.
 
     Raises:
         InputError: no batch, or labels of several tasks.
@@ -38,58 +31,74 @@ def exit_logits(
     logits, labels = [], []
     with modes_kept(net), torch.inference_mode():
         net.eval()
-        for images, targets in batches:
+        for inputs, targets in batches:
             if targets.ndim != 1:
-                raise InputError(f"labels: expected one per image, [N], found shape {list(targets.shape)}")
-            logits.append(net(images).float().cpu()[rows])
+                raise InputError(f"labels: expected one per input, [N], found shape {list(targets.shape)}")
+            logits.append(net(*(inputs if isinstance(inputs, tuple) else [inputs])).float().cpu()[rows])
             labels.append(targets.cpu())
     if not logits:
         raise InputError("batches: expected at least one, found none")
-    return torch.cat(logits, 1).numpy(), torch.cat(labels).numpy()
+    return torch.cat(logits, 1).clone(), torch.cat(labels).clone()  # clones may be used outside of inference mode
 
 
-def checked_logits(logits: Logits, name: str = "logits") -> Tensor:
+def checked_logits(logits: Any, name: str = "logits") -> Tensor:
     """The logits as a float32 tensor on the CPU. Raises InputError unless they are finite numbers [K, N, classes]."""
     found = torch.as_tensor(logits).detach().to("cpu", torch.float32)
     if found.ndim != 3 or 0 in found.shape:
-        raise InputError(f"{name}: expected shape [exits, images, classes], none of them 0, found {list(found.shape)}")
+        raise InputError(f"{name}: expected shape [exits, inputs, classes], none of them 0, found {list(found.shape)}")
     if not bool(found.isfinite().all()):
         raise InputError(f"{name}: expected finite numbers, found NaN or infinity")
     return found
 
 
-def checked_labels(labels: Labels, logits: Tensor) -> Tensor:
-    """The labels as an int64 tensor on the CPU. Raises InputError unless there is a class for each image."""
+def checked_labels(labels: Any, logits: Tensor) -> Tensor:
+    """The labels as an int64 tensor on the CPU. Raises InputError unless there is a class for each input."""
     found = torch.as_tensor(labels).cpu()
     _, number, classes = logits.shape
     if found.shape != (number,) or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
         raise InputError(
-            f"labels: expected {number} whole numbers, one per image, found {found.dtype} {list(found.shape)}"
+            f"labels: expected {number} whole numbers, one per input, found {found.dtype} {list(found.shape)}"
         )
     if not bool(((found >= 0) & (found < classes)).all()):
         raise InputError(f"labels: expected 0 to {classes - 1}, found {found.min().item()} to {found.max().item()}")
     return found.long()
 
 
-def checked_temperatures(temperatures: float | Sequence[float] | npt.NDArray[np.floating] | None, count: int) -> Tensor:
-    """One temperature per exit, float32 [K]; None is 1 for all.
+def checked_thresholds(thresholds: Any, count: int) -> Tensor:
+    """One threshold for each of ``count`` exits but the last, float32 [count - 1] as confidences are.
+
+    Raises:
+        InputError: unless they are 0 or more.
+    """
+    found = _numbers(thresholds, "thresholds", count - 1, f"{count} exits but the last")
+    if not bool((found >= 0).all()):  # NaN is refused too
+        raise InputError(f"thresholds: expected 0 or more, found {found.tolist()}")
+    return found
+
+
+def checked_temperatures(temperatures: Any, count: int) -> Tensor:
+    """One temperature per exit, float32 [count]; None is 1 for all.
 
     Raises:
         InputError: unless they are finite and above 0.
     """
-    if temperatures is None:
-        return torch.ones(count)
-    try:
-        found = np.asarray(temperatures, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"temperatures: expected numbers, found {temperatures!r}") from None
-    if found.shape not in ((), (count,)):
-        raise InputError(f"temperatures: expected one, or one for each of {count} exits, found shape {found.shape}")
-    if not (np.isfinite(found) & (found > 0)).all():
+    found = _numbers(1.0 if temperatures is None else temperatures, "temperatures", count, f"{count} exits")
+    if not bool((found.isfinite() & (found > 0)).all()):
         raise InputError(f"temperatures: expected finite numbers above 0, found {found.tolist()}")
-    return torch.from_numpy(np.broadcast_to(found, (count,)).astype(np.float32))
+    return found
 
 
 def softmax_at(logits: Tensor, temperature: float | Tensor) -> Tensor:
     """Softmax of logits [..., classes] divided by their temperature: the one place where confidence is defined."""
     return (logits / temperature).softmax(-1)
+
+
+def _numbers(values: Any, name: str, count: int, of_what: str) -> Tensor:
+    """One number for all, or a list of them, as float32 [count]."""
+    try:
+        found = torch.as_tensor(values, dtype=torch.float32).cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{name}: expected numbers, found {values!r}") from None
+    if found.shape not in ((), (count,)):
+        raise InputError(f"{name}: expected one, or one for each of {of_what}, found shape {list(found.shape)}")
+    return found.expand(count)

@@ -1,6 +1,6 @@
 """Stop at any moment: answers of a network with exits by a deadline, a budget, an exit or a confidence.
 
-predictor = AnytimePredictor(net, image_shape=(1, 28, 28))
+predictor = AnytimePredictor(net)
 predictor.predict(images, deadline=0.002).probabilities    # [N, classes], two milliseconds from now
 for prediction in predictor.refine(images):                # better and better; leave when you like
     ...
@@ -15,14 +15,15 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from anytime_core.errors import InputError
-from anytime_core.inference.image_checks import refuse_bad_pixels, refuse_bad_shape
+from anytime_core.inference.inputs import InputChecks
 from anytime_core.inference.latency import LatencyTable
-from anytime_core.inference.steps import StepCosts, find_steps, step_costs
+from anytime_core.inference.steps import StepCosts, find_steps, ready_for_inference
 from anytime_core.networks.base import AnytimeNetwork
 
 SLOWEST = 2.0
@@ -31,13 +32,13 @@ SLOWEST = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One answer for N images.
+    """One answer for N inputs.
 
     Attributes:
         exit: The exit that answered, from 1.
         logits: Its logits, [N, classes].
         probabilities: Softmax of the logits, [N, classes].
-        macs: Multiply-adds spent on each image since the call: what was run, and nothing else.
+        macs: Multiply-adds spent on each input since the call: what was run, and nothing else.
         elapsed_s: Seconds since the call, with the checks of the input and, on a GPU, with all kernels finished.
         late: Whether the answer came after its deadline; False where none was set.
     """
@@ -53,6 +54,10 @@ class Prediction:
 class AnytimePredictor:
     """Answers of a trained network that can be stopped.
 
+    Inputs are what the network takes: tensors [N, ...], such as images [N, C, H, W], features [N, D] or token ids
+    [N, T], of the network's dtype (or whole numbers) and on its device; or such tensors in lists, tuples and dicts.
+    Images have to be normalised as in training. The first call for each shape counts the costs, which takes some 50 ms.
+
     The network is put into evaluation mode and into the layout channels_last (a tenth faster at batch size 1), and it
     stays so; it is not copied, so predictors cost nothing. Where training is to go on, give it a copy: a changed layout
     does not fit the state that an optimiser has made. In an :class:`EANN`, exits that are not adopted are never
@@ -63,52 +68,43 @@ class AnytimePredictor:
 
     Args:
         net: The network, on its device.
-        image_shape: (C, H, W) of the images, all other shapes are refused; None takes every shape that the network
-            takes. Costs are counted here, or for None in the first call of each shape, which takes some 50 ms longer.
         latency: Measured times (:func:`measure_latency`); with them :meth:`predict` starts nothing that it cannot
             finish before a deadline.
         clock: Seconds; another clock than the real one is for tests and simulations.
 
     Attributes:
-        net, image_shape, latency: As given.
-        like: A tensor of the dtype and on the device that images have to have.
+        net, latency: As given.
 
     Raises:
-        InputError: ``latency`` was measured on another network or device, or ``image_shape`` does not suit the network.
+        InputError: ``net`` has no exits, or ``latency`` was measured on another network or device.
     """
 
     def __init__(
         self,
         net: AnytimeNetwork,
-        image_shape: tuple[int, int, int] | None = None,
         latency: LatencyTable | None = None,
         *,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.net = net.eval().to(memory_format=torch.channels_last)
-        self.image_shape, self.latency = image_shape, latency
+        self.net, self.latency = ready_for_inference(net), latency
         self._clock = clock
         self._steps = find_steps(net)
         exits = [step.exit for step in self._steps]
         self._answers = [bisect_right(exits, number) - 1 for number in range(1, net.num_exits + 1)]  # by exit
-        self.like = next(net.parameters(), torch.empty(0))
-        self._costs: dict[tuple[int, int, int], StepCosts] = {}
-        self._seen: dict[tuple[torch.Size, torch.dtype, torch.device], StepCosts] = {}
+        self._checked = InputChecks(net)
         self._counter = itertools.count(1)  # next() is atomic, += is not
         self._interrupts = 0
         self._needed = [0.0] * len(self._steps)  # without a table: a step may start as long as there is any time
         self._usual = [math.inf] * len(self._steps)
-        if image_shape is not None:
-            self._count(*image_shape)
         if latency is not None:
             latency.check_network(net, self.device)
             self._needed = latency.needed()
-            self._usual = latency.usual([step.member_start for step in self._steps], heads=False)
+            self._usual = latency.usual([step.member_start for step in self._steps])
 
     @property
     def device(self) -> torch.device:
-        """Where the images have to be."""
-        return self.like.device
+        """Where the inputs have to be."""
+        return self._checked.like.device
 
     @property
     def exits(self) -> tuple[int, ...]:
@@ -124,7 +120,7 @@ class AnytimePredictor:
 
     def predict(
         self,
-        images: Tensor,
+        inputs: Any,
         *,
         deadline: float | None = None,
         macs: float | None = None,
@@ -137,17 +133,17 @@ class AnytimePredictor:
         an EANN, ``exit`` and ``macs`` also leave out the members before the one that answers.
 
         Args:
-            images: Normalised images [N, C, H, W], of the network's dtype and on its device.
+            inputs: A batch, see the class.
             deadline: Seconds from this call, above 0. The answer is that of the last exit that is reached in time; the
                 first exit is always given, ``late`` tells if it was not in time. Without a latency table a segment is
                 begun as long as there is any time, so answers come late by up to one segment and one head.
-            macs: Multiply-adds for each image: the last exit whose own cost (``macs_fixed``) is within them.
+            macs: Multiply-adds for each input: the last exit whose own cost (``macs_fixed``) is within them.
             exit: This exit, from 1; in an EANN, if it is not adopted, the last adopted one before it.
-            confidence: The first exit whose largest probability is at least this, from 0 to 1, for each of the images,
+            confidence: The first exit whose largest probability is at least this, from 0 to 1, for each of the inputs,
                 or the last exit.
 
         Raises:
-            InputError: images or limits that cannot be used; it says what was expected and what was found.
+            InputError: inputs or limits that cannot be used; it says what was expected and what was found.
         """
         start, interrupts = self._clock(), self._interrupts
         if (deadline is None) + (macs is None) + (exit is None) + (confidence is None) != 3:
@@ -155,27 +151,27 @@ class AnytimePredictor:
             given = [name for name, value in limits.items() if value is not None]
             raise InputError(f"predict: expected one of {', '.join(limits)}, found {' and '.join(given) or 'none'}")
         with torch.inference_mode():  # around the checks too: a sum that autograd looks at takes 20 µs more
-            costs = self._checked(images)
+            costs, what = self._checked(inputs)
             if confidence is not None:
-                return self._until(confidence, self._stream(images, costs, start, interrupts))
+                return self._until(confidence, self._stream(inputs, costs, start, interrupts))
             last = len(self._steps) - 1
             spent = costs.fixed
             if deadline is not None:
                 _check(_is_number(deadline) and deadline > 0, "deadline", "more than 0 seconds", deadline)
                 if self.latency is not None:
-                    self.latency.check_call(images)
+                    self.latency.check_call(what, self.device)
                 spent = costs.walked
             elif exit is not None:
                 last = self._answering(exit)
             elif macs is not None:
                 last = self._affordable(macs, costs)
 
-            state = images
+            state = inputs
             position = 0 if deadline is not None else self._steps[last].member_start
             while True:
                 step = self._steps[position]
                 if position == step.member_start:
-                    state = images
+                    state = inputs
                 for segment in step.segments:
                     state = segment(state)
                 if position == last or self._interrupts != interrupts:
@@ -190,37 +186,37 @@ class AnytimePredictor:
                 position += 1
             return self._prediction(step.exit, step.head(state), spent[position], start, deadline)
 
-    def refine(self, images: Tensor) -> Iterator[Prediction]:
+    def refine(self, inputs: Any) -> Iterator[Prediction]:
         """Answers exit by exit, each computed when it is asked for; leave the loop at any time.
 
         Every head on the way is paid. :meth:`interrupt` ends it after the next answer. ``elapsed_s`` is the time since
         this call, with whatever the caller did in between.
 
         Args:
-            images: Normalised images [N, C, H, W], of the network's dtype and on its device.
+            inputs: A batch, see the class.
 
         Raises:
-            InputError: images that cannot be used; in this call, not at the first answer.
+            InputError: inputs that cannot be used; in this call, not at the first answer.
         """
         start, interrupts = self._clock(), self._interrupts
         with torch.inference_mode():
-            costs = self._checked(images)
-        return self._stream(images, costs, start, interrupts)
+            costs, _ = self._checked(inputs)
+        return self._stream(inputs, costs, start, interrupts)
 
-    def warm_up(self, images: Tensor, rounds: int = 10) -> None:
+    def warm_up(self, inputs: Any, rounds: int = 10) -> None:
         """Answer a few times, so that no later call pays what PyTorch sets up in its first ones."""
         for _ in range(rounds):
-            for _ in self.refine(images):
+            for _ in self.refine(inputs):
                 pass
 
     # --- running -----------------------------------------------------------------------------------------------
 
-    def _stream(self, images: Tensor, costs: StepCosts, start: float, interrupts: int) -> Iterator[Prediction]:
-        state = images
+    def _stream(self, inputs: Any, costs: StepCosts, start: float, interrupts: int) -> Iterator[Prediction]:
+        state = inputs
         for position, step in enumerate(self._steps):
             with torch.inference_mode():  # left before the yield: the caller's code runs in the caller's mode
                 if position == step.member_start:
-                    state = images
+                    state = inputs
                 for segment in step.segments:
                     state = segment(state)
                 prediction = self._prediction(step.exit, step.head(state), costs.streamed[position], start, None)
@@ -247,39 +243,8 @@ class AnytimePredictor:
 
     def _synchronise(self) -> None:
         """Wait until the device has done what it was told, so that the clock tells of it. A CPU has no queue."""
-        if self.like.device.type != "cpu":
+        if self.device.type != "cpu":
             torch.accelerator.synchronize(self.device)
-
-    # --- checks ------------------------------------------------------------------------------------------------
-
-    def _checked(self, images: Tensor) -> StepCosts:
-        """Refuse images that would give an error from the depth of PyTorch, or a wrong answer; their costs."""
-        costs = None
-        if isinstance(images, Tensor):  # one look for what has been seen before: it counts at batch size 1
-            costs = self._seen.get((images.shape, images.dtype, images.device))
-        if costs is None:
-            costs = self._first_of_a_kind(images)
-        if self.net.training:  # somebody has trained on: batch norm would answer by batch
-            self.net.eval()
-        refuse_bad_pixels(images)
-        return costs
-
-    def _first_of_a_kind(self, images: Tensor) -> StepCosts:
-        """The checks that depend on type, shape, dtype and device alone."""
-        refuse_bad_shape(images, self.like)
-        _, *shape = images.shape
-        if self.image_shape is not None and tuple(shape) != tuple(self.image_shape):
-            expected = ", ".join(map(str, self.image_shape))
-            raise InputError(f"images: expected shape [N, {expected}], found {list(images.shape)}")
-        costs = self._seen[images.shape, images.dtype, images.device] = self._count(*shape)
-        return costs
-
-    def _count(self, channels: int, height: int, width: int) -> StepCosts:
-        shape = channels, height, width
-        if shape not in self._costs:
-            with torch.inference_mode(mode=False):
-                self._costs[shape] = step_costs(self.net, shape)
-        return self._costs[shape]
 
     def _affordable(self, macs: float, costs: StepCosts) -> int:
         """Position of the last step that is within a budget."""

@@ -21,7 +21,7 @@ class Step:
         exit: The exit that answers, from 1.
         segments: What runs since the step before; several if exits between the two are not adopted.
         head: Head of the exit.
-        member_start: Position, from 0, of the first step of the same member: there the segments take the images.
+        member_start: Position, from 0, of the first step of the same member: there the segments take the inputs.
     """
 
     exit: int
@@ -31,7 +31,7 @@ class Step:
 
 
 class StepCosts(NamedTuple):
-    """MACs of one image up to and with each step, [steps] each.
+    """MACs of one input up to and with each step, [steps] each.
 
     Attributes:
         walked: All segments from the first step on, and this head alone.
@@ -42,6 +42,18 @@ class StepCosts(NamedTuple):
     walked: tuple[int, ...]
     fixed: tuple[int, ...]
     streamed: tuple[int, ...]
+
+
+def ready_for_inference(net: AnytimeNetwork) -> AnytimeNetwork:
+    """The network itself, in evaluation mode and in the layout channels_last, which 3-D convolutions do not have.
+
+    Raises:
+        InputError: it has no exits.
+    """
+    if not isinstance(net, AnytimeNetwork):
+        raise InputError(f"net: expected an AnytimeNetwork, found {type(net).__name__}; with_exits makes one of it")
+    flat = all(parameter.ndim <= 4 for parameter in net.parameters())
+    return net.eval().to(memory_format=torch.channels_last) if flat else net.eval()
 
 
 def find_steps(net: AnytimeNetwork) -> tuple[Step, ...]:

@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from anytime_core import __version__
-from anytime_core.inference.device import device_name
+from anytime_core.inference.latency import device_name
 
 # What decides a run's numbers. Records, pages and prose are left out: making them does not make the code dirty.
 _CODE = ["anytime_core", "anytime_study", "notebooks", "workflow", "pyproject.toml", "requirements.lock"]

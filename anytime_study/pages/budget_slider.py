@@ -22,7 +22,7 @@ from anytime_core.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from anytime_study.training.artefacts import TrainedModel
+    from anytime_core.inference.saving import SavedModel
 
 ELEMENT = '<div class="budget-slider"><p>This element needs JavaScript.</p></div>'
 CHANGES = ("overthinking", "ever_right_to_wrong", "never_right")
@@ -62,9 +62,10 @@ def make_payload(folders: Mapping[str, Path], *, test_size: int, disagreeing: in
     classes, *other = dict.fromkeys(card.class_names for card in cards)
     if other:
         raise InputError(f"models: expected networks for the same classes, found {classes} and {other[0]}")
-    data = load_dataset(cards[0].dataset, train_size=1)
+    dataset = cards[0].about["dataset"]
+    data = load_dataset(dataset, train_size=1)
     if not isinstance(data, ImageData):
-        raise InputError(f"models: expected networks for images that fit in memory, found {cards[0].dataset}")
+        raise InputError(f"models: expected networks for images that fit in memory, found {dataset}")
     images, labels = data.test_images[:test_size], data.test_labels[:test_size]
     with compute_settings(1, deterministic=False):
         networks = [_network(name, model, list(models.values()), images, labels) for name, model in models.items()]
@@ -91,19 +92,19 @@ def make_payload(folders: Mapping[str, Path], *, test_size: int, disagreeing: in
 
 
 def _network(
-    name: str, model: TrainedModel, others: Sequence[TrainedModel], images: Tensor, labels: Tensor
+    name: str, model: SavedModel, others: Sequence[SavedModel], images: Tensor, labels: Tensor
 ) -> dict[str, Any]:
     """One of the payload's networks, and its ``probabilities`` [K, N, classes]."""
     from anytime_core.inference.latency import fingerprint
     from anytime_core.inference.predictor import AnytimePredictor
-    from anytime_study.analysis.monotonicity import answer_changes
+    from anytime_study.analysis.logits import answer_changes
 
-    predictor = AnytimePredictor(model.net, model.card.image_shape)
+    predictor = AnytimePredictor(model.net)
     parts = [list(predictor.refine(model.card.normalise(batch))) for batch in images.split(500)]
     probabilities = np.concatenate([np.stack([one.probabilities.numpy() for one in part]) for part in parts], 1)
-    wanted = (fingerprint(model.net), 1, 1)
+    wanted = (fingerprint(model.net), (f"float32 {[1, *model.card.input_shape]}",), 1)
     tables = [table for one in [*others, model] for table in one.card.latency]
-    table = next((t for t in reversed(tables) if (t.network, t.batch_size, t.threads) == wanted), None)
+    table = next((t for t in reversed(tables) if (t.network, t.inputs, t.threads) == wanted), None)
     changes = answer_changes(probabilities, labels)
     return {
         "name": name,
@@ -112,8 +113,8 @@ def _network(
         "errors": [round(float(share), 6) for share in (probabilities.argmax(-1) != labels.numpy()).mean(1)],
         "milliseconds": table and [float(f"{1000 * row.streamed.p50:.4g}") for row in table.exits],
         "machine": table and f"{table.device}, 1 thread, batch size 1, PyTorch {table.torch}",
-        "network": model.card.network,
-        "record": model.card.record,
+        "network": model.card.about["network"],
+        "record": model.card.about.get("record"),
         **{key: round(getattr(changes, key), 6) for key in CHANGES},
         "probabilities": probabilities,
     }

@@ -9,9 +9,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from anytime_core.errors import InputError
+from anytime_core.inference.saving import ModelCard
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import Outcome, RunRecord, load_outcome
-from anytime_study.training.artefacts import ModelCard, save_model
+from anytime_study.training.artefacts import model_card, save_model
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.loop import TrainingRun
 from anytime_study.training.processes import broadcast_object, launch, launched, process_group, process_rank
@@ -97,12 +98,11 @@ def _make(config: RunConfig, folder: Path, rules: dict[str, str], progress: bool
 
 def _model_card(run: TrainingRun, record: RunRecord) -> ModelCard:
     data = run.data
-    return ModelCard(
-        network=run.config.network,
-        dataset=run.config.dataset,
-        class_names=data.class_names,
-        image_shape=data.card.image_shape,
+    return model_card(
+        run.config.network,
+        data.class_names,
+        data.card.image_shape,
         mean=tuple(data.mean.tolist()),
         std=tuple(data.std.tolist()),
-        record=record.name,
+        about={"dataset": run.config.dataset, "record": record.name},
     )

@@ -16,7 +16,7 @@ from anytime_study.foundations.provenance import provenance
 from anytime_study.runs.config import PROTOCOL, RunConfig
 from anytime_study.runs.record import Costs, DivergedRecord, EarlyExitScores, RunRecord, Scores, Timing, packed
 from anytime_study.training.evaluation import ExitScores, evaluate
-from anytime_study.training.exit_saving import early_exit_saving
+from anytime_study.training.exit_saving import early_exit_scores
 
 if TYPE_CHECKING:
     from anytime_study.datasets.images import ImageData
@@ -125,7 +125,4 @@ def _scores(history: TrainingHistory, net: nn.Module, data: ImageData | ImageStr
 
 
 def _early_exit(network: AnytimeNetwork, data: ImageData | ImageStream) -> EarlyExitScores:
-    found = early_exit_saving(network, data.batches("validation"), data.batches("test"))
-    kept = {name: value for name, value in found.items() if name in EarlyExitScores.model_fields}
-    thresholds = [value if math.isfinite(value) else None for value in found["thresholds"]]
-    return EarlyExitScores.model_validate({**kept, "thresholds": thresholds})
+    return early_exit_scores(network, data.batches("validation"), data.batches("test"), data.card.image_shape)

@@ -363,5 +363,5 @@ def test_train_writes_the_model_too(anytime, tmp_path):
     status, out, err = anytime("train", *TINY, "--records-dir", tmp_path / "records", "--model-dir", tmp_path / "model")
     assert status == 0, err
     net, card = load_model(tmp_path / "model")
-    assert card.record in out
+    assert card.about["record"] in out
     assert net.num_exits == 3

@@ -1,13 +1,11 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
-from anytime_core import calibration_table, expected_calibration_error, fit_temperatures
+from anytime_core import expected_calibration_error, fit_temperatures
 from anytime_core.errors import InputError
-from anytime_study.analysis.monotonicity import answer_changes
 
 
 def drawn(temperature, number=20_000, classes=4, seed=0):
@@ -28,7 +26,7 @@ def test_a_known_temperature_is_found(temperature):
 def test_each_exit_has_its_own():
     logits, labels = drawn(1)
     assert fit_temperatures(np.stack([logits, 2 * logits]), labels) == pytest.approx(
-        fit_temperatures(logits[None], labels)[0] * np.array([1, 2]), rel=1e-5
+        fit_temperatures(logits[None], labels).item() * np.array([1, 2]), rel=1e-5
     )
 
 
@@ -41,7 +39,7 @@ def test_by_hand():
 @given(st.integers(0, 1000))
 def test_it_is_the_minimum(seed):
     logits, labels = drawn(1.5, number=60, seed=seed)
-    (found,) = fit_temperatures(logits[None], labels)
+    found = fit_temperatures(logits[None], labels).item()
 
     def nll(temperature):
         return -log_softmax(logits / temperature, -1)[np.arange(60), labels].mean()
@@ -52,9 +50,9 @@ def test_it_is_the_minimum(seed):
 
 def test_the_ends_where_there_is_no_minimum():
     right, wrong = np.array([[[3.0, 0.0], [2.0, 0.0]]]), np.array([[[0.0, 3.0], [0.0, 2.0]]])
-    assert fit_temperatures(right, [0, 0]).tolist() == [0.05]
-    assert fit_temperatures(wrong, [0, 0]).tolist() == [20]
-    assert fit_temperatures(np.zeros((1, 2, 2)), [0, 1])[0] in (0.05, 20)  # logits that say nothing
+    assert fit_temperatures(right, [0, 0]).item() == pytest.approx(0.05)
+    assert fit_temperatures(wrong, [0, 0]).item() == pytest.approx(20)
+    assert fit_temperatures(np.zeros((1, 2, 2)), [0, 1]).item() == pytest.approx(0.05)  # logits that say nothing
 
 
 def test_calibration_error_by_hand():
@@ -79,48 +77,7 @@ def test_one_bin_is_the_distance_of_the_means():
     assert found == pytest.approx([abs(confidence.mean() - right.mean())], abs=1e-5)
 
 
-def test_the_table():
-    validation, labels = drawn(2, seed=1)
-    test, test_labels = drawn(2, seed=2)
-    table = calibration_table(np.stack([validation] * 2), labels, torch.tensor(np.stack([test] * 2)), test_labels)
-    assert table.index.tolist() == [1, 2]
-    assert table.index.name == "exit"
-    assert table["temperature"].tolist() == pytest.approx([2, 2], rel=0.05)
-    assert (table["nll_after"] < table["nll_before"]).all()
-    assert (table["ece_after"] < table["ece_before"] / 3).all()
-    row = table.loc[1]
-    assert row["error"] == pytest.approx((test.argmax(-1) != test_labels).mean())
-    expected = -log_softmax(test / row["temperature"], -1)[np.arange(len(test)), test_labels].mean()
-    assert row["nll_after"] == pytest.approx(expected, rel=1e-5)
-
-
-# --- answers that change -------------------------------------------------------------------------------------------
-
-
-def test_changes_by_hand():
-    right = np.array(  # five images at three exits
-        [[1, 1, 0, 0, 1], [1, 0, 1, 0, 0], [1, 1, 0, 0, 0]], dtype=bool
-    )
-    logits = np.where(right[..., None], [1.0, 0.0], [0.0, 1.0])
-    found = answer_changes(logits, np.zeros(5, dtype=int))
-    assert found.right_to_wrong.tolist() == pytest.approx([2 / 5, 1 / 5])
-    assert found.wrong_to_right.tolist() == pytest.approx([1 / 5, 1 / 5])
-    assert found.overthinking == pytest.approx(2 / 5)  # images 3 and 5
-    assert found.ever_right_to_wrong == pytest.approx(3 / 5)  # 2, 3 and 5
-    assert found.never_right == pytest.approx(1 / 5)  # 4
-
-
-@given(st.integers(0, 1000))
-def test_changes_explain_the_errors(seed):
-    generator = np.random.default_rng(seed)
-    logits, labels = generator.normal(size=(4, 30, 3)), generator.integers(3, size=30)
-    found, errors = answer_changes(logits, labels), (logits.argmax(-1) != labels).mean(1)
-    assert found.right_to_wrong - found.wrong_to_right == pytest.approx(np.diff(errors))
-    assert found.never_right + found.overthinking == pytest.approx(errors[-1])
-    assert found.ever_right_to_wrong >= found.overthinking
-
-
-@pytest.mark.parametrize("function", [fit_temperatures, expected_calibration_error, answer_changes])
+@pytest.mark.parametrize("function", [fit_temperatures, expected_calibration_error])
 def test_bad_input(function):
     logits, labels = drawn(1, number=5)
     with pytest.raises(InputError, match=r"logits\w*: expected shape"):

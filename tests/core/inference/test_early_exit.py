@@ -1,4 +1,3 @@
-import inspect
 import math
 
 import numpy as np
@@ -7,35 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torchvision.models import resnet18
 
-from anytime_core import EANN, AnytimeNetwork, EarlyExit, MSDNet, ResANN, answer_costs, exit_costs, with_exits
+from anytime_core import EANN, AnytimeNetwork, EarlyExit, ResANN, answer_costs, exit_costs
 from anytime_core.errors import InputError
-from anytime_core.networks.ensemble import eann
-
-SHAPE = (1, 16, 16)
-NETWORKS = {
-    "resann": lambda: ResANN(n=2, c=4, in_channels=1),
-    "msdnet": lambda: MSDNet(blocks=(3, 3), growth=2, s=1, in_channels=1),
-    "backbone": lambda: with_exits(
-        nn.Sequential(nn.Conv2d(1, 3, 1), resnet18(num_classes=10)), at=["1.layer1", "1.layer2"], image_shape=SHAPE
-    ),
-    "eann": lambda: eann(n=(1, 2), c=4, s=1, in_channels=1),
-    "eann, some adopted": lambda: adopted(eann(n=(1, 2), c=4, s=1, in_channels=1)),
-}
-
-
-def adopted(net):
-    net.adopt([0.5, 0.4, 0.45, 0.6, 0.3, 0.35, 0.2, 0.1, 0.15])  # exits 1, 2, 5, 7 and 8 of 9
-    return net
-
-
-def made(name):
-    torch.manual_seed(0)
-    net = NETWORKS[name]().train()
-    for _ in range(3):  # running statistics that differ from those of one batch
-        net(torch.randn(16, *SHAPE))
-    return net
+from tests.core.inference.networks import KINDS, NETWORKS, SHAPE, made, small
+from tests.core.on_device import on_device, randn
 
 
 @pytest.fixture(params=NETWORKS)
@@ -45,12 +20,12 @@ def net(request):
 
 @pytest.fixture
 def images():
-    return torch.randn(24, *SHAPE, generator=torch.Generator().manual_seed(1))
+    return randn(24, *SHAPE, seed=1)
 
 
 def full_run(net, images):
     """Logits of the exits that answer, [K, N, classes], and the numbers of these exits."""
-    exits = torch.arange(1, net.num_exits + 1)
+    exits = on_device(torch.arange(1, net.num_exits + 1))
     if isinstance(net, EANN):
         exits = exits[net.adopted]
     with torch.inference_mode():
@@ -88,13 +63,13 @@ class Counted:
 def test_each_image_gets_what_the_full_run_gives_at_its_exit(net, images):
     thresholds = quantile_thresholds(net, images)
     logits, exits = full_run(net, images)
-    costs = torch.tensor(answer_costs(net, SHAPE))
-    sure = logits.softmax(-1).amax(-1) >= torch.tensor([*thresholds, 0.0])[:, None]
+    costs = on_device(answer_costs(net, SHAPE))
+    sure = logits.softmax(-1).amax(-1) >= on_device([*thresholds, 0.0])[:, None]
     place = sure.int().argmax(0)  # the first
     prediction = EarlyExit(net, thresholds).predict(images)
     assert len(place.unique()) > 2  # several exits take part
     assert torch.equal(prediction.exit, exits[place])
-    expected = logits[place, torch.arange(len(images))]
+    expected = logits[place, on_device(torch.arange(len(images)))]
     torch.testing.assert_close(prediction.logits, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(prediction.probabilities, expected.softmax(-1), rtol=1e-4, atol=1e-5)
     assert torch.equal(prediction.macs, costs[place])
@@ -104,7 +79,7 @@ def test_each_image_gets_what_the_full_run_gives_at_its_exit(net, images):
 def test_order_and_company_do_not_matter(net, images):
     early = EarlyExit(net, quantile_thresholds(net, images))
     together = early.predict(images)
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2))
+    order = on_device(torch.randperm(len(images), generator=torch.Generator().manual_seed(2)))
     shuffled = early.predict(images[order])
     assert torch.equal(shuffled.exit, together.exit[order])
     torch.testing.assert_close(shuffled.logits, together.logits[order], rtol=1e-4, atol=1e-5)
@@ -127,16 +102,6 @@ def test_the_batch_really_shrinks(net, images):
     assert {number for number, _ in counted.segments} >= {number for number, _ in expected}
 
 
-def test_an_exit_that_is_not_adopted_neither_answers_nor_runs(images):
-    net = made("eann, some adopted")
-    early = EarlyExit(net, quantile_thresholds(net, images, share=0.2))
-    counted = Counted(net)
-    prediction = early.predict(images)
-    assert early.exits == (1, 2, 5, 7, 8)
-    assert set(prediction.exit.tolist()) == set(early.exits)
-    assert {number for number, _ in counted.heads} == set(early.exits)
-
-
 def test_all_leave_at_once(net, images):
     counted = Counted(net)
     prediction = EarlyExit(net, 0.0).predict(images)
@@ -151,6 +116,18 @@ def test_none_leaves_early(net, images):
     assert set(prediction.exit.tolist()) == {int(exits[-1])}
     torch.testing.assert_close(prediction.logits, logits[-1], rtol=1e-4, atol=1e-5)
     assert prediction.mean_macs == answer_costs(net, SHAPE)[-1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_inputs_that_the_network_takes(kind):
+    first, inputs = KINDS[kind]
+    net = small(first())
+    expected, _ = full_run(net, inputs)
+    confidence = expected[0].softmax(-1).amax(-1)
+    prediction = EarlyExit(net, confidence.median().item()).predict(inputs)  # two of three leave at the first exit
+    assert sorted(prediction.exit.tolist()) == [1, 1, 2]
+    rows = on_device(torch.arange(3))
+    torch.testing.assert_close(prediction.logits, expected[prediction.exit - 1, rows], rtol=1e-4, atol=1e-5)
 
 
 def test_costs_are_those_of_the_cost_module(net):
@@ -176,7 +153,7 @@ class Rows(nn.Module):
 def table(*exits):
     """Images [N, 1, K, classes] that hold their own logits, and the network that reads them exit by exit."""
     net = AnytimeNetwork([nn.Identity() for _ in exits], [Rows(row) for row in range(len(exits))])
-    return net, torch.tensor(exits).transpose(0, 1)[:, None]
+    return net, torch.tensor(exits).transpose(0, 1)[:, None]  # without parameters a network is on the CPU
 
 
 def odds(p):
@@ -244,11 +221,6 @@ def test_any_thresholds_on_any_logits(data):
 # --- use -----------------------------------------------------------------------------------------------------------
 
 
-def test_labels_are_never_asked_for():
-    assert list(inspect.signature(EarlyExit.predict).parameters) == ["self", "images"]
-    assert not any("label" in name for name in inspect.signature(EarlyExit).parameters)
-
-
 def test_batch_norm_never_sees_the_batch(images):
     net = made("resann")
     early = EarlyExit(net, quantile_thresholds(net, images))
@@ -284,16 +256,16 @@ def test_a_state_that_cannot_shrink_is_refused_and_not_cut_wrongly():
 
 
 class Stubborn(nn.Module):
-    """Head that always answers for two images."""
+    """Head that answers for two inputs where it is given one, but not in the count of costs."""
 
     def forward(self, x):
-        return torch.tensor([odds(0.9), odds(0.6)]).to(x)
+        return x[:, 0, 0] if x.is_meta or len(x) == 2 else x[:, 0, 0].repeat(2, 1)
 
 
-def test_logits_of_another_number_of_images_are_refused():
+def test_logits_of_another_number_of_inputs_are_refused():
     _, images = table([odds(0.9), odds(0.6)], [odds(0.9), odds(0.6)])
     net = AnytimeNetwork([nn.Identity()] * 2, [Stubborn(), Stubborn()])
-    with pytest.raises(InputError, match="exit 2: expected logits of 1 images, found 2"):
+    with pytest.raises(InputError, match="exit 2: expected logits of 1 inputs, found 2"):
         EarlyExit(net, 0.8).predict(images)
 
 
@@ -305,28 +277,17 @@ def test_every_image_is_answered_even_if_logits_are_not_numbers():
     assert EarlyExit(net, 0.0).predict(images).exit.tolist() == [2, 2]
 
 
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        ([[0.0]], "expected a tensor .* found list"),
-        (torch.zeros(1, 16, 16), r"found shape \[1, 16, 16\]"),
-        (torch.zeros(1, *SHAPE, dtype=torch.float64), "expected torch.float32 .* found torch.float64"),
-        (torch.zeros(1, *SHAPE, dtype=torch.uint8), "found torch.uint8"),
-        (torch.zeros(0, *SHAPE), "found an empty batch"),
-        (torch.full((1, *SHAPE), math.nan), "found NaN or infinity"),
-        (torch.zeros(1, 3, 16, 16), r"inputs: expected a shape that the network takes"),
-    ],
-)
-def test_bad_images(images, message):
-    with pytest.raises(InputError, match=message):
-        EarlyExit(made("resann"), 0.5).predict(images)
+@pytest.mark.parametrize("inputs", [[[0.0]], torch.full((1, *SHAPE), math.nan), torch.zeros(1, 3, 16, 16)])
+def test_bad_inputs(inputs):  # the checks are the predictor's
+    with pytest.raises(InputError, match="inputs: expected"):
+        EarlyExit(made("resann"), 0.5).predict(inputs)
 
 
 @pytest.mark.parametrize(
     ("thresholds", "temperatures", "message"),
     [
-        ([0.5], None, r"one for each of 6 exits but the last, found shape \(1,\)"),
-        ([0.5] * 6, None, r"found shape \(6,\)"),
+        ([0.5], None, r"one for each of 6 exits but the last, found shape \[1\]"),
+        ([0.5] * 6, None, r"found shape \[6\]"),
         (-0.1, None, "expected 0 or more"),
         (math.nan, None, "expected 0 or more"),
         ("high", None, "expected numbers, found 'high'"),

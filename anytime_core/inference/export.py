@@ -3,66 +3,64 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
+from anytime_core.errors import needed_package
 from anytime_core.files import atomic_write
-from anytime_core.inference.steps import Step, find_steps, step_costs
-
-if TYPE_CHECKING:
-    from anytime_study.training.artefacts import TrainedModel
+from anytime_core.inference.inputs import InputChecks
+from anytime_core.inference.steps import Step, find_steps, ready_for_inference
+from anytime_core.networks.base import AnytimeNetwork
 
 STEPS = "steps.json"
 
 
-def export_onnx(model: TrainedModel, folder: Path) -> Path:
+def export_onnx(net: AnytimeNetwork, inputs: Any, folder: Path | str, about: Mapping[str, Any] | None = None) -> Path:
     """Write one ONNX file per step (segments and head) and steps.json, which says in which order they run.
 
-    Each file takes the state that the one before it left (the first one of a member: normalised images, float32
-    [N, C, H, W]) and gives the logits, float32 [N, classes], and, but for the last step of a member, the new state. N
-    is free. In an :class:`EANN` exits that are not adopted are left out.
-
-    Needs the extra ``onnx``: onnx, onnxscript and onnxruntime.
+    Each file takes the state that the one before it left (the first one of a member: the inputs) and gives the logits,
+    [N, classes], and, but for the last step of a member, the new state. N is free. In an :class:`EANN` exits that are
+    not adopted are left out.
 
     Args:
-        model: The network on the CPU and its card.
+        net: The network on the CPU; it is put into evaluation mode.
+        inputs: A batch of what it takes; only type and shape count.
         folder: Made if it is missing; files of an earlier export are replaced.
+        about: What else a user of the files has to know, such as class names, for JSON; it is kept in steps.json.
 
     Returns:
         The path of steps.json, written last.
 
     Raises:
+        ImportError: the packages onnx and onnxscript are missing; it says how to get them.
+        InputError: inputs that the network does not take.
         OSError: the folder cannot be written.
     """
-    net, card = model
-    steps = find_steps(net.eval())
+    for package in ("onnx", "onnxscript"):
+        needed_package(package, extra="onnx")
+    folder = Path(folder)
+    steps = find_steps(ready_for_inference(net))
+    costs = InputChecks(net)(inputs).costs.streamed
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STEPS).unlink(missing_ok=True)  # without it nobody runs old steps together with new ones
-    # two images, so that the exporter does not take 1 for a constant of the network
-    state: Any = torch.zeros(2, *card.image_shape)
-    images, told = state, []
+    # two rows, so that the exporter does not take 1 for a constant of the network
+    inputs = tree_map_only(Tensor, lambda x: torch.cat([x[:1], x[:1]]), inputs)
+    state, told = inputs, []
     for position, step in enumerate(steps):
         if position == step.member_start:
-            state = images
+            state = inputs
         ends = position + 1 == len(steps) or steps[position + 1].member_start == position + 1
         name = f"step-{step.exit:02d}.onnx"
         state = _export_step(step, state, folder / name, ends=ends)
-        told.append({"exit": step.exit, "file": name, "takes_images": position == step.member_start})
-    content = {
-        "steps": [
-            {**one, "macs": macs} for one, macs in zip(told, step_costs(net, card.image_shape).streamed, strict=True)
-        ],
-        "class_names": card.class_names,
-        "image_shape": card.image_shape,
-        "mean": card.mean,
-        "std": card.std,
-    }
+        starts = position == step.member_start
+        told.append({"exit": step.exit, "file": name, "takes_inputs": starts, "macs": costs[position]})
     path = folder / STEPS
-    atomic_write(path, json.dumps(content, indent=1) + "\n")
+    atomic_write(path, json.dumps({**(about or {}), "steps": told}, indent=1) + "\n")
     return path
 
 
