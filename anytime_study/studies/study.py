@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from anytime_study.foundations.validation import read_yaml, validated
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import RunRecord, load_outcome
 from anytime_study.studies.own_rates import with_own_rate
+
+_log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[2]  # the checkout; studies and records have their place in it
 RECORDS = ROOT / "data" / "records"
@@ -101,7 +104,8 @@ def has_record(config: RunConfig, folder: Path) -> bool:
     path = folder / f"{config.name}.json"
     try:
         return path.exists() and bool(load_outcome(path))
-    except InputError:
+    except InputError as error:
+        _log.warning("%s; the run has to be made again", error)
         return False
 
 

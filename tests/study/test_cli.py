@@ -79,7 +79,7 @@ def test_the_version_is_told(anytime):
             ["study", "workflow/studies/quick.yaml", "--minutes", "0"],
             "bad arguments: minutes: expected above 0, found 0",
         ),
-        (["train", "--device", "cuda"], "bad arguments: device: expected one that is there, found cuda"),
+        (["train", "--device", "cuda"], "device: expected a GPU that PyTorch can use, found none"),
         (["compare", "nowhere", "nowhere-else"], "no records in nowhere"),
     ],
 )

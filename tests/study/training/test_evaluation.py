@@ -60,12 +60,6 @@ def test_the_last_batch_counts_by_its_size(batch_size):
     assert scores.error == [(exit_logits.argmax(1) != labels).double().mean().item() for exit_logits in logits]
 
 
-def test_a_single_image():
-    scores = evaluate(Table([[[0.0, 9.0]]]), [(numbered(1), torch.tensor([0]))])
-    assert scores.error == [1.0]
-    assert len(scores.loss) == 1
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_the_network_is_left_as_it_was(training):
     torch.manual_seed(0)

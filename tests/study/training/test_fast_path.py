@@ -90,6 +90,7 @@ def test_without_a_compiler_the_network_runs_uncompiled_and_the_record_says_so(t
     assert record.epoch_losses == train(tiny_config(), progress=False).epoch_losses
 
 
+@pytest.mark.slow
 def test_a_compiled_run_gives_the_same_curves(tiny_config, plain):
     record = train(tiny_config(**EPOCHS, compile=True), progress=False)
     if not record.provenance.compiled:
