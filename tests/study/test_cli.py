@@ -318,6 +318,21 @@ def test_predict_prints_the_answer(anytime, saved_model, limit):
     assert ("no latency table of this device" in err) == (limit[0] == "--deadline")
 
 
+def test_predict_answers_for_several_images_and_in_json(anytime, saved_model):
+    model, image = saved_model
+    status, out, err = anytime("predict", image, image, "--model", model, "--exit", "2")
+    assert (status, err) == (0, "")
+    assert [line for line in out.splitlines() if "image  " in line] == [f"image        {image}"] * 2
+    status, out, err = anytime("predict", image, image, "--model", model, "--exit", "2", "--json")
+    one, other = json.loads(out)
+    assert {**one, "elapsed_s": 0} == {**other, "elapsed_s": 0}
+    assert (one["image"], one["exit"], one["num_exits"], one["late"]) == (str(image), 2, 3, False)
+    shares = list(one["probabilities"].values())
+    assert len(shares) == 10
+    assert shares == sorted(shares, reverse=True)
+    assert (one["class_name"], one["probability"]) == next(iter(one["probabilities"].items()))
+
+
 def test_predict_tells_that_an_answer_was_late(anytime, saved_model):
     model, image = saved_model
     status, out, _ = anytime("predict", image, "--model", model, "--deadline", "0.001us")
