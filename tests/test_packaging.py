@@ -1,6 +1,8 @@
 """pyproject.toml, requirements.lock, environment.yml and the library's imports tell the same story."""
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -51,6 +53,19 @@ def test_every_declared_dependency_is_locked_within_its_range():
 def test_the_lock_names_no_index_and_no_local_file():
     text = (ROOT / "requirements.lock").read_text()
     assert not re.search(r"https?://|file:|--index|--find-links|--extra-index| @ ", text)
+
+
+def test_the_library_imports_at_once_only_what_it_depends_on():
+    """What an extra brings may be imported in functions, or in a module that is for that extra alone."""
+    for_extras = {"onnx_runner.py": {"numpy", "onnxruntime"}}
+    depends_on = {Requirement(line).name for line in PROJECT["dependencies"]}
+    for path in (ROOT / "anytime_core").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+        tops = {name.partition(".")[0] for name in names}
+        known = {*sys.stdlib_module_names, "anytime_core", *depends_on, *for_extras.get(path.name, ())}
+        assert tops <= known, path
 
 
 def test_the_environment_names_the_packages_the_study_is_built_on_and_takes_versions_from_the_lock():
