@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +14,9 @@ from anytime_core.errors import did_you_mean
 from anytime_core.networks.base import AnytimeNetwork
 from anytime_core.networks.heads import global_average
 from anytime_core.networks.initialisation import he_initialise
+from anytime_core.networks.inputs import example_batch
 from anytime_core.networks.modes import modes_kept
+from anytime_core.networks.tracing import trace
 
 
 def with_exits(
@@ -23,7 +24,9 @@ def with_exits(
     at: Sequence[str],
     *,
     num_classes: int | None = None,
-    image_shape: tuple[int, int, int] = (3, 224, 224),
+    inputs: Sequence[int] | Any = (3, 224, 224),
+    output: str | int | None = None,
+    make_head: Callable[[torch.Size, int], nn.Module] | None = None,
 ) -> BackboneWithExits:
     """Give a network exits after some of its modules; its own classifier stays as the last exit.
 
@@ -32,30 +35,35 @@ def with_exits(
     ``backbone``, not copies: trained weights stay, and the last exit gives what ``backbone`` gives.
 
     Args:
-        backbone: Module from images to logits [N, classes] that :mod:`torch.fx` can trace, such as torchvision's ResNet
-            and VisionTransformer, or an ``nn.Sequential``.
+        backbone: Module that gives logits [N, classes], whose operations :mod:`torch.fx` can write down as one row:
+            what runs depends on the shapes of its inputs, not on their values.
         at: Names of modules, as in ``backbone.named_modules()``, with an exit after (the last call of) each. The exits
             are numbered in the order in which the backbone runs, and each needs all that runs until then.
         num_classes: Classes, by default as many as the backbone has. For another number its last layer, which then must
             be an ``nn.Linear``, is replaced by a new one in the result, to be trained on other data.
-        image_shape: Shape (C, H, W) of an image that the backbone takes; new heads learn their sizes from it.
+        inputs: Shape of one input of numbers, without N, such as (C, H, W); or a batch of what the backbone takes: a
+            tensor, a tuple of arguments or a dict of them, with which the result is called too. New heads learn their
+            sizes from it.
+        output: Where the logits are in what the backbone gives: a key, a field or a position. By default what is called
+            ``logits``, or the only tensor.
+        make_head: From the shape of the features at an exit, [N, ...], and the number of classes to the head that reads
+            them; :class:`ExitHead` by default.
 
     Raises:
-        ValueError: A name that the backbone does not have, or a place named twice; features that no head reads; a
-            backbone with several inputs or outputs, or with other operations in training (other than by its layers).
-        torch.fx.proxy.TraceError: The backbone's course depends on its data.
+        ValueError: A name that the backbone does not have, or a place named twice; features that no head reads; no
+            logits; a backbone that cannot be cut into segments, with the reason and what to do instead.
     """
     if num_classes is not None and num_classes < 1:
         raise ValueError(f"num_classes: expected at least 1, found {num_classes}")
     training = backbone.training
     with modes_kept(backbone):
-        graph, ends = _trace(backbone)
-        *nodes, output = graph.nodes
-        last = output.args[0]
-        if not isinstance(last, fx.Node) or sum(node.op == "placeholder" for node in nodes) != 1:
-            raise ValueError("backbone: expected one input and one output, found more")
-        cuts = _find_cuts(at, ends, nodes, last)
-
+        given = example_batch(inputs, backbone, samples=2)
+        graph, ends = trace(backbone, given)
+        last = _find_logits(graph, output)
+        _leave_out_what_nobody_reads(graph, last)
+        nodes = [node for node in graph.nodes if node.op != "output"]
+        cuts = _find_cuts(at, {name: node for name, node in ends.items() if node in nodes}, nodes, last)
+        shape = last.meta["value"].shape
         own_head: nn.Module = nn.Identity()
         if last is nodes[-1] and last.op == "call_module":
             layer = backbone.get_submodule(str(last.target))
@@ -63,19 +71,25 @@ def with_exits(
                 own_head = layer
                 nodes.pop()
                 last = last.all_input_nodes[0]
-        segments = _split(backbone, nodes, [*cuts.values(), last])
+        segments = _split(backbone, nodes, [*cuts.values(), last], given)
 
         like = next(backbone.parameters(), torch.empty(0))
-        *features, _, logits = _shapes([*segments, own_head], torch.empty(1, *image_shape, dtype=like.dtype))
-        classes = logits[-1] if num_classes is None else num_classes
-        if classes != logits[-1]:
+        classes = shape[-1] if num_classes is None else num_classes
+        if classes != shape[-1]:
             if not isinstance(own_head, nn.Linear):
                 raise ValueError(
-                    f"num_classes: expected {logits[-1]}, as its last layer is no nn.Linear, found {classes}"
+                    f"num_classes: expected {shape[-1]}, as its last layer is no nn.Linear, found {classes}"
                 )
             own_head = nn.Linear(own_head.in_features, classes).apply(he_initialise).to(like)
-        heads = [ExitHead(name, shape, classes).to(like) for name, shape in zip(cuts, features, strict=True)]
-        return BackboneWithExits(segments, [*heads, own_head], type(backbone).__name__, cuts).train(training)
+        heads = []
+        for name, node in cuts.items():
+            try:
+                head = (make_head or ExitHead)(node.meta["value"].shape, classes)
+            except ValueError as error:
+                raise ValueError(f"at: {name}: {error}") from None
+            heads.append(_OnFeatures(head).to(like))
+        net = BackboneWithExits([*segments], [*heads, own_head], backbone=type(backbone).__name__, at=tuple(cuts))
+        return net.train(training)
 
 
 def torchvision_with_exits(
@@ -114,26 +128,16 @@ class BackboneWithExits(AnytimeNetwork):
     The state is a tuple: the features that the exit reads, then what else the backbone still needs.
     """
 
-    def __init__(
-        self, segments: Iterable[nn.Module], heads: Iterable[nn.Module], backbone: str, at: Iterable[str]
-    ) -> None:
-        super().__init__(segments, heads)
-        self.backbone, self.at = backbone, tuple(at)
-
-    def extra_repr(self) -> str:
-        """Whose exits these are, shown by ``repr``."""
-        return f"backbone={self.backbone}, at={self.at}, num_exits={self.num_exits}"
-
 
 class ExitHead(nn.Module):
     """A new exit: one linear layer, for the shape of the features that the exit reads.
 
     Maps [N, C, H, W] are averaged globally, without a ReLU before it: the blocks of stock networks end with their own.
-    Of tokens [N, T, D] the first one, which is ViT's class token, is taken and normalised by its layer (layer norm, as
-    ViT's blocks leave their sum as it is). Features [N, D] are taken as they are.
+    So are maps [N, H, H, C], as Swin's, which are told by their two equal sizes, and normalised by their layer (layer
+    norm, as blocks of transformers leave their sum as it is). Of tokens [N, T, D] the first one, which is ViT's class
+    token, is taken and normalised. Features [N, D] are taken as they are.
 
     Args:
-        name: Where the exit is, for the error.
         shape: Shape of the features, of any N.
         num_classes: Classes, the width of the logits.
 
@@ -141,54 +145,66 @@ class ExitHead(nn.Module):
         ValueError: Features of another number of dimensions.
     """
 
-    def __init__(self, name: str, shape: Sequence[int], num_classes: int) -> None:
+    def __init__(self, shape: Sequence[int], num_classes: int) -> None:
         super().__init__()
         if len(shape) not in (2, 3, 4):
-            raise ValueError(f"at: expected features of 2 to 4 dimensions after {name}, found shape {tuple(shape)}")
-        channels = shape[1] if len(shape) == 4 else shape[-1]
-        self.norm = nn.LayerNorm(channels, eps=1e-6) if len(shape) == 3 else nn.Identity()  # ViT's eps
+            raise ValueError(f"expected features of 2 to 4 dimensions, found shape {tuple(shape)}")
+        self.channels_first = len(shape) == 4 and not shape[1] == shape[2] != shape[3]
+        channels = shape[1] if self.channels_first else shape[-1]
+        norm = len(shape) == 3 or (len(shape) == 4 and not self.channels_first)
+        self.norm = nn.LayerNorm(channels, eps=1e-6) if norm else nn.Identity()  # ViT's eps
         self.linear = nn.Linear(channels, num_classes)
         self.apply(he_initialise)
 
-    def forward(self, state: tuple[Tensor, ...]) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Logits of this exit."""
-        x = state[0]
         if x.ndim == 4:
-            x = global_average(x)
-        elif x.ndim == 3:
-            x = x[:, 0]
-        return self.linear(self.norm(x))
+            x = global_average(x) if self.channels_first else self.norm(x).mean((1, 2))
+        else:
+            x = self.norm(x[:, 0] if x.ndim == 3 else x)
+        return self.linear(x)
 
 
-class _Tracer(fx.Tracer):
-    """Notes what each module gives. Layers of torch.nn and torchvision.ops are not looked into."""
+class _OnFeatures(nn.Module):
+    """A head on the first item of the state."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        self.results: dict[str, Any] = {}
+        self.head = head
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        ours = m.__module__.startswith("torchvision.ops") and not isinstance(m, nn.Sequential)
-        return ours or super().is_leaf_module(m, module_qualified_name)
-
-    def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        result = super().call_module(m, forward, args, kwargs)
-        self.results[self.path_of_module(m)] = result
-        return result
+    def forward(self, state: tuple[Tensor, ...]) -> Tensor:
+        return self.head(state[0])
 
 
-def _trace(backbone: nn.Module) -> tuple[fx.Graph, dict[str, fx.Node]]:
-    """The backbone's operations in the order in which they run, and the one that gives each module's result."""
-    backbone.train()
-    in_training = str(_Tracer().trace(backbone))
-    backbone.eval()
-    tracer = _Tracer()
-    graph = tracer.trace(backbone)
-    if str(graph) != in_training:
-        raise ValueError("backbone: expected the same operations in training and evaluation, found different ones")
-    return graph, {name: result.node for name, result in tracer.results.items() if isinstance(result, fx.Proxy)}
+def _find_logits(graph: fx.Graph, output: str | int | None) -> fx.Node:
+    """The operation that gives the logits."""
+    found: Any = next(node for node in graph.nodes if node.op == "output").args[0]
+    if isinstance(found, fx.Node) and isinstance(found.meta.get("value"), Tensor) and output is None:
+        return found
+    parts: dict[Any, Any] = {}
+    if isinstance(found, fx.Node) and isinstance(found.target, type):  # a dataclass
+        parts = dict(found.kwargs)
+    elif isinstance(found, Mapping):
+        parts = dict(found)
+    elif isinstance(found, tuple | list):
+        parts = dict(enumerate(found))
+    parts = {key: node for key, node in parts.items() if isinstance(node, fx.Node)}
+    if output is None:
+        output = "logits" if "logits" in parts else next(iter(parts), None) if len(parts) == 1 else None
+    if output not in parts:
+        known = ", ".join(map(repr, parts)) or "a tensor"
+        raise ValueError(f"output: expected where the logits are among what it gives ({known}), found {output!r}")
+    return parts[output]
+
+
+def _leave_out_what_nobody_reads(graph: fx.Graph, last: fx.Node) -> None:
+    """Erase operations after which nothing of the logits is computed, but for checks of the inputs."""
+    end = next(node for node in graph.nodes if node.op == "output")
+    end.args = (last,)
+    for node in reversed(graph.nodes):
+        kept = node.op in ("output", "placeholder") or node.target is torch._assert
+        if not node.users and not kept:
+            graph.erase_node(node)
 
 
 def _find_cuts(
@@ -210,30 +226,48 @@ def _find_cuts(
     return {name: ends[name] for name in sorted(at, key=lambda name: nodes.index(ends[name]))}
 
 
-def _split(backbone: nn.Module, nodes: list[fx.Node], places: Sequence[fx.Node]) -> list[nn.Module]:
-    """One module per place: it runs the operations from the place before to this one, in the backbone's order."""
+def _split(backbone: nn.Module, nodes: list[fx.Node], places: Sequence[fx.Node], inputs: Any) -> list[fx.GraphModule]:
+    """One module per place: it runs the operations from the place before to this one, in the backbone's order.
+
+    The state between two segments holds tensors alone. Sizes that are read again later are computed again, so that a
+    batch may shrink on the way.
+    """
     position = {node: number for number, node in enumerate(nodes)}
+    keys = list(inputs) if isinstance(inputs, Mapping) else range(len(inputs))
+    placeholders = [node for node in nodes if node.op == "placeholder"]
     bounds = [0, *(position[place] + 1 for place in places[:-1]), len(nodes)]
     segments, state = [], []
     for number, ((start, stop), place) in enumerate(zip(pairwise(bounds), places, strict=True), start=1):
         graph = fx.Graph()
         given = graph.placeholder("state")
         new = {node: graph.call_function(operator.getitem, (given, item)) for item, node in enumerate(state)}
+        if number == 1:
+            for key, node in zip(keys, placeholders, strict=False):
+                single = isinstance(inputs, Tensor)
+                new[node] = given if single else graph.call_function(operator.getitem, (given, key))
+
+        def copied(node: fx.Node, graph: fx.Graph = graph, new: dict[fx.Node, fx.Node] = new) -> fx.Node:
+            if node not in new:
+                for before in node.all_input_nodes:
+                    copied(before)
+                new[node] = graph.node_copy(node, new.__getitem__)
+            return new[node]
+
         for node in nodes[start:stop]:
-            new[node] = given if node.op == "placeholder" else graph.node_copy(node, new.__getitem__)
+            copied(node)
         # what later operations read, and the output (which has no position) in the end
-        needed = [n for n in nodes[:stop] if any(position.get(user, len(nodes)) >= stop for user in n.users)]
+        read = [n for n in nodes[:stop] if any(position.get(user, len(nodes)) >= stop for user in n.users)]
+        needed = {tensor: None for node in read for tensor in _tensors_behind(node)}
         state = [place, *(node for node in needed if node is not place)]
-        graph.output(new[place] if number == len(places) else tuple(new[node] for node in state))
+        graph.output(copied(place) if number == len(places) else tuple(copied(node) for node in state))
         segments.append(fx.GraphModule(backbone, graph, f"{type(backbone).__name__}Segment"))
     return segments
 
 
-def _shapes(modules: Iterable[nn.Module], images: Tensor) -> list[torch.Size]:
-    """Shape of the tensor, or of the first one, that each module gives in a row; on copies without data."""
-    shapes, state = [], images.to("meta")
-    with torch.no_grad():
-        for module in copy.deepcopy(nn.ModuleList(modules)).to("meta").eval():
-            state = module(state)
-            shapes.append((state[0] if isinstance(state, tuple) else state).shape)
-    return shapes
+def _tensors_behind(node: fx.Node) -> list[fx.Node]:
+    """The node itself if it gives a tensor (but a weight is always at hand), else the tensors that it is made of."""
+    if node.op == "get_attr":
+        return []
+    if isinstance(node.meta["value"], Tensor):
+        return [node]
+    return [tensor for before in node.all_input_nodes for tensor in _tensors_behind(before)]

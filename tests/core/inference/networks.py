@@ -24,7 +24,7 @@ NETWORKS = {
     "segments of two units": lambda: ResANN(n=2, c=4, s=2, in_channels=1),
     "msdnet": lambda: MSDNet(blocks=(3, 3), growth=2, s=1, in_channels=1),
     "backbone": lambda: with_exits(
-        nn.Sequential(nn.Conv2d(1, 3, 1), resnet18(num_classes=10)), at=["1.layer1", "1.layer2"], image_shape=SHAPE
+        nn.Sequential(nn.Conv2d(1, 3, 1), resnet18(num_classes=10)), at=["1.layer1", "1.layer2"], inputs=SHAPE
     ),
     "eann": two_resanns,
     "eann, some adopted": lambda: adopted(two_resanns()),

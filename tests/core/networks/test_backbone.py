@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torchvision.models import VisionTransformer, resnet18
+from torchvision.models import SwinTransformer, VisionTransformer, resnet18
 
 from anytime_core import AnytimeNetwork, exit_costs
 from anytime_core.networks.backbone import with_exits
@@ -40,7 +40,7 @@ CASES = [
 def make(build, at, shape, **options):
     torch.manual_seed(0)
     backbone = build()
-    return backbone, with_exits(backbone, at, image_shape=shape, **options), torch.randn(2, *shape)
+    return backbone, with_exits(backbone, at, inputs=shape, **options), torch.randn(2, *shape)
 
 
 @pytest.mark.parametrize(("build", "at", "shape"), CASES)
@@ -82,7 +82,7 @@ class TestContract:
     def test_a_state_dict_goes_round(self, build, at, shape):
         _, net, images = make(build, at, shape)
         torch.manual_seed(1)
-        other = with_exits(build(), at, image_shape=shape)
+        other = with_exits(build(), at, inputs=shape)
         other.load_state_dict(net.state_dict())
         assert torch.equal(other.eval()(images), net.eval()(images))
 
@@ -112,8 +112,8 @@ def test_an_exit_runs_only_the_layers_up_to_it(build, at, shape, asked):
 
 def test_exits_are_numbered_as_the_backbone_runs():
     _, net, _ = make(resnet, ["layer3", "layer1", "layer2"], RESNET_SHAPE)
-    assert net.at == ("layer1", "layer2", "layer3")
-    assert [head.linear.in_features for head in list(net.heads)[:-1]] == [64, 128, 256]
+    assert net.options["at"] == ("layer1", "layer2", "layer3")
+    assert [head.head.linear.in_features for head in list(net.heads)[:-1]] == [64, 128, 256]
     assert net.num_exits == 4
 
 
@@ -134,7 +134,7 @@ def test_a_layer_used_twice_has_its_exit_after_the_last_call():
             return self.classifier(self.layer(self.layer(x.flatten(1))))
 
     backbone = Twice()
-    net = with_exits(backbone, ["layer"], image_shape=(2, 1, 1))
+    net = with_exits(backbone, ["layer"], inputs=(2, 1, 1))
     images = torch.randn(4, 2, 1, 1)
     assert torch.equal(net.segments[0](images)[0], backbone.layer(backbone.layer(images.flatten(1))))
     assert torch.equal(net(images)[-1], backbone(images))
@@ -145,12 +145,12 @@ def test_a_layer_used_twice_has_its_exit_after_the_last_call():
 
 def test_heads_by_hand():
     _, net, images = make(resnet, ["layer1.0.bn1"], RESNET_SHAPE)
-    (features, *_), linear = net.eval().segments[0](images), net.heads[0].linear
+    (features, *_), linear = net.eval().segments[0](images), net.heads[0].head.linear
     assert (features < 0).any()  # there is no ReLU in the head
     torch.testing.assert_close(net(images)[0], features.mean((2, 3)) @ linear.weight.T + linear.bias)
 
     _, net, images = make(vit, BLOCKS, VIT_SHAPE)
-    (tokens, *_), head = net.eval().segments[0](images), net.heads[0]
+    (tokens, *_), head = net.eval().segments[0](images), net.heads[0].head
     assert tokens.shape == (2, 1 + 4, 8)
     first = tokens[:, 0]
     first = (first - first.mean(1, keepdim=True)) / (first.var(1, keepdim=True, correction=0) + 1e-6).sqrt()
@@ -158,10 +158,10 @@ def test_heads_by_hand():
 
 
 def test_heads_are_where_the_backbone_is():
-    net = with_exits(resnet().double(), ["layer1"], image_shape=RESNET_SHAPE)
+    net = with_exits(resnet().double(), ["layer1"], inputs=RESNET_SHAPE)
     assert {parameter.dtype for parameter in net.parameters()} == {torch.float64}
     with torch.device("meta"):
-        net = with_exits(resnet(), ["layer1"], image_shape=RESNET_SHAPE)
+        net = with_exits(resnet(), ["layer1"], inputs=RESNET_SHAPE)
     assert {parameter.device.type for parameter in net.parameters()} == {"meta"}
 
 
@@ -180,7 +180,7 @@ def test_modes_are_left_as_they_were(training):
     backbone.bn1.train(not training)  # frozen by the user
     before = {name: module.training for name, module in backbone.named_modules()}
     state = copy.deepcopy(backbone.state_dict())
-    net = with_exits(backbone, ["layer1"], image_shape=RESNET_SHAPE)
+    net = with_exits(backbone, ["layer1"], inputs=RESNET_SHAPE)
     assert before == {name: module.training for name, module in backbone.named_modules()}
     assert net.training is net.heads[0].training is training
     assert all(torch.equal(value, state[name]) for name, value in backbone.state_dict().items())
@@ -237,40 +237,136 @@ def test_places_that_make_no_exit_are_refused(at, message):
         make(resnet, at, RESNET_SHAPE)
 
 
+class ByValues(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) if x.sum() > 0 else x
+
+
+class ByLength(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).view(len(x), -1)
+
+
+class AnotherCourse(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) + x if self.training else super().forward(x)
+
+
+class TwoTensors(nn.Linear):
+    def forward(self, x):
+        return super().forward(x), x
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (ByValues, r"backbone: cannot be cut .*in 1: .*values of a tensor.*AnytimeNetwork"),
+        (ByLength, r"backbone: cannot be cut .*in 1: expected x.shape\[0\].*AnytimeNetwork"),
+        (AnotherCourse, r"backbone: cannot be cut .*in training it runs .*AnytimeNetwork"),
+        (TwoTensors, r"output: expected .*\(0, 1\), found None"),
+    ],
+)
+def test_backbones_that_cannot_be_cut_are_refused_with_the_reason(layer, message):
+    with pytest.raises(ValueError, match=message):
+        with_exits(nn.Sequential(nn.Flatten(), layer(4, 4)), ["0"], inputs=(1, 2, 2))
+
+
+def test_inputs_that_the_backbone_does_not_take_are_named():
+    with pytest.raises(ValueError, match=r"backbone: cannot be cut .*in 4: .*\[2, 75\] X \[48, 5\]"):
+        make(chain, ["2"], (2, 5, 5))
+
+
+# --- other inputs, other outputs -----------------------------------------------------------------------------------
+
+
 class Dropping(nn.Linear):
     def forward(self, x):
         return nn.functional.dropout(super().forward(x), training=self.training)
 
 
-class TwoOutputs(nn.Linear):
-    def forward(self, x):
-        return super().forward(x), x
+class Tokens(nn.Module):
+    """Two inputs, one of them whole numbers; a dict of three tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.block, self.classifier = nn.Embedding(10, 8), Dropping(8, 8), nn.Linear(8, 7)
+
+    def forward(self, ids, mask=None, scale=1.0):
+        x = self.block(self.embedding(ids).view(ids.shape[0], -1, 8))
+        if mask is not None:
+            x = x * mask.view(mask.shape[0], -1, 1)
+        return {"mask": mask, "features": x, "logits": self.classifier(x.mean(1)) * scale}
 
 
-class TwoInputs(nn.Linear):
-    def forward(self, x, scale):
-        return super().forward(x) * scale
+@pytest.mark.parametrize("named", [False, True])
+def test_several_inputs_and_a_dict_of_outputs(named):
+    torch.manual_seed(0)
+    backbone, ids, mask = Tokens().eval(), torch.randint(10, (3, 5)), torch.rand(3, 5)
+    inputs = {"ids": ids, "mask": mask} if named else (ids, mask)
+    net = with_exits(backbone, ["block"], inputs=inputs)
+    logits = net(inputs) if named else net(ids, mask)
+    assert torch.equal(logits[-1], backbone(ids, mask)["logits"])
+    assert logits.shape == (2, 3, 7)
+    assert not torch.equal(net.train()(inputs), net(inputs))  # dropout, which is a constant in the code
+    fewer = {key: x[:1] for key, x in inputs.items()} if named else (ids[:1], mask[:1])
+    assert net.eval()(fewer).shape == (2, 1, 7)  # the batch is not that of the example
+    block, classifier, head = 5 * 8 * 8, 8 * 7, 8 * 7
+    assert exit_costs(net, inputs).macs_fixed == (block + head, block + classifier)
 
 
-def test_backbones_that_cannot_be_cut_are_refused():
-    with pytest.raises(ValueError, match=r"backbone: expected the same operations in training and evaluation"):
-        with_exits(nn.Sequential(nn.Flatten(), Dropping(4, 4)), ["0"], image_shape=(1, 2, 2))
-    with pytest.raises(ValueError, match=r"backbone: expected one input and one output"):
-        with_exits(nn.Sequential(nn.Flatten(), TwoOutputs(4, 4)), ["0"], image_shape=(1, 2, 2))
-    with pytest.raises(ValueError, match=r"backbone: expected one input and one output"):
-        with_exits(TwoInputs(4, 4), [], image_shape=(1, 2, 4))
+def test_what_holds_the_logits_can_be_named():
+    backbone = nn.Sequential(nn.Flatten(), TwoTensors(4, 3)).eval()
+    net, images = with_exits(backbone, ["0"], inputs=(1, 2, 2), output=0), torch.randn(2, 1, 2, 2)
+    assert torch.equal(net(images)[-1], backbone(images)[0])
+
+
+def test_a_head_of_ones_own():
+    net = with_exits(
+        vit(), BLOCKS[:1], inputs=VIT_SHAPE,
+        make_head=lambda shape, classes: nn.Sequential(nn.Flatten(), nn.Linear(shape[1:].numel(), classes)),
+    )  # fmt: skip
+    assert net.heads[0].head[1].in_features == 5 * 8
+    assert net(torch.randn(2, *VIT_SHAPE)).shape == (2, 2, 7)
+
+
+def test_swin_whose_maps_have_their_channels_last():
+    torch.manual_seed(0)
+    swin = SwinTransformer([4, 4], 8, [1, 1], [2, 2], [4, 4], num_classes=7).eval()
+    net, images = with_exits(swin, ["features.1"], inputs=(3, 32, 32)), torch.randn(2, 3, 32, 32)
+    assert torch.equal(net.eval()(images)[-1], swin(images))
+    features, head = net.segments[0](images)[0], net.heads[0].head
+    assert features.shape == (2, 8, 8, 8)
+    assert head.linear.in_features == 8
+
+
+def test_the_networks_of_transformers():
+    transformers = pytest.importorskip("transformers", reason="of the extra dev")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24}
+    vit_config = transformers.ViTConfig(**sizes, image_size=32, patch_size=8, num_labels=7)
+    resnet_config = transformers.ResNetConfig(embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], num_labels=7)
+    for backbone, at in [
+        (transformers.ViTForImageClassification(vit_config), ["vit.layers.0", "vit.layers.1"]),
+        (transformers.ResNetForImageClassification(resnet_config), ["resnet.encoder.stages.0"]),
+    ]:
+        images = torch.randn(3, 3, 32, 32)
+        net = with_exits(backbone.eval(), at, inputs=(3, 32, 32))
+        logits = net.eval()(images)
+        assert torch.equal(logits[-1], backbone(images).logits)
+        assert torch.equal(torch.stack(list(net.stream(images))), logits)
+        assert len(exit_costs(net, (3, 32, 32)).macs_fixed) == len(at) + 1
 
 
 def test_features_and_classes_that_do_not_fit_are_refused():
     odd = nn.Sequential(nn.Unflatten(1, (1, 2)), nn.Flatten(), nn.Linear(8, 3))
-    with pytest.raises(ValueError, match=r"at: expected features of 2 to 4 dimensions after 0, found shape \(1, 1, 2,"):
-        with_exits(odd, ["0"], image_shape=(2, 2, 2))
+    with pytest.raises(ValueError, match=r"at: 0: expected features of 2 to 4 dimensions, found shape \(2, 1, 2,"):
+        with_exits(odd, ["0"], inputs=(2, 2, 2))
     with pytest.raises(ValueError, match=r"num_classes: expected 3, as its last layer is no nn.Linear, found 5"):
-        with_exits(nn.Sequential(*odd, nn.ReLU()), [], num_classes=5, image_shape=(2, 2, 2))
+        with_exits(nn.Sequential(*odd, nn.ReLU()), [], num_classes=5, inputs=(2, 2, 2))
     with pytest.raises(ValueError, match=r"num_classes: expected at least 1, found 0"):
-        with_exits(odd, [], num_classes=0, image_shape=(2, 2, 2))
+        with_exits(odd, [], num_classes=0, inputs=(2, 2, 2))
 
 
 def test_repr_names_the_backbone_and_the_exits():
     _, net, _ = make(chain, ["2"], CHAIN_SHAPE)
-    assert "backbone=Sequential, at=('2',), num_exits=2" in repr(net)
+    assert "backbone=Sequential, at=('2',), gradient_passed=1.0, num_exits=2" in repr(net)

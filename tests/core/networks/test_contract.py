@@ -49,7 +49,7 @@ OTHERS = {
     ),
     "with exits": lambda: with_exits(
         nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 10)), ["2"],
-        image_shape=(3, 32, 32),
+        inputs=(3, 32, 32),
     ),
 }  # fmt: skip
 CASES = {
