@@ -120,13 +120,13 @@ def boole(values: npt.ArrayLike) -> Array:
 
 
 def boole_scales(scale: float, steps: int) -> Array:
-    """The median of |x| after 0, 1, …, T steps of :func:`boole`, for starts from a Cauchy law around 0 with this scale.
+    """The median of the absolute value of x after 0, 1, …, T steps of :func:`boole`, for starts from a Cauchy law around 0 with this scale.
 
     The image of a Cauchy law is a Cauchy law (Letac 1977). Here the scale follows s ← s + 1/s, so s² grows by a little
     more than 2 a step, for ever.
 
     Args:
-        scale: s_0 above 0, the median of |x| at the start.
+        scale: s_0 above 0, that median at the start.
         steps: T.
 
     Returns:
