@@ -120,7 +120,7 @@ def boole(values: npt.ArrayLike) -> Array:
 
 
 def boole_scales(scale: float, steps: int) -> Array:
-    """The median of the absolute value of x after 0, 1, …, T steps of :func:`boole`, for starts from a Cauchy law around 0 with this scale.
+    """The median distance from 0 after 0, 1, …, T steps of :func:`boole`, from a Cauchy law of this scale around 0.
 
     The image of a Cauchy law is a Cauchy law (Letac 1977). Here the scale follows s ← s + 1/s, so s² grows by a little
     more than 2 a step, for ever.
