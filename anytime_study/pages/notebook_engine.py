@@ -37,7 +37,9 @@ class InProcessEngine(Engine):
     def execute_managed_notebook(cls, nb_man: Any, *_: Any, **__: Any) -> Any:
         """See :meth:`papermill.engines.Engine.execute_managed_notebook`."""
         from ipykernel.inprocess.manager import InProcessKernelManager
+        from IPython.core.interactiveshell import InteractiveShell
 
+        InteractiveShell.clear_instance()  # the parent's, if it had one: a fork inherits it
         manager: Any = InProcessKernelManager()
         manager.start_kernel()
         manager.kernel.shell.run_line_magic("matplotlib", "inline")

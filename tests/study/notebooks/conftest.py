@@ -35,8 +35,8 @@ def run():
 
     def execute(name, *, edit=lambda source: source, **changed):
         cells = json.loads((ROOT / f"notebooks/{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-        namespace = {"In": []}
         found = SimpleNamespace(shown=[], figures=[], defaults={})
+        namespace = {"In": [], "display": found.shown.append}
         for cell in cells:
             if cell["cell_type"] != "code":
                 continue
