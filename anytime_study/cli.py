@@ -21,7 +21,7 @@ from anytime_study.pages.publishing import PublishError, publish
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.study_commands import compare_weighting, run_or_list_study, study_cost
-from anytime_study.training.interruption import AGAIN, Interrupted
+from anytime_study.training.interruption import AGAIN, Interrupted, ProcessFailed
 
 app = SubcommandApp()
 
@@ -221,7 +221,7 @@ def main() -> None:
         app.cli(prog="anytime", description="Anytime neural networks with adaptive loss balancing.")
     except ValidationError as error:  # only the arguments of `train` make a RunConfig here
         _stop(explain(error, RunConfig, where="arguments"))
-    except (InputError, DatasetError, PublishError) as error:
+    except (InputError, DatasetError, PublishError, ProcessFailed) as error:
         _stop(error)
     except Interrupted as error:
         print(f"anytime: {error}", file=sys.stderr)

@@ -16,7 +16,7 @@ from anytime_core import AnytimePredictor, measure_latency
 from anytime_core.inference.latency import LatencyTable
 from anytime_core.networks.ensemble import EANN
 from anytime_study.foundations.torch_state import compute_settings
-from anytime_study.training.deadlines import deadline_trial, random_deadlines
+from anytime_study.training.deadlines import deadline_trial
 from benchmarks.machine import Settings, cores, images_of
 from benchmarks.report import Bin, Load, Trial
 from benchmarks.stopping import Subject, shipped, untrained
@@ -87,9 +87,8 @@ def run_trial(
     deadline in seconds, by default the first exit's 99th percentile and twice the median of the whole way.
     """
     predictor = AnytimePredictor(subject.net, table if plan else None)
-    _, full_s, step_s = times(table)
-    low, high = ends or (None, None)
-    deadlines = random_deadlines(table, count, shortest=low, longest=high)
+    first_s, full_s, step_s = times(table)
+    deadlines = np.random.default_rng(0).uniform(*(ends or (first_s, 2 * full_s)), count)
     busy = {"idle": 0, "one core busy": 1, "all cores busy": cores()}[load]
     with busy_processes(busy):
         calls = deadline_trial(predictor, subject.images, deadlines.tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from anytime_core.errors import InputError
 from anytime_core.inference.saving import ModelCard
+from anytime_core.weighting.adaloss import AdaLoss
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import Outcome, RunRecord, load_outcome
 from anytime_study.training.artefacts import model_card, save_model
@@ -17,6 +19,8 @@ from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.loop import TrainingRun
 from anytime_study.training.processes import broadcast_object, launch, launched, process_group, process_rank
 from anytime_study.training.scoring import TrainingDiverged
+
+_log = logging.getLogger(__name__)
 
 
 def run_to_record(
@@ -49,6 +53,7 @@ def run_to_record(
         DatasetError: the data set is not there or is damaged.
         Interrupted: the process was asked to stop (SIGTERM, Ctrl-C); the same call goes on.
         OSError: a folder cannot be written; found out before anything is trained.
+        ProcessFailed: with several devices: what one of its processes found, be it one of the above.
         InputError: there are not as many processes or GPUs as the run has devices; or, with ``model_dir``: images with
             several labels, which no anytime prediction is made for.
     """
@@ -85,6 +90,7 @@ def _make(config: RunConfig, folder: Path, rules: dict[str, str], progress: bool
             raise InputError(f"model_dir: expected a data set with one label per image, found {config.dataset}")
         run.fit(progress=progress, checkpoints=checkpoints)
         if process_rank() == 0:
+            _warn_of_plain_sum(run)
             outcome = run.record()
             if model_dir is not None:
                 save_model(model_dir, run.network, _model_card(run, outcome))
@@ -94,6 +100,17 @@ def _make(config: RunConfig, folder: Path, rules: dict[str, str], progress: bool
         outcome.model_copy(update={"rules": rules}).save(folder)
         checkpoints.remove()
     return broadcast_object(outcome)  # ty: ignore[invalid-explicit-return]  (the first has made it)
+
+
+def _warn_of_plain_sum(run: TrainingRun) -> None:
+    """AdaLoss's weights are 1 until its first refresh: a run that is shorter is one of CONST, under another name."""
+    steps = run.config.epochs * run.config.steps_per_epoch
+    if isinstance(run.weighting, AdaLoss) and steps <= run.weighting.refresh_period:
+        _log.warning(
+            "%s: every weight stayed 1, as with const: the run has %d steps, and the first refresh comes after %d; "
+            "give a smaller refresh_period",
+            *(run.config.name, steps, run.weighting.refresh_period),
+        )
 
 
 def _model_card(run: TrainingRun, record: RunRecord) -> ModelCard:

@@ -17,6 +17,10 @@ class Interrupted(RuntimeError):
     """A run was asked to stop and has kept its state; the same call goes on from there."""
 
 
+class ProcessFailed(RuntimeError):
+    """One of the processes of a run failed; the message is one line, which ends with its error."""
+
+
 class StopRequest:
     """Whether somebody has asked to stop.
 

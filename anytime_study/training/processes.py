@@ -6,6 +6,7 @@ averaged by torch's ``DistributedDataParallel``, losses by :func:`mean_over_rank
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Generator
@@ -21,7 +22,7 @@ from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from anytime_core.errors import InputError
 from anytime_core.weighting.distributed import Ranks
-from anytime_study.training.interruption import AGAIN, Interrupted, stop_requests
+from anytime_study.training.interruption import AGAIN, Interrupted, ProcessFailed, stop_requests
 
 Value = TypeVar("Value")
 
@@ -110,8 +111,9 @@ def launch(devices: int, call: Callable[..., object], *args: Any) -> None:
 
     Raises:
         Interrupted: the processes were asked to stop.
-        RuntimeError: one of them failed; the message ends with its error.
+        ProcessFailed: one of them failed.
     """
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # that it ends the others is no news
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -126,10 +128,10 @@ def launch(devices: int, call: Callable[..., object], *args: Any) -> None:
                         process.terminate()
         except ProcessExitedException as error:
             if not request.made and error.exit_code != AGAIN:
-                raise RuntimeError(f"process {error.error_index} of {devices}: {error}") from None
+                raise ProcessFailed(f"process {error.error_index} of {devices}: {error}") from None
             raise Interrupted("asked to stop; the same call goes on from the last state") from None
         except ProcessRaisedException as error:
-            raise RuntimeError(f"process {error.error_index} of {devices}: {str(error).splitlines()[-1]}") from None
+            raise ProcessFailed(f"process {error.error_index} of {devices}: {str(error).splitlines()[-1]}") from None
 
 
 def _work(number: int, devices: int, port: int, call: Callable[..., object], args: tuple[Any, ...]) -> None:

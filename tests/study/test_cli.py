@@ -101,7 +101,7 @@ def test_an_unknown_data_set_is_told_with_those_there_are(anytime):
 # --- train ---------------------------------------------------------------------------------------------------------
 
 
-def test_train_writes_one_record_and_prints_its_place(anytime, tmp_path):
+def test_train_writes_one_record_and_prints_its_place(anytime, tmp_path, caplog):
     status, out, err = anytime("train", *TINY, "--seed", "3", "--no-augment", "--records-dir", tmp_path / "records")
     assert status == 0, err
     config = RunConfig(train_size=64, batch_size=16, epochs=1, network="resann(n=1, c=4)", seed=3, augment=False)
@@ -109,6 +109,10 @@ def test_train_writes_one_record_and_prints_its_place(anytime, tmp_path):
     assert out == f"{path}\n"
     assert path.name == f"{config.name}.json"
     assert RunRecord.load(path).config == config
+    assert "every weight stayed 1, as with const: the run has 4 steps" in caplog.text
+    caplog.clear()
+    anytime("train", *TINY, "--weighting", "adaloss(refresh_period=3)", "--records-dir", tmp_path / "records")
+    assert not caplog.records
 
 
 def test_a_run_that_diverges_is_recorded_as_that_and_not_as_a_result(anytime, tmp_path):

@@ -18,7 +18,7 @@ from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.training import loop as training
 from anytime_study.training.checkpointed_run import run_to_record
-from anytime_study.training.interruption import AGAIN
+from anytime_study.training.interruption import AGAIN, ProcessFailed
 from anytime_study.training.loop import TrainingRun, train
 from anytime_study.training.processes import (
     all_gather_object,
@@ -165,20 +165,24 @@ def test_a_run_of_two_needs_two_processes():
         TrainingRun(RunConfig(**SMALL, devices=2))
 
 
-def fails(how):
-    if how == "exit" and os.environ["RANK"] == "1":
+def ends_alone():
+    if os.environ["RANK"] == "1":
         os._exit(3)
-    if how == "raise":
-        raise InputError("images: expected some, found none")
     time.sleep(600)
 
 
-@pytest.mark.parametrize(
-    ("how", "told"), [("raise", r"process \d of 2: .*images: expected some, found none$"), ("exit", "process 1 of 2")]
-)
-def test_a_process_that_fails_ends_the_others(how, told):
-    with pytest.raises(RuntimeError, match=told):
-        launch(2, fails, how)
+def test_a_process_that_fails_ends_the_others():
+    with pytest.raises(ProcessFailed, match="process 1 of 2"):
+        launch(2, ends_alone)
+
+
+def test_what_a_process_finds_wrong_is_one_line_of_the_command(anytime, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANYTIME_DATA", str(tmp_path))  # where nothing is
+    network = ["--dataset", "ilsvrc", "--network", "resann_imagenet(depth=14)"]
+    status, out, err = anytime("train", *network, "--devices", 2, "--records-dir", tmp_path / "records")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("anytime: process ")
+    assert "DatasetError" in err
 
 
 def anytime(folder, launcher=()):
