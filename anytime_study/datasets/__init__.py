@@ -1,9 +1,8 @@
-"""The data sets of the study, with fixed splits: held in memory as uint8 images, or streamed where they are too large.
+"""The data sets of the study, with fixed splits, held in memory as uint8 images.
 
     data = load_dataset("digits")
     images = data.normalise(data.train_images[:64])            # float32 [64, 1, 8, 8]
     photos = load_dataset("folder:photos?size=64&flip=yes")    # one's own images, one folder per class
-    stream = load_dataset("ilsvrc", device="cuda", workers=8)  # an ImageStream: batches are read from files
 
 The splits are the same in every run: they never depend on a run's seed. Importing this package is cheap; PyTorch,
 torchvision and scikit-learn are loaded with the first data set.

@@ -54,9 +54,13 @@ def located(card: DataCard, cache_dir: Path | None) -> Generator[Path]:
     """The folder with the files of a data set: in the cache, else where the system has them, else downloaded now.
 
     A folder in the cache is taken as it is. If a file in it is bad, that is an error for whoever reads it, and no
-    reason to look elsewhere. A :class:`DatasetError` inside the block gains the ways to
-    get a sound file.
+    reason to look elsewhere. A :class:`DatasetError` inside the block gains the ways to get a sound file.
     """
+    if not card.loadable:
+        raise DatasetError(
+            f"{card.title} is not streamed any more: data sets are held in memory, and it is too large for that. "
+            "Runs on it have names and costs, but cannot be trained"
+        )
     cache = cache_dir or default_cache_dir()
     folder = cache / card.folder
     try:
@@ -68,8 +72,8 @@ def located(card: DataCard, cache_dir: Path | None) -> Generator[Path]:
         yield folder
     except DatasetError as bad:
         remedy = card.how_to_get.replace("<cache>", str(cache))
-        if _filled(folder) and not card.kept_by_hand:
-            remedy = f"remove {folder}, then {remedy}"  # as long as it is there, it is what is read
+        if _filled(cache / card.folder):
+            remedy = f"remove {cache / card.folder}, then {remedy}"  # as long as it is there, it is what is read
         raise DatasetError(f"{card.title}: {bad}. To get it: {remedy}.") from bad.__cause__
 
 
@@ -79,8 +83,6 @@ def _install(card: DataCard, folder: Path) -> None:
     The temporary folder goes in any case, also after Ctrl-C. Only a killed process leaves it: a hidden folder that
     nobody reads.
     """
-    if card.kept_by_hand:
-        raise DatasetError(f"{folder}: absent, and it can only be had by hand")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = tempfile.TemporaryDirectory(prefix=f".fetch-{card.folder}-", dir=folder.parent)

@@ -20,7 +20,7 @@ class DataCard:
         name: What it is called in a configuration.
         title: What it is called in a text.
         image_shape: (C, H, W) of one image.
-        class_names: Names of the labels 0, 1, …. Of ``ilsvrc`` they are only numbered: its folders name them.
+        class_names: Names of the labels 0, 1, …. Of ``ilsvrc`` they are only numbered.
         num_train: Images left for training after the validation images are held out.
         num_validation: Held-out images: epochs, weights and thresholds are chosen on these.
         num_test: Images of the test set.
@@ -28,13 +28,12 @@ class DataCard:
         licence: Terms of use as the owners state them.
         how_to_get: Ways to get the files; ``<cache>`` stands for the cache folder.
         reader: Downloads, verifies and reads the files.
-        streamed: Whether the images are read from their files batch by batch (:class:`ImageStream`), because they are
-            too many for a device's memory.
+        loadable: Whether the images can be loaded. Those of ``ilsvrc`` cannot; its card is there for the names and the
+            costs of studies.
         made_of: Name of the data set whose files these are, where they are another one's.
         num_tasks: T, labels of an image, all from the same classes. Where it is not 1, labels are [n, T], and a network
             has one exit for each.
         label: What :attr:`slug` gives, where the name is no name of a file.
-        kept_by_hand: Whether nothing can be downloaded, so that nobody shall be told to remove what is there.
     """
 
     name: str
@@ -48,11 +47,10 @@ class DataCard:
     licence: str
     how_to_get: str
     reader: Reader = field(repr=False, compare=False)
-    streamed: bool = False
+    loadable: bool = True
     made_of: str | None = None
     num_tasks: int = 1
     label: str | None = None
-    kept_by_hand: bool = False
 
     @property
     def slug(self) -> str:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from anytime_core.errors import did_you_mean
-from anytime_study.datasets.card import DataCard
+from anytime_study.datasets.card import DataCard, Reader
 from anytime_study.datasets.fashion_variants import FAMILIES, CoarseReader, NoisyReader, PairReader
-from anytime_study.datasets.folders import FolderReader, folder_card
+from anytime_study.datasets.folders import folder_card
 from anytime_study.datasets.readers import CifarReader, DigitsReader, IdxReader, SvhnReader
 from anytime_study.datasets.svhn_train import SvhnTrainReader
 
@@ -157,14 +157,9 @@ _CARDS = (
         num_test=50_000,
         flip=True,
         licence="non-commercial research and education only; the owners ask for an account",
-        how_to_get=(
-            "get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from https://image-net.org, which asks for an "
-            "account, and unpack them into <cache>/ilsvrc/train/<class>/ and <cache>/ilsvrc/val/<class>/, with one "
-            "folder per class, such as n01440764; <cache>/ilsvrc may be a link"
-        ),
-        reader=FolderReader(),
-        streamed=True,
-        kept_by_hand=True,
+        how_to_get="https://image-net.org has the files, for those with an account",
+        reader=Reader(),
+        loadable=False,
     ),
 )
 

@@ -36,28 +36,26 @@ class Splits(NamedTuple):
     test: list[Sample]
 
 
-def list_splits(root: Path, num_validation: int | None = None) -> Splits:
+def list_splits(root: Path) -> Splits:
     """List the images of each split; those for training are shuffled once and for all. No image is opened.
 
     Its rules for the splits are those of ``data/README.md``.
 
     Args:
         root: Holds class folders; or ``train`` and any of ``test`` and ``validation`` (or ``val``) with class folders.
-        num_validation: Images to hold out for validation; by default an eighth of those that are not for the test.
 
     Raises:
         DatasetError: a folder is missing or empty, the splits have other classes, or a class has too few images.
     """
     import numpy as np
 
-    held_out = num_validation or VALIDATION_SHARE
     names = [name for name in ("validation", "val", "test") if (root / name).is_dir()]
     if not (root / "train").is_dir():
         if names:
             raise DatasetError(f"{root / 'train'}: missing, though there is {names[0]}")
         class_names, everything = _listed(root)
         rest, test = _split(root, everything, TEST_SHARE)
-        return Splits(class_names, *_split(root, rest, held_out), test)
+        return Splits(class_names, *_split(root, rest, VALIDATION_SHARE), test)
     if names[:2] == ["validation", "val"]:
         raise DatasetError(f"{root}: expected one folder for validation, found validation and val")
     class_names, train = _listed(root / "train")
@@ -73,7 +71,7 @@ def list_splits(root: Path, num_validation: int | None = None) -> Splits:
         others = [test]
     *validation, test = others
     if not validation:
-        return Splits(class_names, *_split(root / "train", train, held_out), test)
+        return Splits(class_names, *_split(root / "train", train, VALIDATION_SHARE), test)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(train))
     return Splits(class_names, [train[index] for index in order], *validation, test)
 
@@ -99,11 +97,11 @@ def _listed(folder: Path) -> tuple[tuple[str, ...], list[Sample]]:
 
 
 def _split(folder: Path, samples: list[Sample], share: float) -> tuple[list[Sample], list[Sample]]:
-    """Hold out a share, or a number, of each class in its proportion; both parts are shuffled."""
+    """Hold out a share of each class; both parts are shuffled."""
     from sklearn.model_selection import train_test_split
 
     labels = [label for _, label in samples]
-    number = share if share >= 1 else max(round(share * len(samples)), len(set(labels)))
+    number = max(round(share * len(samples)), len(set(labels)))
     try:
         kept, held = train_test_split(samples, test_size=number, stratify=labels, random_state=SPLIT_SEED)
     except ValueError as error:  # too few of a class, or fewer images than classes
@@ -113,28 +111,28 @@ def _split(folder: Path, samples: list[Sample], share: float) -> tuple[list[Samp
 
 @dataclass(frozen=True)
 class FolderReader(Reader):
-    """Images in class folders: one's own in ``root``, or a data set's in the cache.
+    """One's own images in class folders.
 
     Attributes:
-        root: Where one's own images lie.
+        root: Where they lie.
         digest: What :func:`_digest` must give, so that nobody trains on other images than the configuration names.
     """
 
-    root: Path | None = None
-    digest: str = ""
+    root: Path
+    digest: str
 
-    def installed(self) -> Path | None:
+    def installed(self) -> Path:
         """The folder of one's own images, there or not."""
         return self.root
 
     def verify(self, folder: Path) -> None:
-        """Check the class folders. The images themselves are checked when they are read: there may be millions."""
+        """Check the class folders. The images themselves are checked when they are read."""
         self.splits(folder)
 
     def splits(self, folder: Path) -> Splits:
         """List the images; they must be those that the configuration names."""
         splits = list_splits(folder)
-        if self.digest and (found := _digest(folder, splits)) != self.digest:
+        if (found := _digest(folder, splits)) != self.digest:
             raise DatasetError(f"{folder}: changed: expected images with the digest {self.digest}, found {found}")
         return splits
 
@@ -212,7 +210,6 @@ def folder_card(text: str) -> DataCard:
         licence="not stated",
         how_to_get="these are images of your own; data/README.md says how the folders have to lie",
         reader=FolderReader(root, options.digest),
-        kept_by_hand=True,
     )
 
 

@@ -91,10 +91,6 @@ class ImageData:
         for start in range(0, len(labels), batch_size):
             yield self.normalise(images[start : start + batch_size]), labels[start : start + batch_size]
 
-    def first_images(self, count: int) -> Batch:
-        """The first training images as people see them: uint8 [count, C, H, W], with their labels."""
-        return self.train_images[:count], self.train_labels[:count]
-
     def normalise(self, images: Tensor) -> Tensor:
         """Map uint8 images [N, C, H, W] to float32; see :func:`normalise`."""
         return normalise(images, self.mean, self.std)

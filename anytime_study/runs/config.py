@@ -48,7 +48,7 @@ class RunConfig(BaseModel):
     augment: bool = Field(True, description="crop, and flip where the data set allows it, afresh in every epoch")
     colour_jitter: bool = Field(
         False,
-        description="vary brightness, contrast, saturation and lighting of streamed images, such as those of ILSVRC",
+        description="vary the colours of ILSVRC, which cannot be trained on any more: part of its studies' names",
     )
     network: str = Field("resann", description="such as resann(n=3, c=16); one of " + ", ".join(NETWORKS.entries))
     weighting: str = Field(
@@ -89,7 +89,7 @@ class RunConfig(BaseModel):
         False, description="after training, measure early exit too: thresholds from validation, score on test images"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a CUDA device if there is one")
-    workers: int = Field(0, ge=0, le=256, description="processes that decode images which are streamed from files")
+    workers: int = Field(0, ge=0, le=256, description="of no effect: processes that decoded images of ILSVRC")
 
     @field_validator("dataset")
     @classmethod
@@ -118,8 +118,8 @@ class RunConfig(BaseModel):
         card = self.card
         most = f"at most the {card.num_train} training images of {self.dataset}"
         yield "train_size", self.num_train <= card.num_train, most
-        coloured = self.augment and card.streamed
-        yield "colour_jitter", coloured or not self.colour_jitter, "augment and a data set that is streamed from files"
+        coloured = self.augment and not card.loadable
+        yield "colour_jitter", coloured or not self.colour_jitter, "False, but for ilsvrc with augment"
         yield "batch_size", self.batch_size <= self.num_train, f"at most the {self.num_train} training images used"
         multiple = f"a multiple of the {self.devices} devices that share a batch"
         yield "batch_size", self.batch_size % self.devices == 0, multiple

@@ -79,13 +79,7 @@ class TrainingRun:
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.device = device = choose_device(config)
-        self.data = load_dataset(
-            config.dataset,
-            train_size=config.train_size,
-            device=device,
-            workers=config.workers,
-            colour_jitter=config.colour_jitter,
-        )
+        self.data = load_dataset(config.dataset, train_size=config.train_size, device=device)
         self._streams = RandomStreams(config.seed, device)
         with self._streams.initialisation():
             network = config.build_network()  # on the CPU, so that every device starts from the same weights

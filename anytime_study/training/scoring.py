@@ -20,7 +20,6 @@ from anytime_study.training.exit_saving import early_exit_scores
 
 if TYPE_CHECKING:
     from anytime_study.datasets.images import ImageData
-    from anytime_study.datasets.streams import ImageStream
 
 
 class TrainingDiverged(RuntimeError):
@@ -87,9 +86,7 @@ class TrainingHistory:
         )
 
 
-def scored_record(
-    history: TrainingHistory, network: AnytimeNetwork, data: ImageData | ImageStream, costs: ExitCosts
-) -> RunRecord:
+def scored_record(history: TrainingHistory, network: AnytimeNetwork, data: ImageData, costs: ExitCosts) -> RunRecord:
     """Score every exit on all splits and write down the run.
 
     Args:
@@ -116,7 +113,7 @@ def scored_record(
     )
 
 
-def _scores(history: TrainingHistory, net: nn.Module, data: ImageData | ImageStream, split: Split) -> ExitScores:
+def _scores(history: TrainingHistory, net: nn.Module, data: ImageData, split: Split) -> ExitScores:
     scores = evaluate(net, data.batches(split), bf16=history.config.precision == "bf16")
     for exit_number, loss in enumerate(scores.loss, start=1):
         if not math.isfinite(loss):
@@ -124,5 +121,5 @@ def _scores(history: TrainingHistory, net: nn.Module, data: ImageData | ImageStr
     return scores
 
 
-def _early_exit(network: AnytimeNetwork, data: ImageData | ImageStream) -> EarlyExitScores:
+def _early_exit(network: AnytimeNetwork, data: ImageData) -> EarlyExitScores:
     return early_exit_scores(network, data.batches("validation"), data.batches("test"), data.card.image_shape)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torchvision
 
-from anytime_study.datasets import DATASETS, fetch, find_card, load_dataset
+from anytime_study.datasets import DATASETS, DatasetError, fetch, find_card, load_dataset
 
 README = (Path(__file__).parents[3] / "data" / "README.md").read_text(encoding="utf-8")
 
@@ -54,7 +54,7 @@ def test_the_readme_of_the_data_tells_the_same_as_the_cards():
         assert table[name][0] == " × ".join(map(str, card.image_shape))
         assert table[name][1:5] == [f"{number:,}".replace(",", " ") for number in numbers]
         assert table[name][5] == ("yes" if card.flip else "no")
-        assert table[name][6] == ("none" if card.streamed else str(card.pad))
+        assert table[name][6] == (str(card.pad) if card.loadable else "none")
         assert re.search(rf"^### (\S+ and )?{name}\b", README, flags=re.MULTILINE)
         if card.made_of:
             assert table[name][7] == f"those of `{card.made_of}`"
@@ -64,3 +64,10 @@ def test_the_readme_of_the_data_tells_the_same_as_the_cards():
 def test_an_unknown_name_is_refused_with_a_hint(function):
     with pytest.raises(ValueError, match=r"one of digits, .* or folder:PATH, found 'cifar-10' \(did you mean cifar10"):
         function("cifar-10")
+
+
+@pytest.mark.parametrize("function", [load_dataset, fetch])
+def test_ilsvrc_has_a_card_and_cannot_be_loaded(function, tmp_path):
+    (tmp_path / "ilsvrc" / "train").mkdir(parents=True)  # even where its folder is
+    with pytest.raises(DatasetError, match=r"ILSVRC 2012 is not streamed any more: .* cannot be trained"):
+        function("ilsvrc", cache_dir=tmp_path)
