@@ -54,12 +54,12 @@ def test_a_good_run_runs_every_cell_and_writes_one_record(tmp_path):
     assert len([output for output in outputs if "image/svg+xml" in output.get("data", {})]) == 4
     assert f"{path.name}\n" in "".join(output.get("text", "") for output in outputs)
 
-    # made again over its own record it complains of nothing: what a page says on stderr it is refused for
+    # made again over its own record it says nothing of that: for what a page says on stderr it is refused
     assert papermill(tmp_path).returncode == 0
     again = nbformat.read(tmp_path / "out.ipynb", as_version=4)
-    names = [output.get("name") for cell in again.cells for output in cell.get("outputs", [])]
-    assert "stdout" in names
-    assert "stderr" not in names
+    outputs = [output for cell in again.cells for output in cell.get("outputs", [])]
+    assert f"{path.name}\n" in "".join(output.get("text", "") for output in outputs if output.get("name") == "stdout")
+    assert "exists" not in "".join(output.get("text", "") for output in outputs if output.get("name") == "stderr")
 
 
 def test_a_run_that_diverges_ends_there_and_is_recorded_as_that(tmp_path):
