@@ -41,11 +41,6 @@ class ExitCosts:
         """FLOPs = 2 × MACs, for every exit on the way."""
         return tuple(2 * macs for macs in self.macs_cumulative)
 
-    @property
-    def flops_fixed(self) -> tuple[int, ...]:
-        """FLOPs = 2 × MACs, for this exit only."""
-        return tuple(2 * macs for macs in self.macs_fixed)
-
 
 def exit_costs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> ExitCosts:
     """Count the cost of each exit for one sample.

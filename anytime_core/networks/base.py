@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 
 class AnytimeNetwork(nn.Module):
@@ -20,9 +19,6 @@ class AnytimeNetwork(nn.Module):
     Args:
         segments: K modules, in depth order. The first one takes the input; a tuple, if the network has several.
         heads: K modules, head k reading the state after segment k.
-        gradient_passed: Factor, from 0 to 1, on the gradient that flows from a segment back into the one before it: 1
-            trains all segments together; with 0 each segment is trained by its own exit alone. The gradient of exit j
-            in segment i < j is multiplied by this factor j - i times. Outputs do not depend on it.
 
     Attributes:
         starts: Positions, from 0, of the segments that take the input and not the state before them: (0,), but in an
@@ -31,18 +27,15 @@ class AnytimeNetwork(nn.Module):
         options: Of the constructor, shown by ``repr``.
 
     Raises:
-        ValueError: No segment, another number of heads, or a factor out of its range.
+        ValueError: No segment, or another number of heads.
     """
 
     adopted: Any
 
-    def __init__(
-        self, segments: Iterable[nn.Module], heads: Iterable[nn.Module], *, gradient_passed: float = 1.0, **options: Any
-    ) -> None:
+    def __init__(self, segments: Iterable[nn.Module], heads: Iterable[nn.Module], **options: Any) -> None:
         super().__init__()
         self.segments = nn.ModuleList(segments)
         self.heads = nn.ModuleList(heads)
-        self.gradient_passed = gradient_passed
         self.starts: tuple[int, ...] = (0,)
         self.register_buffer("adopted", None)
         self.options = options
@@ -51,8 +44,6 @@ class AnytimeNetwork(nn.Module):
                 f"segments and heads: expected as many of each and at least one, "
                 f"found {len(self.segments)} segments and {len(self.heads)} heads"
             )
-        if not 0 <= gradient_passed <= 1:
-            raise ValueError(f"gradient_passed: expected 0 to 1, found {gradient_passed}")
 
     @property
     def num_exits(self) -> int:
@@ -75,11 +66,7 @@ class AnytimeNetwork(nn.Module):
         given = inputs[0] if len(inputs) == 1 else inputs
         state: Any = given
         for position, (segment, head) in enumerate(zip(self.segments, self.heads, strict=True)):
-            if position in self.starts:
-                state = given
-            elif self.gradient_passed < 1:
-                state = _scale_gradient(state, self.gradient_passed)
-            state = segment(state)
+            state = segment(given if position in self.starts else state)
             yield head(state)
 
     def adopt(self, validation_errors: Sequence[float]) -> None:
@@ -87,8 +74,7 @@ class AnytimeNetwork(nn.Module):
 
     def extra_repr(self) -> str:
         """Options of the constructor and the number of exits, shown by ``repr``."""
-        shown = {**self.options, "gradient_passed": self.gradient_passed, "num_exits": self.num_exits}
-        return ", ".join(f"{name}={value}" for name, value in shown.items())
+        return ", ".join(f"{name}={value}" for name, value in {**self.options, "num_exits": self.num_exits}.items())
 
 
 def exit_units(num_units: int, s: int, first_exit: int = 1) -> list[int]:
@@ -120,8 +106,3 @@ def check_positive(**numbers: int) -> None:
     for name, value in numbers.items():
         if value < 1:
             raise ValueError(f"{name}: expected at least 1, found {value}")
-
-
-def _scale_gradient(state: Any, factor: float) -> Any:
-    """The same state, bit for bit, with a gradient ``factor`` times as large."""
-    return tree_map_only(Tensor, lambda x: x.detach() + factor * (x - x.detach()), state)

@@ -23,19 +23,17 @@ IMAGENET_GROWTH = 32
 class DenseANN(AnytimeNetwork):
     """Densely connected network for images of 28 to 32 pixels: three blocks of n units; smaller images work too.
 
-    The first convolution gives 2 · growth channels and every unit adds ``growth``. Between blocks, a transition keeps a
-    part of the channels and halves height and width. An exit follows every s-th unit, counted back from the last one.
+    The first convolution gives 2 · growth channels and every unit adds ``growth``. Between blocks, a transition keeps
+    half of the channels and halves height and width. An exit follows every s-th unit, counted back from the last one.
 
     Args:
         n: Units per block (authors' script: 16).
         growth: g, channels that a unit adds (authors' script: 16).
         s: Units per segment (authors' script: 3).
-        reduction: Part of the channels that a transition keeps, rounded down.
         bottleneck: A 1×1 convolution to 4 · growth channels comes first in every unit (authors: not on small images).
         dropout: Probability of setting a value to 0 after each convolution of units and transitions. (The authors'
             script for small images always used 0.2.)
         first_exit: The first unit, numbered from 1, that may have an exit.
-        gradient_passed: Factor on the gradient from a segment to the one before it; see ``AnytimeNetwork``.
         num_classes: Classes, the width of every exit.
         in_channels: Channels of the images.
 
@@ -55,11 +53,9 @@ class DenseANN(AnytimeNetwork):
         growth: int = 16,
         s: int = 3,
         *,
-        reduction: float = 0.5,
         bottleneck: bool = False,
         dropout: float = 0.0,
         first_exit: int = 1,
-        gradient_passed: float = 1.0,
         num_classes: int = 10,
         in_channels: int = 3,
     ) -> None:
@@ -69,13 +65,11 @@ class DenseANN(AnytimeNetwork):
             [n] * 3,
             growth,
             exit_units(3 * n, s, first_exit),
-            reduction=reduction,
             bottleneck=bottleneck,
             dropout=dropout,
             num_classes=num_classes,
         )
-        options = {"n": n, "growth": growth, "s": s, "reduction": reduction, "bottleneck": bottleneck}
-        super().__init__(segments, heads, gradient_passed=gradient_passed, **options, dropout=dropout)
+        super().__init__(segments, heads, n=n, growth=growth, s=s, bottleneck=bottleneck, dropout=dropout)
         self.apply(he_initialise)
 
     @staticmethod
@@ -85,7 +79,6 @@ class DenseANN(AnytimeNetwork):
         s: int | None = None,
         dropout: float = 0.0,
         first_exit: int = 11,
-        gradient_passed: float = 1.0,
         num_classes: int = 1000,
         in_channels: int = 3,
     ) -> AnytimeNetwork:
@@ -96,9 +89,7 @@ class DenseANN(AnytimeNetwork):
             s: Units per segment; by default the authors' for this depth: 9, 14, 17.
             dropout: As for small images (authors: 0.1 in later runs).
             first_exit: The first unit, numbered from 1, that may have an exit; the authors' is the eleventh.
-            gradient_passed: As for small images.
-            num_classes: Classes, the width of every exit.
-            in_channels: Channels of the images.
+            num_classes, in_channels: As for small images.
 
         Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes], K = 6 by default.
 
@@ -117,13 +108,11 @@ class DenseANN(AnytimeNetwork):
             blocks,
             IMAGENET_GROWTH,
             exit_units(sum(blocks), s, first_exit),
-            reduction=0.5,
             bottleneck=True,
             dropout=dropout,
             num_classes=num_classes,
         )
-        net = AnytimeNetwork(segments, heads, gradient_passed=gradient_passed, depth=depth, s=s, dropout=dropout)
-        return net.apply(he_initialise)
+        return AnytimeNetwork(segments, heads, depth=depth, s=s, dropout=dropout).apply(he_initialise)
 
 
 def _segments_and_heads(
@@ -132,22 +121,18 @@ def _segments_and_heads(
     growth: int,
     exits: Sequence[int],
     *,
-    reduction: float,
     bottleneck: bool,
     dropout: float,
     num_classes: int,
 ) -> tuple[list[nn.Sequential], list[nn.Module]]:
     """Blocks of dense units after a stem that gives 2 · growth channels, cut after the units that have an exit."""
-    if not 0 < reduction <= 1:
-        raise ValueError(f"reduction: expected above 0 and at most 1, found {reduction}")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout: expected at least 0 and below 1, found {dropout}")
     segments, heads, modules, channels = [], [], [stem], 2 * growth
     for unit in range(1, sum(blocks) + 1):
         if unit - 1 in accumulate(blocks):
-            kept = max(1, int(reduction * channels))
-            modules.append(_transition(channels, kept, dropout))
-            channels = kept
+            modules.append(_transition(channels, channels // 2, dropout))
+            channels //= 2
         modules.append(DenseUnit(channels, growth, bottleneck=bottleneck, dropout=dropout))
         channels += growth
         if unit in exits:

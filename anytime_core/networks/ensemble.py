@@ -27,12 +27,9 @@ class EANN(AnytimeNetwork):
 
     Shapes: inputs [N, ...] -> logits [K, N, num_classes], K = sum of the members' numbers of exits.
 
-    Costs: all members that have finished are paid in the cumulative cost of an exit; its fixed cost is that of its own
-    member alone.
-
     Raises:
-        ValueError: No member, a member that is an ensemble, members that pass on different parts of the gradient, or
-            ``adopted`` is not one boolean per exit, or leaves out the first exit.
+        ValueError: No member, a member that is an ensemble, or ``adopted`` is not one boolean per exit, or leaves out
+            the first exit.
 
     Source: Hu et al. 2019, section 4.
     """
@@ -43,13 +40,9 @@ class EANN(AnytimeNetwork):
             raise ValueError("EANN members: expected at least one network, found none")
         if any(member.adopted is not None for member in members):
             raise ValueError("EANN members: expected single networks, found an EANN; put its members in its place")
-        passed = sorted({member.gradient_passed for member in members})
-        if len(passed) > 1:
-            raise ValueError(f"EANN members: expected one gradient_passed, found {passed}")
         super().__init__(
             [segment for member in members for segment in member.segments],
             [head for member in members for head in member.heads],
-            gradient_passed=passed[0],
         )
         self.starts = tuple(accumulate((member.num_exits for member in members[:-1]), initial=0))
         flags = [True] * self.num_exits if adopted is None else list(adopted)

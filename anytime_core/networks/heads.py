@@ -1,15 +1,8 @@
-"""Heads: what turns the feature map at an exit into the logits of that exit.
-
-Source: Hu et al. 2019 (the linear head) and the options of the authors' released code (the others).
-"""
+"""Heads: what turns the feature map at an exit into the logits of that exit."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
-
-HeadKind = Literal["linear", "1x1", "bn", "msdense", "rescale"]
 
 
 class Head(nn.Module):
@@ -31,41 +24,9 @@ class Head(nn.Module):
         return self.linear(global_average(self.body(x)))
 
 
-def make_head(
-    kind: HeadKind, channels: int, num_classes: int, *, last_stage: bool = True, width: int = 128
-) -> nn.Module:
-    """A new head by name. Convolutions have no bias; batch norm (BN) is each head's own.
-
-    ``linear`` is the papers': ReLU. ``1x1``: ReLU, a 1×1 convolution that keeps the number of channels, BN, ReLU.
-    ``bn``: ReLU, BN. ``msdense`` is MSDNet's: ReLU, then twice a 3×3 convolution of stride 2, BN, ReLU. ``rescale``:
-    resizing to 7×7 (bilinear; left out in the last stage), a 1×1 convolution, BN, ReLU.
-
-    Args:
-        kind: One of these.
-        channels: Channels of the feature map that the head reads.
-        num_classes: Classes, the width of the logits.
-        last_stage: The head reads a map of the network's last stage (smallest maps); only ``rescale`` asks.
-        width: Channels inside of ``msdense`` (authors: 128 for small images, ``channels`` for ImageNet).
-
-    Raises:
-        ValueError: ``kind`` is none of these.
-    """
-    body = nn.Sequential()
-    if kind == "linear":
-        body.append(nn.ReLU())
-    elif kind == "1x1":
-        body.extend([nn.ReLU(), *convolution(channels, channels, 1)])
-    elif kind == "bn":
-        body.extend([nn.ReLU(), nn.BatchNorm2d(channels)])
-    elif kind == "msdense":
-        body.extend([nn.ReLU(), *convolution(channels, width, 3, stride=2), *convolution(width, width, 3, stride=2)])
-        channels = width
-    elif kind == "rescale":
-        resize = nn.Identity() if last_stage else nn.Upsample((7, 7), mode="bilinear", align_corners=False)
-        body.extend([resize, *convolution(channels, channels, 1)])
-    else:
-        raise ValueError(f"head: expected one of linear, 1x1, bn, msdense, rescale, found {kind!r}")
-    return Head(body, channels, num_classes)
+def linear_head(channels: int, num_classes: int) -> Head:
+    """The papers' head: ReLU, global average pooling, one linear layer. Source: Hu et al. 2019."""
+    return Head(nn.Sequential(nn.ReLU()), channels, num_classes)
 
 
 def convolution(channels_in: int, channels_out: int, size: int, *, stride: int = 1) -> nn.Sequential:

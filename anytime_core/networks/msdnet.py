@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, join_units
-from anytime_core.networks.heads import convolution, make_head
+from anytime_core.networks.heads import Head, convolution
 from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.units import imagenet_stem
 
@@ -40,7 +40,6 @@ class MSDNet(AnytimeNetwork):
         first_exit: The first unit, numbered from 1, that may have an exit.
         large_images: Begin with a 7×7 convolution and a max pooling, both of stride 2, instead of a 3×3 convolution
             of stride 1; heads as wide as the map that they read, instead of 128.
-        gradient_passed: Factor on the gradient from a segment to the one before it; see ``AnytimeNetwork``.
         num_classes: Classes, the width of every exit.
         in_channels: Channels of the images.
 
@@ -62,7 +61,6 @@ class MSDNet(AnytimeNetwork):
         *,
         first_exit: int = 1,
         large_images: bool = False,
-        gradient_passed: float = 1.0,
         num_classes: int = 10,
         in_channels: int = 3,
     ) -> None:
@@ -87,20 +85,17 @@ class MSDNet(AnytimeNetwork):
                 coarsest.append(channels[-1])
         heads = [CoarsestHead(coarsest[unit - 1], num_classes, large_images) for unit in exits]
         options = {"blocks": blocks, "growth": growth, "s": s, "large_images": large_images}
-        super().__init__(join_units(units, exits), heads, gradient_passed=gradient_passed, **options)
+        super().__init__(join_units(units, exits), heads, **options)
         self.apply(he_initialise)
 
     @classmethod
-    def imagenet(
-        cls, depth: int = 38, *, gradient_passed: float = 1.0, num_classes: int = 1000, in_channels: int = 3
-    ) -> MSDNet:
+    def imagenet(cls, depth: int = 38, *, num_classes: int = 1000, in_channels: int = 3) -> MSDNet:
         """The authors' network of ``depth`` units for images of about 224 pixels.
 
         Args:
             depth: 23, 33 or 38, with K = 5 exits; or 32, with K = 4, where the paper gives no stages: they are those
                 of the authors' one setting that has 32 units and 4 exits.
-            gradient_passed: Factor on the gradient from a segment to the one before it; see ``AnytimeNetwork``.
-            num_classes: Classes, the width of every exit.
+                num_classes: Classes, the width of every exit.
             in_channels: Channels of the images.
 
         Raises:
@@ -115,7 +110,6 @@ class MSDNet(AnytimeNetwork):
             s=spacing,
             first_exit=5,  # none on the first four units
             large_images=True,
-            gradient_passed=gradient_passed,
             num_classes=num_classes,
             in_channels=in_channels,
         )
@@ -254,11 +248,16 @@ class Transition(nn.Module):
 
 
 class CoarsestHead(nn.Module):
-    """The ``msdense`` head on the coarsest map of the state: 128 channels wide, on large images as wide as the map."""
+    """On the coarsest map of the state: ReLU, twice a 3×3 convolution of stride 2, BN and ReLU, then the linear head.
+
+    The convolutions give 128 channels, on large images as many as the map has.
+    """
 
     def __init__(self, channels: int, num_classes: int, large_images: bool) -> None:
         super().__init__()
-        self.head = make_head("msdense", channels, num_classes, width=channels if large_images else 128)
+        width = channels if large_images else 128
+        halved = [*convolution(channels, width, 3, stride=2), *convolution(width, width, 3, stride=2)]
+        self.head = Head(nn.Sequential(nn.ReLU(), *halved), width, num_classes)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits of this exit."""

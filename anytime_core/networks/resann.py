@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import nn
 
 from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, join_units
-from anytime_core.networks.heads import HeadKind, make_head
+from anytime_core.networks.heads import linear_head
 from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.units import BasicUnit, BottleneckUnit, imagenet_stem
 
@@ -29,7 +29,6 @@ IMAGENET_LAYOUTS = {
     152: _Layout((3, 8, 36, 3), True, 5),
 }
 STEM_CHANNELS = 64
-GROUPS = 32  # of a ResNeXt unit
 
 
 class ResANN(AnytimeNetwork):
@@ -42,9 +41,7 @@ class ResANN(AnytimeNetwork):
         n: Residual units per stage (paper: 7, 9, 13, 17 or 25).
         c: Channels of the first stage (paper: 16, 32, 64 or 128); even.
         s: Units per segment (authors' scripts: 1, and 3 for n = 25).
-        head: What stands at every exit: linear (the papers'), 1x1, bn, msdense or rescale; see ``networks.heads``.
         first_exit: The first unit, numbered from 1, that may have an exit.
-        gradient_passed: Factor on the gradient from a segment to the one before it; see ``AnytimeNetwork``.
         num_classes: Classes, the width of every exit.
         in_channels: Channels of the images.
 
@@ -64,9 +61,7 @@ class ResANN(AnytimeNetwork):
         c: int = 16,
         s: int = 1,
         *,
-        head: HeadKind = "linear",
         first_exit: int = 1,
-        gradient_passed: float = 1.0,
         num_classes: int = 10,
         in_channels: int = 3,
     ) -> None:
@@ -78,8 +73,8 @@ class ResANN(AnytimeNetwork):
         units = [BasicUnit(before, after) for before, after in pairwise([c, *widths])]
         segments = join_units(units, exits)
         segments[0].insert(0, nn.Conv2d(in_channels, c, 3, padding=1, bias=False))
-        heads = [make_head(head, widths[unit - 1], num_classes, last_stage=unit > 2 * n) for unit in exits]
-        super().__init__(segments, heads, gradient_passed=gradient_passed, n=n, c=c, s=s, head=head)
+        heads = [linear_head(widths[unit - 1], num_classes) for unit in exits]
+        super().__init__(segments, heads, n=n, c=c, s=s)
         self.apply(he_initialise)
 
     @staticmethod
@@ -87,10 +82,7 @@ class ResANN(AnytimeNetwork):
         depth: int = 50,
         *,
         s: int | None = None,
-        head: HeadKind = "linear",
-        resnext: bool = False,
         first_exit: int = 1,
-        gradient_passed: float = 1.0,
         num_classes: int = 1000,
         in_channels: int = 3,
     ) -> AnytimeNetwork:
@@ -103,42 +95,26 @@ class ResANN(AnytimeNetwork):
         Args:
             depth: 14, 18, 26, 34, 50, 101 or 152; layers on the way to the last exit, projections not counted.
             s: Units per segment; by default the authors' for this depth: 1, 2, 2, 2, 2, 3, 5.
-            head: As for small images.
-            resnext: Bottleneck units with 32 groups (32×4d), at about the same cost.
-            first_exit: As for small images.
-            gradient_passed: As for small images.
-            num_classes: Classes, the width of every exit.
-            in_channels: Channels of the images.
+            first_exit, num_classes, in_channels: As for small images.
 
         Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes]; K = 4, 4, 4, 8, 8, 11, 10 by default.
 
         Raises:
-            ValueError: unknown depth, ResNeXt without bottleneck units, or a number out of its range.
+            ValueError: unknown depth, or a number out of its range.
 
-        Source: Hu et al. 2019 (experiments on ILSVRC) and the authors' released code; He et al. 2016; Xie et al. 2017.
+        Source: Hu et al. 2019 (experiments on ILSVRC) and the authors' released code; He et al. 2016.
         """
         check_positive(num_classes=num_classes, in_channels=in_channels)
         if depth not in IMAGENET_LAYOUTS:
             raise ValueError(f"depth: expected one of {', '.join(map(str, IMAGENET_LAYOUTS))}, found {depth}")
         per_stage, bottleneck, spacing = IMAGENET_LAYOUTS[depth]
-        if resnext and not bottleneck:
-            raise ValueError(f"resnext: expected a depth with bottleneck units (not 18 or 34) with it, found {depth}")
         stages = [stage for stage, count in enumerate(per_stage) for _ in range(count)]  # of each unit
         widths = [STEM_CHANNELS * (4 if bottleneck else 1) * 2**stage for stage in stages]  # channels after each unit
         s = spacing if s is None else s
         exits = exit_units(len(stages), s, first_exit)
-        groups = GROUPS if resnext else 1
-        units = [
-            BottleneckUnit(before, after, groups) if bottleneck else BasicUnit(before, after)
-            for before, after in pairwise([STEM_CHANNELS, *widths])
-        ]
+        kind = BottleneckUnit if bottleneck else BasicUnit
+        units = [kind(before, after) for before, after in pairwise([STEM_CHANNELS, *widths])]
         segments = join_units(units, exits)
         segments[0].insert(0, imagenet_stem(in_channels, STEM_CHANNELS))
-        heads = [
-            make_head(head, widths[unit - 1], num_classes, last_stage=stages[unit - 1] == 3, width=widths[unit - 1])
-            for unit in exits
-        ]
-        net = AnytimeNetwork(
-            segments, heads, gradient_passed=gradient_passed, depth=depth, s=s, head=head, resnext=resnext
-        )
-        return net.apply(he_initialise)
+        heads = [linear_head(widths[unit - 1], num_classes) for unit in exits]
+        return AnytimeNetwork(segments, heads, depth=depth, s=s).apply(he_initialise)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,28 +42,16 @@ class BottleneckUnit(nn.Module):
     The two inner maps have b = channels_out / 4 channels. Where the number of channels changes, the shortcut is a 1×1
     convolution of x itself (not of its activation) with batch norm; where it doubles, that convolution and the 3×3 one
     have stride 2.
-
-    With groups (ResNeXt), each inner map has groups · ⌈b/r⌉ channels, with r from the equation that leaves parameters
-    as they were without groups: 8 b · p b/r + 9 p (b/r)² = 17 b², so r = (8 p + √(64 p² + 612 p)) / 34 for p groups;
-    b = 64 and p = 32 give 32 × 4.
-
-    Args:
-        channels_in: Channels of x.
-        channels_out: Channels of the result, a multiple of 4.
-        groups: Groups of the 3×3 convolution; 1 is the plain unit.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, groups: int = 1) -> None:
+    def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         stride = 2 if channels_out == 2 * channels_in else 1
         inner = channels_out // 4
-        if groups > 1:
-            ratio = (8 * groups + math.sqrt(64 * groups**2 + 612 * groups)) / 34
-            inner = groups * math.ceil(inner / ratio)
         self.norm1 = nn.BatchNorm2d(channels_in)
         self.conv1 = nn.Conv2d(channels_in, inner, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride, padding=1, groups=groups, bias=False)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride, padding=1, bias=False)
         self.norm3 = nn.BatchNorm2d(inner)
         self.conv3 = nn.Conv2d(inner, channels_out, 1, bias=False)
         self.norm4 = nn.BatchNorm2d(channels_out)

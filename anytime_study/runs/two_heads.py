@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.heads import HeadKind, make_head
+from anytime_core.networks.heads import linear_head
 from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.resann import ResANN
 
@@ -20,7 +20,6 @@ class TwoHeads(AnytimeNetwork):
     Args:
         n: Residual units per stage of the trunk, which has 3 n.
         c: Channels of the first stage; even.
-        head: What stands at the end, twice; see ``networks.heads``.
         num_classes: Classes, the same for both labels.
         in_channels: Channels of the images.
 
@@ -33,10 +32,8 @@ class TwoHeads(AnytimeNetwork):
     with this study's trunk in the place of their LeNet.
     """
 
-    def __init__(
-        self, n: int = 3, c: int = 16, *, head: HeadKind = "linear", num_classes: int = 10, in_channels: int = 3
-    ) -> None:
-        trunk = ResANN(n, c, s=max(1, 3 * n), head=head, num_classes=num_classes, in_channels=in_channels)
-        second = make_head(head, 4 * c, num_classes)  # the last stage has four times the channels of the first
+    def __init__(self, n: int = 3, c: int = 16, *, num_classes: int = 10, in_channels: int = 3) -> None:
+        trunk = ResANN(n, c, s=max(1, 3 * n), num_classes=num_classes, in_channels=in_channels)
+        second = linear_head(4 * c, num_classes)  # the last stage has four times the channels of the first
         second.apply(he_initialise)
-        super().__init__([*trunk.segments, nn.Identity()], [*trunk.heads, second], n=n, c=c, head=head)
+        super().__init__([*trunk.segments, nn.Identity()], [*trunk.heads, second], n=n, c=c)

@@ -93,8 +93,8 @@ def test_new_weights_keep_the_table(table):
 
 @pytest.mark.parametrize(
     "other",
-    [network(head="bn"), network(s=3), network(n=2), network().to(torch.bfloat16)],
-    ids=["head", "s", "n", "dtype"],
+    [network(s=3), network(n=2), network().to(torch.bfloat16)],
+    ids=["s", "n", "dtype"],
 )
 def test_a_table_of_another_network_is_refused(table, other):
     assert fingerprint(other) != table.network

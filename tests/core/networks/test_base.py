@@ -75,13 +75,5 @@ def test_several_inputs_come_to_the_first_segment_as_a_tuple():
     assert net(one, other)[:, 0, 0].tolist() == [10, 11]
 
 
-def test_part_of_the_gradient_passes_from_a_segment_to_the_one_before():
-    net = AnytimeNetwork([nn.Linear(1, 1, bias=False) for _ in range(3)], [nn.Identity()] * 3, gradient_passed=0.5)
-    logits = net(torch.ones(1, 1))
-    first, second, third = (segment.weight for segment in net.segments)
-    (found,) = torch.autograd.grad(logits[2].sum(), first)
-    torch.testing.assert_close(found, 0.25 * (second * third).detach())
-
-
 def test_repr_shows_the_options():
-    assert "n=2, c=4, s=3, head=linear, gradient_passed=1.0, num_exits=2\n" in repr(ResANN(n=2, c=4, s=3))
+    assert "n=2, c=4, s=3, num_exits=2\n" in repr(ResANN(n=2, c=4, s=3))

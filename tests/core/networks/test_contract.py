@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from anytime_core import EANN, AnytimeNetwork, DenseANN, MSDNet, ResANN, exit_costs, with_exits
+from anytime_core import EANN, AnytimeNetwork, MSDNet, ResANN, exit_costs, with_exits
 from anytime_study.runs.registries import NETWORKS
 
 SMALL = {  # smaller than the defaults of the registry's entries
@@ -30,17 +30,8 @@ def partly_adopted():
 
 
 OTHERS = {
-    "resann, 1x1": lambda: ResANN(n=1, c=4, head="1x1"),
-    "resann, bn": lambda: ResANN(n=1, c=4, head="bn"),
-    "resann, msdense": lambda: ResANN(n=1, c=4, head="msdense"),
-    "resann, rescale": lambda: ResANN(n=1, c=4, head="rescale"),
     "resann, exits later": lambda: ResANN(n=2, c=4, s=2, first_exit=4),
-    "resann, gradient halved": lambda: ResANN(n=1, c=4, gradient_passed=0.5),
-    "resann, gradient stopped": lambda: ResANN(n=1, c=4, gradient_passed=0.0),
-    "denseann, gradient stopped": lambda: DenseANN(n=1, growth=4, s=1, gradient_passed=0.0),
-    "msdnet, gradient stopped": lambda: MSDNet((2, 3), growth=2, s=2, gradient_passed=0.0),
-    "resnext": lambda: ResANN.imagenet(14, resnext=True),
-    "resann18": lambda: ResANN.imagenet(18, s=4, head="msdense"),
+    "resann18": lambda: ResANN.imagenet(18, s=4),
     "msdnet, original": lambda: MSDNet.original(4, base=2, growth=2, channels=4),
     "msdnet, one scale": lambda: MSDNet((4,), growth=3, s=2),
     "eann, partly adopted": partly_adopted,
@@ -101,17 +92,12 @@ def test_an_exit_teaches_what_leads_to_it_and_nothing_else(net, images):
             loss = logits[position].square().sum()
             found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
             reached = {p for p, g in zip(parameters, found, strict=True) if g is not None and g.any()}
-            trained = net.segments[first if net.gradient_passed else position : position + 1]
-            assert reached <= {*trained.parameters(), *net.heads[position].parameters()}, f"exit {position + 1}"
+            assert reached <= {*net.segments[first : position + 1].parameters(), *net.heads[position].parameters()}, (
+                f"exit {position + 1}"
+            )
             assert set(net.heads[position].parameters()) <= reached
     net(images).square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in net.parameters())
-
-
-def test_outputs_do_not_depend_on_the_gradient_that_is_passed(net, images):
-    logits = net(images)
-    net.gradient_passed = 0.25
-    assert torch.equal(net(images), logits)
 
 
 def test_one_step_of_training_moves_every_segment_and_head(net, images):

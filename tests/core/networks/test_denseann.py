@@ -69,12 +69,6 @@ def test_a_transition_opens_the_segment_of_the_next_blocks_first_unit():
     assert parts(DenseANN(n=2, growth=4, s=3).segments[1]) == ["DenseUnit", "Sequential", "DenseUnit", "DenseUnit"]
 
 
-@pytest.mark.parametrize(("reduction", "channels"), [(1.0, 12), (0.5, 6), (0.4, 4), (0.01, 1)])
-def test_reduction_rounds_down_and_keeps_at_least_one_channel(reduction, channels):
-    units = units_of(DenseANN(n=1, growth=4, s=3, reduction=reduction))
-    assert units[1].added[0].num_features == channels
-
-
 @pytest.mark.parametrize("size", [(28, 28), (7, 7), (5, 9), (1, 1)])
 def test_odd_and_small_images(size):
     logits = DenseANN(n=1, growth=2, s=1, in_channels=1).eval()(torch.randn(2, 1, *size))

@@ -132,11 +132,9 @@ def test_no_member_is_refused():
         EANN([])
 
 
-def test_members_are_single_networks_that_train_alike():
+def test_members_are_single_networks():
     with pytest.raises(ValueError, match=r"EANN members: .*found an EANN"):
         EANN([eann(n=(1,), c=4), ResANN(n=1, c=4)])
-    with pytest.raises(ValueError, match=r"EANN members: .*gradient_passed"):
-        EANN([ResANN(n=1, c=4), ResANN(n=1, c=4, gradient_passed=0.5)])
 
 
 @pytest.mark.parametrize("adopted", [[True], [True, 0.5], [True, 1]])

@@ -9,14 +9,10 @@ REFUSED = [
     *[(ResANN, name, value) for name in ("n", "c", "num_classes", "in_channels") for value in (0, -3)],
     (ResANN, "c", 7),
     *[(ResANN, name, value) for name in ("s", "first_exit") for value in (0, 10)],
-    (ResANN, "head", "fc"),
-    (ResANN, "gradient_passed", 2),
     *[(ResANN.imagenet, name, 0) for name in ("s", "first_exit", "num_classes", "in_channels")],
     (ResANN.imagenet, "depth", 20),
     (ResANN.imagenet, "s", 17),
-    (ResANN.imagenet, "gradient_passed", -0.5),
-    *[(DenseANN, name, 0) for name in ("n", "growth", "s", "first_exit", "reduction", "num_classes", "in_channels")],
-    *[(DenseANN, "reduction", value) for value in (0.0, 1.5)],
+    *[(DenseANN, name, 0) for name in ("n", "growth", "s", "first_exit", "num_classes", "in_channels")],
     *[(DenseANN, "dropout", value) for value in (1.0, -0.1)],
     (DenseANN.imagenet, "depth", 100),
     *[(DenseANN.imagenet, name, value) for name in ("s", "first_exit") for value in (0, 59)],
@@ -34,8 +30,3 @@ def test_what_does_not_fit_is_named(constructor, name, value):
     with pytest.raises(ValueError, match=rf"^{name}: expected ") as refused, torch.device("meta"):
         constructor(**{name: value})
     assert str(value) in str(refused.value)
-
-
-def test_resnext_needs_bottleneck_units():
-    with pytest.raises(ValueError, match=r"^resnext: expected .*found 18$"), torch.device("meta"):
-        ResANN.imagenet(18, resnext=True)
