@@ -29,7 +29,6 @@ from torchjd.scalarization import IMTLL, STCH, UW
 from anytime_core.weighting.adaloss import AdaLoss, Normalisation
 from anytime_core.weighting.adapters import Scalarized
 from anytime_core.weighting.base import require
-from anytime_core.weighting.dwa import DynamicWeightAverage
 from anytime_core.weighting.gradient_norms import GradientNorms
 
 
@@ -99,11 +98,6 @@ def uw(num_exits: int) -> Scalarized:
 def imtl_l(num_exits: int) -> Scalarized:
     """IMTL-L (Liu et al. 2021): Σ exp(s_i) ℓ_i - s_i, with s learned from 0: twice UW, at -s."""
     return Scalarized(num_exits, IMTLL(num_exits))
-
-
-def dwa(num_exits: int, temperature: float = 2.0) -> DynamicWeightAverage:
-    """DWA (Liu, Johns and Davison 2019): exits whose loss falls slowly weigh more."""
-    return DynamicWeightAverage(num_exits, temperature)
 
 
 def stch(num_exits: int, mu: float = 0.1) -> Scalarized:

@@ -13,14 +13,12 @@ from anytime_core import AdaLoss
 from anytime_core.weighting.adapters import Scalarized
 from anytime_core.weighting.base import BadLoss
 from anytime_core.weighting.distributed import Ranks
-from anytime_core.weighting.dwa import DynamicWeightAverage
 from anytime_core.weighting.gradient_norms import GradientNorms
 from anytime_core.weighting.static import const
 
 KINDS = {
     "adaloss": lambda group: AdaLoss(3, refresh_period=1, process_group=group),
     "uw": lambda group: Scalarized(3, Learned(), process_group=group),
-    "dwa": lambda group: DynamicWeightAverage(3, process_group=group),
 }
 
 
@@ -43,7 +41,6 @@ def weights_over_time(weigh, steps):
         optimiser.zero_grad()
         weigh(losses.clone().requires_grad_()).backward()
         optimiser.step()
-        weigh.end_epoch()
         rows.append(weigh.weights.clone())
     return torch.stack(rows)
 

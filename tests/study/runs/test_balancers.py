@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torchjd.scalarization import DWA, IMTLL, STCH, UW, GeometricMean
 
 from anytime_core import AdaLoss
-from anytime_core.weighting.dwa import DynamicWeightAverage
+from anytime_study.runs.dwa import DynamicWeightAverage
 from anytime_study.runs.registries import WEIGHTINGS
 from anytime_study.runs.weightings import gls, imtl_l, stch, uw
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from anytime_core.weighting.base import LossWeighting, require
-
-if TYPE_CHECKING:
-    from torch.distributed import ProcessGroup
 
 
 class DynamicWeightAverage(LossWeighting):
@@ -23,7 +18,6 @@ class DynamicWeightAverage(LossWeighting):
     Args:
         num_exits: K.
         temperature: T, above 0; larger values make the weights more alike. The paper uses 2.
-        process_group: Processes that average their losses; None communicates nothing.
 
     Raises:
         ValueError: K is below 1, or T is not above 0.
@@ -34,10 +28,10 @@ class DynamicWeightAverage(LossWeighting):
     means: Tensor
     epochs: Tensor
 
-    def __init__(self, num_exits: int, temperature: float = 2.0, *, process_group: ProcessGroup | None = None) -> None:
+    def __init__(self, num_exits: int, temperature: float = 2.0) -> None:
         require(num_exits >= 1, "num_exits", "at least 1", num_exits)
         require(0 < temperature < float("inf"), "dwa temperature", "a finite number above 0", temperature)
-        super().__init__(torch.ones(num_exits), process_group=process_group)
+        super().__init__(torch.ones(num_exits))
         self.temperature = temperature
         self.register_buffer("epoch_sum", torch.zeros(num_exits))
         self.register_buffer("epoch_steps", torch.zeros(num_exits, dtype=torch.int64))
