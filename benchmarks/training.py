@@ -6,8 +6,8 @@ from functools import partial
 
 from anytime_study.foundations.torch_state import compute_settings
 from anytime_study.runs.registries import WEIGHTINGS
-from anytime_study.training.compilation import can_compile
 from anytime_study.training.loop import TrainingRun
+from anytime_study.training.setup import can_compile
 from benchmarks.machine import Settings
 from benchmarks.plain import PlainTraining
 from benchmarks.report import Comparison

@@ -19,7 +19,7 @@ import pandas as pd
 from anytime_study.analysis.curves import interpolated
 from anytime_study.analysis.measures.pairs import percent_over
 from anytime_study.analysis.medians import median_interval
-from anytime_study.runs.network_names import short_name
+from anytime_study.runs.registries import short_name
 
 if TYPE_CHECKING:
     from anytime_study.runs.config import RunConfig

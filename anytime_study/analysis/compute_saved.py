@@ -17,8 +17,7 @@ from anytime_study.analysis.curves import anytime_steps, interpolated
 from anytime_study.analysis.medians import median_interval
 from anytime_study.analysis.selection import Selection
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.runs.network_names import short_name
-from anytime_study.runs.registries import NETWORKS
+from anytime_study.runs.registries import NETWORKS, short_name
 
 if TYPE_CHECKING:
     from anytime_study.runs.record import RunRecord

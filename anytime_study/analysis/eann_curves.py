@@ -15,7 +15,7 @@ from anytime_study.analysis.competence import mean_growth, sequence_competence
 from anytime_study.analysis.curves import Steps, anytime_steps, best_separate, inflation, sequence_cost, sequence_steps
 from anytime_study.analysis.measures.sequences import BUDGETS, by_depth, eann_members, linear_ensemble_members
 from anytime_study.analysis.selection import MissingRuns, Selection
-from anytime_study.runs.network_names import short_name
+from anytime_study.runs.registries import short_name
 from anytime_study.theory.cost_inflation import log_mean, worst_case
 from anytime_study.theory.cost_simulation import run_sequence
 

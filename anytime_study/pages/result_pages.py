@@ -56,7 +56,7 @@ _MOST_NETWORKS = 3  # more are told by the page itself
 
 def _networks(made: Sequence[RunRecord]) -> str:
     """Exits and cost of each network, if they are few."""
-    from anytime_study.runs.network_names import sized_name
+    from anytime_study.runs.registries import sized_name
 
     found = {run.config.network: run for run in made if not run.config.weighting.startswith("opt(")}
     if not 1 <= len(found) <= _MOST_NETWORKS:

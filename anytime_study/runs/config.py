@@ -24,9 +24,9 @@ PROTOCOL = 1
 # Where a run happens is provenance: it may not change what the run is, so it is no part of its name.
 WHERE_FIELDS = frozenset({"device", "workers"})
 
-Schedule = Literal["cosine", "steps", "thirds"]  # of the learning rate, see anytime_study.training.schedule
+Schedule = Literal["cosine", "steps", "thirds"]  # of the learning rate, see anytime_study.training.setup
 
-HeadDecay = Literal["same", "sieve"]  # of the heads, see anytime_study.training.decay
+HeadDecay = Literal["same", "sieve"]  # of the heads, see anytime_study.training.setup
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -54,7 +54,7 @@ class EarlyExitScores(_Part):
     """What early exit saves on the test images, and what it costs.
 
     Thresholds are the cheapest that err no more than the last exit on the validation images; see
-    :func:`anytime_study.training.exit_saving.early_exit_scores`.
+    :func:`anytime_study.training.scoring.early_exit_scores`.
 
     Attributes:
         thresholds: Confidence from which an image leaves, of the exits but the last, [K - 1]; None: none leaves there.

@@ -23,7 +23,7 @@ class Experiment:
         main: Fields of the main grid that all runs share unless a measure says otherwise; the rest have defaults.
         planned: Every run of its studies, by the run's name.
         outcomes: Records by the run's name; planned runs without one have not been made.
-        own_rates: Learning rates by weighting that its studies fix; see :mod:`anytime_study.studies.own_rates`.
+        own_rates: Learning rates by weighting that its studies fix, chosen beforehand on validation images.
     """
 
     name: str
@@ -66,6 +66,15 @@ def load_experiments(tier: str, *, records: Path | None = None, studies: Path | 
         name: Experiment(name, _main_grid(name, mains[name]), runs, _outcomes(runs, folder), own_rates[name])
         for name, runs in planned.items()
     }
+
+
+def with_own_rate(fields: Mapping[str, Any], own_rates: Mapping[str, float]) -> dict[str, Any]:
+    """The fields of a run with the learning rate of its weighting, where they do not give one.
+
+    ``own_rates`` are by the name of the weighting without its options, such as ``opt`` for ``opt(exit=2)``.
+    """
+    name = str(fields.get("weighting", "adaloss")).partition("(")[0]
+    return {**({"learning_rate": own_rates[name]} if name in own_rates else {}), **fields}
 
 
 def _main_grid(experiment: str, commons: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from anytime_study.foundations.torch_state import compute_settings, own_random_s
 from anytime_study.runs.config import PROTOCOL, RunConfig
 from anytime_study.runs.record import RunRecord
 from anytime_study.training.checkpoints import Checkpoints
-from anytime_study.training.compilation import can_compile
 from anytime_study.training.interruption import Interrupted, StopRequest, stop_requests
 from anytime_study.training.processes import (
     all_gather_object,
@@ -35,9 +34,8 @@ from anytime_study.training.processes import (
     num_processes,
     process_rank,
 )
-from anytime_study.training.random_streams import RandomStreams
-from anytime_study.training.scoring import TrainingHistory, scored_record
-from anytime_study.training.setup import choose_device, make_learning_rate, make_optimiser
+from anytime_study.training.scoring import diverged, scored_record
+from anytime_study.training.setup import RandomStreams, can_compile, choose_device, make_learning_rate, make_optimiser
 
 
 def train(config: RunConfig, *, progress: bool = True, checkpoints: Checkpoints | None = None) -> RunRecord:
@@ -74,6 +72,9 @@ class TrainingRun:
         weighting: The weighting of the exits' losses.
         data: Images and labels, on the device.
         device: Where it is trained.
+        epoch_losses: Mean training loss of every exit in each epoch that is completed, [E, K].
+        epoch_weights: The weights after each of them, [E, K].
+        seconds: Wall-clock seconds of all training steps.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -102,11 +103,11 @@ class TrainingRun:
         self._rate = make_learning_rate(config, self.optimiser)
 
         # The place in the run: epochs completed, and steps of the one at hand with the sums of its losses.
-        self._epoch_losses: list[list[float]] = []
-        self._epoch_weights: list[list[float]] = []
+        self.epoch_losses: list[list[float]] = []
+        self.epoch_weights: list[list[float]] = []
         self._step = 0
         self._losses = torch.zeros_like(self.weighting.weights)  # [K]
-        self._seconds = 0.0
+        self.seconds = 0.0
 
     # --- training ----------------------------------------------------------------------------------------------
 
@@ -130,9 +131,9 @@ class TrainingRun:
             if state is not None:
                 self.load_state_dict(state)
                 if shown:
-                    epoch = len(self._epoch_losses) + 1
+                    epoch = len(self.epoch_losses) + 1
                     tqdm.write(f"{self.config.name}: resuming from epoch {epoch}", file=sys.stderr)
-        done, trained = len(self._epoch_losses), self.weighting.last_exit
+        done, trained = len(self.epoch_losses), self.weighting.last_exit
         with (
             self._settings(),
             stop_requests() if checkpoints else nullcontext(StopRequest()) as request,
@@ -143,7 +144,7 @@ class TrainingRun:
             kept = time.perf_counter()
             for epoch_is_over in self.steps():
                 if epoch_is_over:
-                    loss = self._epoch_losses[-1][trained - 1]
+                    loss = self.epoch_losses[-1][trained - 1]
                     bar.set_postfix_str(f"loss of exit {trained}: {loss:.4f}", refresh=False)
                     bar.update()
                 if not checkpoints or not self._may_stop():
@@ -158,7 +159,7 @@ class TrainingRun:
                     kept = time.perf_counter()
                 if wish == _STOP:
                     raise Interrupted(
-                        f"{self.config.name}: asked to stop in epoch {len(self._epoch_losses) + 1}, after step "
+                        f"{self.config.name}: asked to stop in epoch {len(self.epoch_losses) + 1}, after step "
                         f"{self._step} of it; the state is kept, and the same call goes on from there"
                     )
 
@@ -171,7 +172,7 @@ class TrainingRun:
 
         For timings of single steps. PyTorch's settings and random state are the caller's; :meth:`fit` brings its own.
         """
-        while len(self._epoch_losses) < self.config.epochs:
+        while len(self.epoch_losses) < self.config.epochs:
             start = time.perf_counter()
             for images, labels in self.epoch_batches():
                 self._train_step(images, labels)
@@ -179,7 +180,7 @@ class TrainingRun:
                 last = self._step == self.config.steps_per_epoch
                 if last:
                     self._end_epoch()
-                self._seconds += time.perf_counter() - start
+                self.seconds += time.perf_counter() - start
                 yield last
                 start = time.perf_counter()
 
@@ -194,7 +195,7 @@ class TrainingRun:
             # the mean over all processes, so that all of them weigh alike and stop at a bad loss together
             objective = self.weighting(mean_over_ranks(losses if self._scales is None else self._scales * losses))
         except BadLoss as error:
-            raise self._history().diverged(error.exit, str(error)) from None
+            raise diverged(self, error.exit, str(error)) from None
         self.optimiser.zero_grad(set_to_none=True)
         objective.backward()
         self.optimiser.step()
@@ -205,11 +206,11 @@ class TrainingRun:
         try:
             self.weighting.check()  # the only wait for the device in an epoch, with the two lists below
         except BadLoss as error:
-            raise self._history().diverged(error.exit, str(error)) from None
+            raise diverged(self, error.exit, str(error)) from None
         self.weighting.end_epoch()
         self._losses = mean_over_ranks(self._losses)
-        self._epoch_losses.append((self._losses / self.config.steps_per_epoch).tolist())
-        self._epoch_weights.append(self.weighting.weights.tolist())
+        self.epoch_losses.append((self._losses / self.config.steps_per_epoch).tolist())
+        self.epoch_weights.append(self.weighting.weights.tolist())
         self._losses.zero_()
         self._step = 0
 
@@ -244,11 +245,11 @@ class TrainingRun:
             "order": self._order_of_epoch if self._step else self._streams.order.get_state(),
             "crops": self._streams.crops.get_state(),
             "noise": all_gather_object(random_state(self.device)),
-            "epoch_losses": self._epoch_losses,
-            "epoch_weights": self._epoch_weights,
+            "epoch_losses": self.epoch_losses,
+            "epoch_weights": self.epoch_weights,
             "step": self._step,
             "losses": all_gather_object(self._losses),  # each process has sums of its own until the epoch ends
-            "seconds": self._seconds,
+            "seconds": self.seconds,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -261,11 +262,11 @@ class TrainingRun:
         self._order_of_epoch = state["order"]
         self._streams.crops.set_state(state["crops"])
         self._streams.noise = state["noise"][process_rank()]
-        self._epoch_losses = state["epoch_losses"]
-        self._epoch_weights = state["epoch_weights"]
+        self.epoch_losses = state["epoch_losses"]
+        self.epoch_weights = state["epoch_weights"]
         self._step = state["step"]
         self._losses.copy_(state["losses"][process_rank()])
-        self._seconds = state["seconds"]
+        self.seconds = state["seconds"]
 
     def _made_by(self) -> dict[str, Any]:
         """Who may go on from a state: the same run, in the same version, on the same kind of device."""
@@ -287,18 +288,7 @@ class TrainingRun:
             TrainingDiverged: the network gives no numbers: its weights or its running statistics blew up at the end.
         """
         with self._settings():
-            return scored_record(self._history(), self.network, self.data, self.costs)
-
-    def _history(self) -> TrainingHistory:
-        return TrainingHistory(
-            config=self.config,
-            num_exits=self.weighting.num_exits,
-            epoch_losses=self._epoch_losses,
-            epoch_weights=self._epoch_weights,
-            seconds=self._seconds,
-            device=self.device,
-            compiled=self.compiled,
-        )
+            return scored_record(self)
 
     def _settings(self) -> AbstractContextManager[None]:
         return compute_settings(self.config.threads, deterministic=self.device.type == "cpu")

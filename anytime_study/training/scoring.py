@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from anytime_core.costs import ExitCosts
+from anytime_core.costs import exit_costs
+from anytime_core.inference.early_exit import EarlyExit, answer_costs
+from anytime_core.inference.logits import exit_logits
+from anytime_core.inference.thresholds import fit_non_inferior_thresholds
+from anytime_core.losses import cross_entropy_per_exit
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_study.datasets.images import Split
+from anytime_core.networks.modes import modes_kept
+from anytime_study.datasets.images import Batch, Split
 from anytime_study.foundations.provenance import provenance
-from anytime_study.runs.config import PROTOCOL, RunConfig
+from anytime_study.runs.config import PROTOCOL
 from anytime_study.runs.record import Costs, DivergedRecord, EarlyExitScores, RunRecord, Scores, Timing, packed
-from anytime_study.training.evaluation import ExitScores, evaluate
-from anytime_study.training.exit_saving import early_exit_scores
 
 if TYPE_CHECKING:
-    from anytime_study.datasets.images import ImageData
+    from anytime_study.training.loop import TrainingRun
 
 
 class TrainingDiverged(RuntimeError):
@@ -34,92 +37,128 @@ class TrainingDiverged(RuntimeError):
         self.record = record
 
 
-@dataclass(frozen=True)
-class TrainingHistory:
-    """How training went: E epochs that were completed, K exits.
-
-    Attributes:
-        config: What was trained.
-        num_exits: K.
-        epoch_losses: Mean training loss of every exit, epoch by epoch, [E, K].
-        epoch_weights: The weights after each epoch, [E, K].
-        seconds: Wall-clock seconds of all training steps.
-        device: Where it was trained.
-        compiled: Whether torch.compile was at work.
-    """
-
-    config: RunConfig
-    num_exits: int
-    epoch_losses: list[list[float]]
-    epoch_weights: list[list[float]]
-    seconds: float
-    device: torch.device
-    compiled: bool
-
-    def described(self) -> dict[str, Any]:
-        """What records of finished and of diverged runs have in common."""
-        images_seen = len(self.epoch_losses) * self.config.steps_per_epoch * self.config.batch_size
-        return {
-            "name": self.config.name,
-            "protocol": PROTOCOL,
-            "config": self.config,
-            "num_exits": self.num_exits,
-            "epoch_losses": self.epoch_losses,
-            "epoch_weights": self.epoch_weights,
-            "timing": Timing(
-                seconds=self.seconds, images_per_second=images_seen / self.seconds if images_seen else 0.0
-            ),
-            "provenance": provenance(self.device, compiled=self.compiled),
-        }
-
-    def diverged(self, exit_number: int, what: str) -> TrainingDiverged:
-        """The error that ends a run in the epoch at hand, with its record."""
-        epoch = len(self.epoch_losses) + 1
-        return TrainingDiverged(
-            DivergedRecord(
-                **self.described(),
-                epoch=epoch,
-                exit=exit_number,
-                reason=f"{self.config.name}: epoch {epoch}: {what}; "
-                f"try a learning rate below {self.config.learning_rate:g}",
-            )
-        )
+def diverged(run: TrainingRun, exit_number: int, what: str) -> TrainingDiverged:
+    """The error that ends a run in the epoch at hand, with its record."""
+    config, epoch = run.config, len(run.epoch_losses) + 1
+    reason = f"{config.name}: epoch {epoch}: {what}; try a learning rate below {config.learning_rate:g}"
+    return TrainingDiverged(DivergedRecord(**_history(run), epoch=epoch, exit=exit_number, reason=reason))
 
 
-def scored_record(history: TrainingHistory, network: AnytimeNetwork, data: ImageData, costs: ExitCosts) -> RunRecord:
-    """Score every exit on all splits and write down the run.
-
-    Args:
-        history: How training went.
-        network: The trained network; an ensemble decides here which of its exits it adopts.
-        data: Its three splits are scored.
-        costs: Of the network.
+def scored_record(run: TrainingRun) -> RunRecord:
+    """Score every exit on all splits and write down the run; an ensemble decides here which of its exits it adopts.
 
     Raises:
         TrainingDiverged: the network gives no numbers: its weights or its running statistics blew up at the end.
     """
+    network, data = run.network, run.data
     with torch.compiler.set_stance("force_eager"):  # else a compiled network is compiled again to be evaluated
         if network.adopted is not None:  # which exits answer is decided on validation images, before any score
-            network.adopt(_scores(history, network, data, "validation").error)
-        scores = {split: _scores(history, network, data, split) for split in get_args(Split)}
-        correct = packed(scores["test"].correct)
-        early_exit = _early_exit(network, data) if history.config.early_exit else None
+            network.adopt(_scores(run, "validation")[0].error)
+        scored = {split: _scores(run, split) for split in get_args(Split)}
+        early_exit = None
+        if run.config.early_exit:
+            splits = data.batches("validation"), data.batches("test")
+            early_exit = early_exit_scores(network, *splits, data.card.image_shape)
     return RunRecord(
-        **history.described(),
-        **{split: Scores(loss=found.loss, error=found.error) for split, found in scores.items()},
-        test_correct=correct,
-        costs=Costs(**{key: list(value) for key, value in vars(costs).items()}),
+        **_history(run),
+        **{split: scores for split, (scores, _) in scored.items()},
+        test_correct=packed(scored["test"][1]),
+        costs=Costs(**{key: list(value) for key, value in vars(run.costs).items()}),
         early_exit=early_exit,
     )
 
 
-def _scores(history: TrainingHistory, net: nn.Module, data: ImageData, split: Split) -> ExitScores:
-    scores = evaluate(net, data.batches(split), bf16=history.config.precision == "bf16")
-    for exit_number, loss in enumerate(scores.loss, start=1):
+def _history(run: TrainingRun) -> dict[str, Any]:
+    """What records of finished and of diverged runs have in common."""
+    images_seen = len(run.epoch_losses) * run.config.steps_per_epoch * run.config.batch_size
+    return {
+        "name": run.config.name,
+        "protocol": PROTOCOL,
+        "config": run.config,
+        "num_exits": run.weighting.num_exits,
+        "epoch_losses": run.epoch_losses,
+        "epoch_weights": run.epoch_weights,
+        "timing": Timing(seconds=run.seconds, images_per_second=images_seen / run.seconds if images_seen else 0.0),
+        "provenance": provenance(run.device, compiled=run.compiled),
+    }
+
+
+def _scores(run: TrainingRun, split: Split) -> tuple[Scores, Tensor]:
+    """Scores on a split, and which of its images each exit answers rightly, bool [K, N]."""
+    losses, correct = evaluate(run.network, run.data.batches(split), bf16=run.config.precision == "bf16")
+    for exit_number, loss in enumerate(losses, start=1):
         if not math.isfinite(loss):
-            raise history.diverged(exit_number, f"the {split} loss of the trained network is {loss}")
-    return scores
+            raise diverged(run, exit_number, f"the {split} loss of the trained network is {loss}")
+    errors = (~correct).sum(1).double() / correct.shape[1]
+    return Scores(loss=losses, error=errors.tolist()), correct
 
 
-def _early_exit(network: AnytimeNetwork, data: ImageData) -> EarlyExitScores:
-    return early_exit_scores(network, data.batches("validation"), data.batches("test"), data.card.image_shape)
+def evaluate(net: nn.Module, batches: Iterable[Batch], *, bf16: bool = False) -> tuple[list[float], Tensor]:
+    """Loss of every exit of ``net``, and which images it answers rightly, in evaluation mode.
+
+    Args:
+        net: images -> logits [K, N, num_classes]. The mode of each of its parts is restored afterwards.
+        batches: Normalised images float32 [N, C, H, W] with labels int64 [N], or [N, K] where exit k has a task of its
+            own and is scored on column k; how they are cut into batches does not change the scores beyond rounding.
+        bf16: Whether convolutions are computed in bfloat16 (autocast).
+
+    Returns:
+        Mean cross-entropy in nats, [K], and whether the largest logit is the label's, bool [K, N] on the CPU, images in
+        their order.
+
+    Raises:
+        ValueError: there is no batch.
+    """
+    losses, correct, count = [], [], 0
+    with modes_kept(net), torch.inference_mode():
+        net.eval()
+        for images, labels in batches:
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+                logits = net(images).float()  # [K, N, num_classes]
+            targets = labels if labels.ndim == 1 else labels.T  # [N], or [K, N]
+            losses.append(cross_entropy_per_exit(logits, labels) * len(labels))
+            correct.append(logits.argmax(-1) == targets)  # [K, N]
+            count += len(labels)
+        if not losses:
+            raise ValueError("batches: expected at least one, found none")
+        loss = (torch.stack(losses).double().sum(0) / count).tolist()  # the first wait for the device
+    return loss, torch.cat(correct, 1).cpu()
+
+
+def early_exit_scores(
+    net: AnytimeNetwork, validation: Iterable[Batch], test: Iterable[Batch], image_shape: tuple[int, int, int]
+) -> EarlyExitScores:
+    """Run early exit on test images, beside the last exit.
+
+    Thresholds are the cheapest that err no more than the last exit on validation images. The test images really leave:
+    each batch shrinks. Their labels serve to count errors alone.
+
+    Args:
+        net: The trained network.
+        validation: Batches of held-out images, not augmented, with labels [N]; gone through once.
+        test: Batches of test images with labels; gone through once.
+        image_shape: (C, H, W).
+
+    Raises:
+        InputError: batches that cannot be used.
+    """
+    logits, labels = exit_logits(net, validation)
+    early = EarlyExit(net, fit_non_inferior_thresholds(logits, labels, answer_costs(net, image_shape)))
+    early_wrong, last_wrong, macs, exits = [], [], [], []
+    for images, targets in test:
+        prediction = early.predict(images)
+        with torch.inference_mode():
+            last = net(images)[early.exits[-1] - 1]
+        early_wrong.append((prediction.logits.argmax(1) != targets).cpu())
+        last_wrong.append((last.argmax(1) != targets).cpu())
+        macs.append(prediction.macs.cpu())
+        exits.append(prediction.exit.cpu())
+    taken = torch.cat(exits)
+    return EarlyExitScores(
+        thresholds=[value if math.isfinite(value) else None for value in early.thresholds],
+        exit_shares=[(taken == number).double().mean().item() for number in early.exits],
+        error=torch.cat(early_wrong).double().mean().item(),
+        last_error=torch.cat(last_wrong).double().mean().item(),
+        macs=torch.cat(macs).double().mean().item(),
+        last_macs=exit_costs(net, image_shape).macs_fixed[early.exits[-1] - 1],
+    )

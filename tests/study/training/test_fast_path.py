@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from anytime_study.training.loop import TrainingRun, train
-from anytime_study.training.schedule import learning_rate_factor
+from anytime_study.training.setup import learning_rate_factor
 
 EPOCHS = {"epochs": 3, "train_size": 512, "weighting": "adaloss(refresh_period=1, momentum=0.9)"}
 

@@ -78,7 +78,7 @@ def resumed():
     again.fit(progress=False, checkpoints=InMemory(checkpoints.states[2] if checkpoints.states else None))
     networks = [{name: value.clone() for name, value in each.network.state_dict().items()} for each in (run, again)]
     for each, values in zip((run, again), networks, strict=True):
-        values["mean losses of the epochs"] = torch.tensor(each._epoch_losses)
+        values["mean losses of the epochs"] = torch.tensor(each.epoch_losses)
     return noise, *networks, len(checkpoints.states)
 
 

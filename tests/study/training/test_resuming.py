@@ -69,7 +69,7 @@ def test_a_run_goes_on_to_the_same_bits(tiny_config, tmp_path, monkeypatch, fiel
         with pytest.raises(Interrupted, match=rf"^{config.name}: asked to stop in epoch \d"):
             fitted(config, checkpoints)
     resumed = fitted(config, checkpoints)
-    assert resumed._seconds > 0
+    assert resumed.seconds > 0
     for key, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[key]), key
     assert resumed.record().results() == whole.record().results()
@@ -99,7 +99,7 @@ def test_states_are_kept_now_and_then(tiny_config, tmp_path):
     config, path = tiny_config(), tmp_path / "run.pt"
     run = TrainingRun(config)
     run.fit(progress=False, checkpoints=Checkpoints(path), checkpoint_seconds=0.0)
-    assert Checkpoints(path).load(run._made_by())["epoch_losses"] == run._epoch_losses
+    assert Checkpoints(path).load(run._made_by())["epoch_losses"] == run.epoch_losses
     assert path.with_name("run.pt.previous").exists()
     again = train(config, progress=False, checkpoints=Checkpoints(path))  # nothing is left to train
     assert again.results() == run.record().results()

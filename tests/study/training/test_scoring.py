@@ -1,18 +1,153 @@
 """Scores and record of a trained run."""
 
 import math
+from contextlib import nullcontext
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from anytime_core import exit_costs
+from anytime_core import AnytimeNetwork, EarlyExit, ResANN, exit_costs, exit_logits
 from anytime_core.costs import ExitCosts
-from anytime_core.inference.early_exit import EarlyExit
+from anytime_study.datasets import load_dataset
 from anytime_study.runs.config import PROTOCOL
 from anytime_study.runs.record import unpacked
 from anytime_study.training.loop import TrainingRun, train
-from anytime_study.training.scoring import TrainingDiverged
+from anytime_study.training.scoring import TrainingDiverged, early_exit_scores, evaluate
+
+# --- one evaluation ----------------------------------------------------------------------------------------------
+
+
+class Table(nn.Module):
+    """A net whose logits are written down: image i, whose one pixel holds i, gets ``logits[:, i]``."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.register_buffer("logits", torch.as_tensor(logits, dtype=torch.float32))  # [K, N, classes]
+
+    def forward(self, images):
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        return self.logits[:, images.flatten().long()]
+
+
+def numbered(count):
+    return torch.arange(count, dtype=torch.float32).view(count, 1, 1, 1)
+
+
+def test_by_hand():
+    ln3 = math.log(3)
+    net = Table([[[0, 0], [0, 0], [0, 0], [0, 0]], [[ln3, 0], [ln3, 0], [0, ln3], [ln3, 0]]])
+    losses, correct = evaluate(net, [(numbered(4), torch.tensor([0, 1, 1, 0]))])
+    # exit 1: every loss is ln 2, and a tie goes to the first class; exit 2: right on images 1, 3 and 4
+    assert losses == pytest.approx([math.log(2), (3 * math.log(4 / 3) + math.log(4)) / 4])
+    assert correct.tolist() == [[True, False, False, True], [True, False, True, True]]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])  # 2: as many images as exits
+def test_exits_with_tasks_of_their_own_are_scored_on_their_own_labels(batch_size):
+    right, wrong = [9.0, 0.0], [0.0, 9.0]  # logits that say 0, and 1
+    net = Table([[right, right, right], [wrong, right, wrong]])
+    labels = torch.tensor([[0, 1], [1, 0], [0, 1]])
+    losses, correct = evaluate(net, zip(numbered(3).split(batch_size), labels.split(batch_size), strict=True))
+    assert correct.tolist() == [[True, False, True], [True] * 3]
+    assert losses == pytest.approx([3, 0], abs=1e-3)
+    assert evaluate(net, [(numbered(3), labels.flip(1))])[1].tolist() == [[False, True, False], [False] * 3]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
+def test_the_last_batch_counts_by_its_size(batch_size):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 7, 5, generator=generator)
+    labels = torch.randint(5, (7,), generator=generator)
+    losses, correct = evaluate(Table(logits), zip(numbered(7).split(batch_size), labels.split(batch_size), strict=True))
+    expected = [nn.functional.cross_entropy(each, labels).item() for each in logits]
+    assert losses == pytest.approx(expected, rel=1e-6)
+    assert torch.equal(correct, logits.argmax(-1) == labels)
+
+
+@pytest.mark.parametrize("batches", [[], [(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]))]], ids=len)
+@pytest.mark.parametrize("look", [evaluate, exit_logits])
+def test_the_network_is_left_as_it_was(look, batches):
+    net = ResANN(n=1, c=2, in_channels=1).train()
+    next(part for part in net.modules() if isinstance(part, nn.BatchNorm2d)).eval()  # frozen
+    modes = [part.training for part in net.modules()]
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    with nullcontext() if batches else pytest.raises(ValueError, match="at least one"):
+        look(net, batches)
+    assert [part.training for part in net.modules()] == modes
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())  # batch norm above all
+
+
+# --- early exit --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def digits():
+    return load_dataset("digits", train_size=50)
+
+
+class Row(nn.Module):
+    """A head that reads row k of each image as its logits, and costs four multiply-adds."""
+
+    def __init__(self, row):
+        super().__init__()
+        self.row = row
+        self.linear = nn.Linear(2, 2, bias=False)
+        nn.init.eye_(self.linear.weight)
+
+    def forward(self, x):
+        return self.linear(x[:, 0, self.row])
+
+
+def batches(confidence, right, size=3):
+    """Images [N, 1, 2, 2] whose logits at both exits have this confidence, for label 0 where ``right``."""
+    odds = np.log(np.array(confidence) / (1 - np.array(confidence)))
+    logits = np.stack([odds, np.zeros_like(odds)], -1)
+    images = torch.tensor(np.where(np.array(right)[..., None], logits, logits[..., ::-1])).float().transpose(0, 1)
+    labels = torch.zeros(len(images), dtype=torch.long)
+    return list(zip(images[:, None].split(size), labels.split(size), strict=True))
+
+
+def test_saving_by_hand():
+    net = AnytimeNetwork([nn.Identity(), nn.Identity()], [Row(0), Row(1)])
+    first = [0.95, 0.9, 0.8, 0.7]
+    validation = batches([first, [0.6] * 4], [[True, False, True, False], [True, True, True, True]])
+    # the threshold is 0.925: two of the five test images leave, one of them wrong where the last exit is right
+    test = batches(
+        [[0.95, 0.95, 0.9, 0.6, 0.6], [0.6] * 5], [[True, False, False, True, True], [True, True, True, True, False]]
+    )
+    found = early_exit_scores(net, iter(validation), iter(test), (1, 2, 2))
+    assert found.thresholds == pytest.approx([0.925])
+    assert (found.error, found.last_error) == pytest.approx((2 / 5, 1 / 5))
+    assert found.exit_shares == pytest.approx([2 / 5, 3 / 5])
+    # 4 MACs up to the first head, 8 up to the second; 4 if the second is run alone
+    assert (found.macs, found.last_macs) == (pytest.approx((2 * 4 + 3 * 8) / 5), 4)
+
+
+def test_a_threshold_that_no_image_reaches_is_none():
+    net = AnytimeNetwork([nn.Identity(), nn.Identity()], [Row(0), Row(1)])
+    given = batches([[0.9, 0.8], [0.6, 0.6]], [[False, False], [True, True]])
+    found = early_exit_scores(net, given, given, (1, 2, 2))
+    assert (found.thresholds, found.exit_shares) == ([None], [0, 1])
+
+
+def test_test_labels_change_errors_and_nothing_else(digits):
+    torch.manual_seed(0)
+    net = ResANN(n=1, c=4, in_channels=1)
+    validation, test = (list(digits.batches(split)) for split in ("validation", "test"))
+    swapped = [(images, (labels + 1) % 10) for images, labels in test]
+    one, other = (early_exit_scores(net, validation, batches, (1, 8, 8)) for batches in (test, swapped))
+    assert one.error != other.error
+    assert (one.thresholds, one.macs, one.exit_shares) == (other.thresholds, other.macs, other.exit_shares)
+    early = EarlyExit(net, [float("inf") if value is None else value for value in one.thresholds])
+    shares = torch.bincount(torch.cat([early.predict(images).exit for images, _ in test]), minlength=4)[1:]
+    assert (shares / shares.sum()).tolist() == pytest.approx(one.exit_shares)
+
+
+# --- the record --------------------------------------------------------------------------------------------------
 
 
 def trained(config):

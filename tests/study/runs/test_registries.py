@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from anytime_study.runs.registries import WEIGHTINGS
+from anytime_study.runs.registries import WEIGHTINGS, short_name, sized_name
 
 ADALOSS = {
     "momentum": 0.99,
@@ -50,3 +50,16 @@ def test_adaloss_is_built_with_its_options(name):
 def test_options_that_do_not_fit_together_are_refused(options, found):
     with pytest.raises(ValueError, match=f"AdaLoss {found}: expected "):
         WEIGHTINGS.build(f"adaloss({options})", num_exits=3)
+
+
+@pytest.mark.parametrize(
+    ("network", "short", "sized"),
+    [
+        ("resann", "(3, 16)", "resann(n=3, c=16)"),
+        ("resann(n=25, s=3)", "(25, 16)", "resann(n=25, c=16, s=3)"),
+        ("two_heads(n=2)", "(2, 16)", "two_heads(n=2, c=16)"),
+        ("msdnet(s=2)", "msdnet(s=2)", "msdnet(s=2)"),
+    ],
+)
+def test_labels_say_the_size_even_if_it_is_the_default(network, short, sized):
+    assert (short_name(network), sized_name(network)) == (short, sized)
