@@ -122,11 +122,6 @@ class HardSamples:
         chances = scipy.stats.binom.pmf(count, batch_size, self.hard_share)
         return self._minimiser(chances, self.easy + (self.hard - self.easy) * count / batch_size)
 
-    def variation(self, theta: float, batch_size: int) -> float:
-        """κ of ℓ_2B at θ."""
-        spread = (self.hard - self.easy) * math.sqrt(self.hard_share * (1 - self.hard_share) / batch_size)
-        return spread / ((1 - theta) ** 2 + self.mean_remainder)
-
     def _minimiser(self, chances: Array, remainders: Array) -> float:
         """argmin over θ in [0, 1] of ln(θ² + ε) + Σ chances ln((1 - θ)² + remainders); outside no loss is smaller.
 

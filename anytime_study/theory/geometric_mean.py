@@ -57,15 +57,10 @@ def inverse_power(values: Array, power: float) -> Array:
 def inverse_weights(losses: Array, *, normaliser: Normaliser = "none", floor: float = 0.0, power: float = 1.0) -> Array:
     """AdaLoss's weights in full batch, [..., K] -> [..., K]: u_i = ℓ_i^-p, normalised, then B_i = (1 - γ) u_i + γ.
 
-    Args:
-        losses: ℓ, above 0.
-        normaliser: ``"none"``; ``"sum"``: u sums to 1; ``"max"``: the largest u is 1 (the authors' code);
-            ``"geometric"``: the geometric mean of u is 1.
-        floor: γ, from 0 to 1.
-        power: p. With 1 it is AdaLoss; 0 is CONST, and 2 descends the harmonic mean.
+    The options are those of :class:`Rule`. The authors' code has the normaliser ``"max"``; p = 2 descends the harmonic
+    mean.
     """
-    raw = inverse_power(losses, power)
-    return (1 - floor) * (raw / normaliser_of(raw, normaliser)) + floor
+    return Rule(normaliser=normaliser, floor=floor, power=power).weights(losses, losses)
 
 
 def undetached_objective(losses: Array, *, normaliser: Normaliser = "none", floor: float = 0.0) -> np.float64:
@@ -86,7 +81,6 @@ def adaloss_fixed_point(
     normaliser: Normaliser = "max",
     power: float = 1.0,
     tolerance: float = 1e-14,
-    max_steps: int = 100_000,
 ) -> Array:
     """Where full-batch AdaLoss comes to rest: iterate B ← weights(ℓ(θ)), θ ← argmin Σ B_i ℓ_i.
 
@@ -97,9 +91,8 @@ def adaloss_fixed_point(
         start: θ [d] to begin at; None begins at θ = 0. In the linear residual network all losses are equal there, so
             the first step leads to the optimum of CONST: None is a warm start from CONST. Where there are several
             fixed points (correlations near 1), gradient descent from θ = 0 may lead to another one.
-        floor, normaliser, power: Of :func:`inverse_weights`.
-        tolerance: The iteration ends when θ moves by less than this, relative to 1 + ‖θ‖.
-        max_steps: After which :class:`NoFixedPoint` is raised.
+        floor, normaliser, power: Of :class:`Rule`.
+        tolerance: Of :func:`rest_point`.
 
     Returns:
         θ, [d].
@@ -107,13 +100,8 @@ def adaloss_fixed_point(
     Raises:
         NoFixedPoint: it did not come to rest.
     """
-    return rest_point(
-        problem,
-        lambda losses: inverse_weights(losses, floor=floor, normaliser=normaliser, power=power),
-        start=start,
-        tolerance=tolerance,
-        max_steps=max_steps,
-    )
+    rule = Rule(normaliser=normaliser, floor=floor, power=power)
+    return rest_point(problem, lambda losses: rule.weights(losses, losses), start=start, tolerance=tolerance)
 
 
 def rest_point(
@@ -128,7 +116,9 @@ def rest_point(
 
     Args:
         weigh: ℓ [K] -> B [K], 0 or more.
-        start, tolerance, max_steps: Of :func:`adaloss_fixed_point`.
+        start: θ [d] to begin at; None begins at θ = 0.
+        tolerance: The iteration ends when θ moves by less than this, relative to 1 + ‖θ‖.
+        max_steps: After which :class:`NoFixedPoint` is raised.
 
     Returns:
         θ, [d].
@@ -158,7 +148,7 @@ class Rule:
     what the first step measured, and B = u.
 
     Attributes:
-        normaliser: n, see :func:`inverse_weights`.
+        normaliser: n, see :func:`normaliser_of`.
         floor: γ, from 0 to 1.
         floor_kind: ``"const"`` as in the authors' code; ``"start"`` does not depend on the units of the losses (derived
             here, not in the paper).
@@ -200,13 +190,13 @@ class Rule:
         return losses if self.order == 0 else np.linalg.norm(gradients, axis=1)
 
     def weights(self, average: Array, first: Array) -> Array:
-        """B made of the running mean and of the first step's measures: [K], [K] -> [K]."""
+        """B made of the running mean and of the first step's measures: [..., K], [..., K] -> [..., K]."""
         raw = inverse_power(average, self.power) + self.epsilon
         if self.floor_kind == "start":
             raw = (1 - self.floor) * raw + self.floor * inverse_power(first, self.power)
         raw = raw / normaliser_of(raw, self.normaliser)
         if self.final_extra:
-            raw[-1] += self.final_extra
+            raw[..., -1] += self.final_extra
             raw = raw / normaliser_of(raw, self.normaliser)
         return raw if self.floor_kind == "start" else (1 - self.floor) * raw + self.floor
 

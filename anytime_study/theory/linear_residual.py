@@ -112,21 +112,14 @@ class TwoExits:
         return (1 - rho2) * rho2 / ((2 - rho2) ** 2 * self.sigma2)
 
     @property
-    def adaloss_cubic(self) -> Array:
-        """Coefficients, highest power first, of 2k u³ - 3ρk u² + (σ² + k + kσ²) u - ρσ², [4].
-
-        It is ½ ℓ_1 ℓ_2 times the derivative of ln ℓ_1 + ln ℓ_2, so its real roots are where that sum is stationary.
-        """
-        rho, k, sigma2 = self.correlation, self.unexplained, self.sigma2
-        return np.array([2 * k, -3 * rho * k, sigma2 + k + k * sigma2, -rho * sigma2])
-
-    @property
     def adaloss_points(self) -> Array:
         """All u at which AdaLoss without a floor can rest, from the smallest: one, or three where the exits are close.
 
-        Of three the middle one is a maximum of the sum of logarithms: a fixed point that repels.
+        They are the real roots of 2k u³ - 3ρk u² + (σ² + k + kσ²) u - ρσ², which is ½ ℓ_1 ℓ_2 times the derivative of
+        ln ℓ_1 + ln ℓ_2. Of three the middle one is a maximum of that sum: a fixed point that repels.
         """
-        roots = np.roots(self.adaloss_cubic)
+        rho, k, sigma2 = self.correlation, self.unexplained, self.sigma2
+        roots = np.roots([2 * k, -3 * rho * k, sigma2 + k + k * sigma2, -rho * sigma2])
         # a real root comes back with an imaginary part of rounding size
         return np.sort(roots.real[np.abs(roots.imag) <= 1e-10 * (1 + np.abs(roots.real))])
 

@@ -2,16 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from anytime_study.datasets import fetch, load_dataset, readers
+from anytime_study.datasets import fetch, load_dataset
 from anytime_study.datasets.fashion_variants import overlaid, with_noise
 from tests.study.datasets.conftest import fashion_mnist
 
 NOISY = ["fashion-noise-30", "fashion-noise-60"]
 DERIVED = [*NOISY, "fashion-coarse", "multi-fashion"]
 SPLITS = ["train", "validation", "test"]
-real = pytest.mark.skipif(
-    not readers.DEBIAN_FASHION_MNIST.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"
-)
 
 
 @pytest.fixture
@@ -137,17 +134,3 @@ def test_a_smaller_training_set_is_the_beginning_of_a_larger_one(cache, name):
 def test_the_files_are_those_of_fashion_mnist(cache, name):
     assert fetch(name, cache) == cache / "fashion-mnist"
     assert [path.name for path in cache.iterdir()] == ["fashion-mnist"]
-
-
-# --- the real garments ---------------------------------------------------------------------------------------------
-
-
-@real
-@pytest.mark.parametrize(("name", "added"), [("fashion-noise-30", 0.2227), ("fashion-noise-60", 0.3719)])
-def test_real_noise_is_as_strong_as_the_card_says(tmp_path, name, added):
-    clean, noisy = (load_dataset(each, cache_dir=tmp_path) for each in ("fashion-mnist", name))
-    assert torch.equal(clean.train_labels, noisy.train_labels)
-    difference = (noisy.test_images.short() - clean.test_images.short()).double() / 255
-    assert difference.std().item() == pytest.approx(added, abs=0.004)
-    black = noisy.test_images[clean.test_images == 0]
-    assert (black == 0).double().mean().item() == pytest.approx(0.5, abs=0.005)

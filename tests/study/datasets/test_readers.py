@@ -115,21 +115,3 @@ def test_every_set_can_be_downloaded(tiny, monkeypatch, tmp_path):
     folder = fetch(tiny.name, tmp_path / "box")
     found = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
     assert found == [path.relative_to(tiny.folder) for path in tiny.files]
-
-
-# --- the real Fashion-MNIST ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
-def test_real_fashion_mnist(tmp_path):
-    data = load_dataset("fashion-mnist", cache_dir=tmp_path)
-    assert list(tmp_path.iterdir()) == []  # read where it is
-    assert [len(part) for part in (data.train_images, data.validation_images, data.test_images)] == [
-        55_000, 5_000, 10_000,
-    ]  # fmt: skip
-    assert data.test_labels.bincount().tolist() == [1000] * 10
-    everything = torch.cat([data.train_labels, data.validation_labels])
-    assert everything.bincount().tolist() == [6000] * 10
-    mean, std = pixel_statistics(torch.cat([data.train_images, data.validation_images]))
-    assert (round(mean.item(), 4), round(std.item(), 4)) == (0.2860, 0.3530)  # as published for all 60 000
-    assert data.train_labels[:1000].bincount(minlength=10).min() > 60

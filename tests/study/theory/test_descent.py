@@ -113,13 +113,6 @@ def test_when_weights_are_made_anew():
     assert soon.weights[2, 0] < 1
 
 
-def test_the_running_mean_by_hand():
-    rule = authors_rule(momentum=0.5, refresh_period=2, floor=0.2, epsilon=0)
-    walk = descend(PROBLEM, rule, START, steps=3, learning_rate=1e-3)
-    mean = (walk.losses[0] + walk.losses[1]) / 2
-    np.testing.assert_allclose(walk.weights[2], 0.8 * mean.min() / mean + 0.2, rtol=1e-14)
-
-
 POWERS = 2.0 ** np.array([5, -7, 3, 0, -2, 9])
 ANY = 10 ** np.random.default_rng(1).uniform(-3, 3, 6)
 RATE = 1e-3

@@ -1,4 +1,4 @@
-"""Flips of aggregators against hand counts and an independent program; bargains against general solvers."""
+"""Flips of aggregators against hand counts and the theorem; bargains against general solvers."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from anytime_study.theory.fairness_axioms import (
     nash_step,
     rank_flips,
 )
-from anytime_study.theory.geometric_mean import adaloss_fixed_point
 from anytime_study.theory.linear_residual import linear_residual
 from anytime_study.theory.quadratics import two_targets
 
@@ -69,22 +68,9 @@ def test_the_arithmetic_mean_and_no_other_is_free_of_offsets(num_exits):
     assert min(found.values()) > 0.08
 
 
-def test_the_rates_are_those_of_an_independent_program():
-    """Four exits: sum 26.5 %, harmonic 26.7 %, maximum 31.6 %; under offsets the product 13.3 %, of 100000 pairs."""
-    expected = {("arithmetic mean", "scale"): 0.265, ("harmonic mean", "scale"): 0.267, ("maximum", "scale"): 0.316}
-    expected["geometric mean", "offset"] = 0.133
-    for (name, condition), rate in expected.items():
-        spread = np.sqrt(rate * (1 - rate) * (1 / PAIRS + 1 / 100_000))
-        assert getattr(FLIPS[4][name], condition) == pytest.approx(rate, abs=4 * spread)
-
-
-# --- draws and bad arguments ---------------------------------------------------------------------------------------
-
-
 NEST = linear_residual()
 NOTHING = NEST.losses(np.zeros(6))  # what every exit gets if it answers 0
 BARGAIN = nash_bargaining(NEST, NOTHING)
-GEOMETRIC = adaloss_fixed_point(NEST, tolerance=1e-12)
 CONST = NEST.minimiser(np.ones(6))
 
 
@@ -93,21 +79,6 @@ def distance(theta, other):
 
 
 # --- the bargain is the maximum of the product of gains ------------------------------------------------------------
-
-
-def test_no_point_near_or_far_has_a_larger_product():
-    """Random search knows nothing of gradients. The other solutions lose by a margin."""
-
-    def objective(theta):
-        gains = NOTHING - NEST.losses(theta)
-        return np.log(gains).sum() if (gains > 0).all() else -np.inf
-
-    best = objective(BARGAIN)
-    generator = np.random.default_rng(0)
-    for width in (1e-4, 1e-2, 1.0):
-        assert max(objective(BARGAIN + width * step) for step in generator.normal(size=(500, 6))) < best
-    assert best - objective(CONST) > 1e-3
-    assert best - objective(GEOMETRIC) > 1e-2
 
 
 def test_a_general_solver_finds_the_same_point():
@@ -140,11 +111,6 @@ def test_the_bargain_is_free_of_scale_and_offset_if_the_disagreement_moves_along
 # --- who is helped -------------------------------------------------------------------------------------------------
 
 
-def test_the_relative_increases_are_those_of_an_independent_program():
-    found = NEST.losses(BARGAIN) / NEST.optima - 1
-    np.testing.assert_allclose(found, [0.177, 0.306, 0.533, 1.17, 4.76, 184], rtol=4e-3)
-
-
 def test_a_distant_disagreement_is_const_at_the_rate_one_over_d():
     gaps = [distance(nash_bargaining(NEST, 10.0**power), CONST) for power in (3, 4, 5, 6)]
     np.testing.assert_allclose(np.diff(np.log10(gaps)), -1, atol=5e-3)
@@ -170,17 +136,6 @@ def test_the_step_solves_its_equation_and_has_the_squared_length_k(seed):
     np.testing.assert_allclose(gradients.T @ step.weights, step.direction, rtol=1e-10, atol=1e-12)
     assert step.direction @ step.direction == pytest.approx(3, rel=1e-12)
     assert (step.weights > 0).all()
-
-
-def test_the_step_maximises_the_product_of_descents_in_the_ball():
-    gradients = np.random.default_rng(3).normal(size=(3, 8))
-    direction = nash_step(gradients).direction
-    best = np.log(gradients @ direction).sum()
-    for width in (1e-3, 0.1, 10):
-        others = direction + width * np.random.default_rng(4).normal(size=(500, 8))
-        others *= np.sqrt(3) / np.linalg.norm(others, axis=1, keepdims=True)
-        rates = others @ gradients.T
-        assert np.log(rates[(rates > 0).all(axis=1)]).sum(axis=1).max(initial=-np.inf) < best
 
 
 @pytest.mark.parametrize("cosine", [-0.99, -0.5, 0.0, 0.9])

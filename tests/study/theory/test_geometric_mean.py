@@ -197,4 +197,4 @@ def test_weights_by_hand(options, expected):
 
 def test_an_iteration_that_does_not_come_to_rest_says_so(problem):
     with pytest.raises(NoFixedPoint, match="after 3 steps θ still moves by"):
-        adaloss_fixed_point(problem, max_steps=3)
+        rest_point(problem, inverse_weights, max_steps=3)

@@ -274,11 +274,3 @@ def test_the_normalised_product_is_fitted_by_other_precisions(seed):
 
 def test_uncorrelated_residuals_would_make_it_the_weights_of_adaloss():
     assert product_precisions(np.diag(LOSSES)) * LOSSES == pytest.approx(np.ones(12), rel=1e-12)
-
-
-# --- what is refused -----------------------------------------------------------------------------------------------
-
-
-def test_two_exits_that_predict_the_same_have_no_precisions():
-    with pytest.raises(np.linalg.LinAlgError):
-        product_precisions(np.ones((2, 2)))
