@@ -11,7 +11,7 @@ from anytime_study.analysis.statistics import mean_interval
 
 
 def change_in_words(values: Sequence[float] | pd.Series, what: str = "errors") -> str:
-    """A mean change and its 95 % interval, such as ``3.1 % fewer errors (95 % interval: 1.0 % to 5.1 % fewer; 8 seeds)``.
+    """A mean change and its 95 % interval, ``3.1 % fewer errors (95 % interval: 1.0 % to 5.1 % fewer; 8 seeds)``.
 
     Args:
         values: Changes in hundredths of a natural logarithm, one per seed; see
