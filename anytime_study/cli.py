@@ -132,32 +132,6 @@ def _fetch(dataset: tyro.conf.Positional[str]) -> None:
         _stop(error)
 
 
-@app.command(name="compare")
-def _compare(first: tyro.conf.Positional[Path], second: tyro.conf.Positional[Path]) -> None:
-    """Tell whether two folders hold the same records up to timings and provenance; exit status 1 if not.
-
-    Args:
-        first: A folder of records.
-        second: Another one.
-    """
-    for folder in (first, second):
-        if not any(folder.glob("*.json")):
-            raise InputError(f"no records in {folder}")
-    names = sorted({path.name for folder in (first, second) for path in folder.glob("*.json")})
-    different = 0
-    for name in names:
-        if not all((folder / name).exists() for folder in (first, second)):
-            print(f"only in one folder: {name}")
-        elif load_outcome(first / name).results() != load_outcome(second / name).results():
-            print(f"different: {name}")
-        else:
-            continue
-        different += 1
-    print(f"{len(names) - different} of {len(names)} records are the same")
-    if different:
-        raise SystemExit(1)
-
-
 @app.command(name="record")
 def _record(
     action: tyro.conf.Positional[Literal["check", "merge", "table"]],

@@ -22,24 +22,13 @@ TINY = [
 ]
 
 
-@pytest.fixture
-def two_folders(made_up_record, tmp_path):
-    """Two folders with the records of the same two runs, made at another time."""
-    for name in ("a", "b"):
-        for seed in (0, 1):
-            record = made_up_record(seed=seed)
-            timing = record.timing.model_copy(update={"seconds": 1.0 + len(name) + ord(name)})
-            record.model_copy(update={"timing": timing}).save(tmp_path / name)
-    return tmp_path / "a", tmp_path / "b"
-
-
 # --- help ----------------------------------------------------------------------------------------------------------
 
 
 def test_help_lists_the_commands(anytime):
     status, out, err = anytime("--help")
     assert (status, err) == (0, "")
-    assert all(command in out for command in ("train", "study", "study-cost", "fetch", "compare", "publish"))
+    assert all(command in out for command in ("train", "study", "study-cost", "fetch", "record", "publish"))
 
 
 def test_help_of_train_tells_every_field(anytime):
@@ -80,7 +69,7 @@ def test_the_version_is_told(anytime):
             "bad arguments: minutes: expected above 0, found 0",
         ),
         (["train", "--device", "cuda"], "device: expected a GPU that PyTorch can use, found none"),
-        (["compare", "nowhere", "nowhere-else"], "no records in nowhere"),
+        (["record", "check", "nowhere"], "nowhere: expected a folder of records, found none"),
     ],
 )
 def test_bad_input_is_one_line_and_status_one(anytime, arguments, message):
@@ -159,15 +148,6 @@ def test_runs_with_a_record_are_marked(anytime, made_up_record, tmp_path, monkey
     assert out.splitlines() == [f"to do  {first}", f"made   {record.name}", "Mine: 2 runs, 1 with a record"]
 
 
-def test_a_bad_run_of_a_study_is_one_line(anytime, tmp_path):
-    path = tmp_path / "study.yaml"
-    path.write_text(yaml.safe_dump({"title": "Mine", "tier": "quick", "committed": False, "grids": [{"epoch": 1}]}))
-    status, out, err = anytime("study", path)
-    assert (status, out) == (1, "")
-    assert err.startswith(f"anytime: bad study {path}, grid 1: epoch: there is no such name (did you mean epochs?)")
-    assert err.count("\n") == 1
-
-
 def test_a_damaged_record_is_to_do(anytime, made_up_record, tmp_path):
     config = made_up_record().config
     (tmp_path / f"{config.name}.json").write_text("{")
@@ -243,40 +223,6 @@ def test_what_is_no_weighting_is_told_in_one_line(anytime, own_study, weighting,
     assert status == 1
     assert err.startswith(f"anytime: bad arguments: {message}")
     assert err.count("\n") == 1
-
-
-# --- compare -------------------------------------------------------------------------------------------------------
-
-
-def test_records_that_differ_in_timing_alone_are_the_same(anytime, two_folders):
-    assert anytime("compare", *two_folders) == (0, "2 of 2 records are the same\n", "")
-
-
-def test_a_different_result_is_named(anytime, two_folders):
-    path = min(two_folders[1].iterdir())
-    content = json.loads(path.read_text())
-    content["test"]["error"][0] += 1e-8
-    path.write_text(json.dumps(content))
-    status, out, err = anytime("compare", *two_folders)
-    assert (status, err) == (1, "")
-    assert out == f"different: {path.name}\n1 of 2 records are the same\n"
-
-
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_record_that_one_folder_lacks_is_named(anytime, two_folders, place):
-    path = max(two_folders[place].iterdir())
-    path.unlink()
-    status, out, _ = anytime("compare", *two_folders)
-    assert status == 1
-    assert out == f"only in one folder: {path.name}\n1 of 2 records are the same\n"
-
-
-def test_a_damaged_record_is_one_line(anytime, two_folders):
-    path = min(two_folders[0].iterdir())
-    path.write_text("{")
-    status, _, err = anytime("compare", *two_folders)
-    assert status == 1
-    assert err.startswith(f"anytime: bad record {path}: ")
 
 
 # --- publish -------------------------------------------------------------------------------------------------------

@@ -66,20 +66,17 @@ def test_what_is_no_number_is_not_written(made_up_record, tmp_path, number):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("module", "function"), [(os, "replace"), (os, "fsync"), (json, "dumps")])
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=repr)
-def test_a_failed_save_leaves_the_old_file_and_nothing_else(
-    made_up_record, tmp_path, monkeypatch, module, function, error
-):
+@pytest.mark.parametrize("function", ["replace", "fsync"])
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(made_up_record, tmp_path, monkeypatch, function):
     path = made_up_record().save(tmp_path)
     before = path.read_bytes()
 
-    def fail(*args, **kwargs):
-        raise error
+    def fail(*_, **__):
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, function, fail)
-        with pytest.raises(type(error)):
+        patch.setattr(os, function, fail)
+        with pytest.raises(KeyboardInterrupt):
             made_up_record().save(tmp_path)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == before
@@ -91,23 +88,6 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(
 def test_an_absent_record_is_named(tmp_path):
     with pytest.raises(InputError, match=f"bad record {tmp_path / 'nothing.json'}: No such file"):
         load_outcome(tmp_path / "nothing.json")
-
-
-@pytest.mark.parametrize("share", [0, 0.3, 0.99])
-def test_a_truncated_record_is_refused(made_up_record, tmp_path, share):
-    path = made_up_record().save(tmp_path)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(InputError, match=str(path)):
-        load_outcome(path)
-
-
-@pytest.mark.parametrize("content", ["[]", "3", "null", '"text"', "[" * 50_000])
-def test_a_file_of_something_else_is_refused(tmp_path, content):
-    path = tmp_path / "record.json"
-    path.write_text(content)
-    with pytest.raises(InputError, match=r"bad record .*record\.json"):
-        load_outcome(path)
 
 
 @pytest.mark.parametrize(

@@ -53,11 +53,6 @@ def test_the_ending_says_how_a_table_is_written(made_up_record, tmp_path):
         write_table(table, tmp_path / "t.xlsx")
 
 
-def test_no_records_give_an_empty_table():
-    assert exits_table([]).empty
-    assert epochs_table([]).empty
-
-
 def test_a_shown_table_has_no_index_rounded_numbers_and_no_empty_header():
     page = show(pd.DataFrame({"exit": [1, 2], "error": [0.12345, 2 / 3], "cost": [10, 20_776]}, index=[77, 78])).data
     assert "<td>0.123</td>" in page

@@ -112,10 +112,6 @@ def test_when_the_time_is_over_runs_keep_their_state_and_no_other_begins(tiny_co
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_a_study_within_its_time_is_whole(tiny_config, tmp_path):
-    assert [end.outcome for end in run_study([tiny_config()], tmp_path, seconds=600)] == ["finished"]
-
-
 def test_a_piece_of_a_study_says_that_there_is_more(tmp_path):
     """Less time than a process needs to start: nothing is made, and the status says "again"."""
     study = {
