@@ -134,22 +134,22 @@ def _fetch(dataset: tyro.conf.Positional[str]) -> None:
 
 @app.command(name="record")
 def _record(
-    action: tyro.conf.Positional[Literal["check", "merge", "table"]],
+    action: tyro.conf.Positional[Literal["check", "table"]],
     folders: tyro.conf.Positional[tuple[Path, ...]],
     out: Path | None = None,
 ) -> None:
     """Look after folders of records, of one machine or of many.
 
     `check` verifies every record, where it comes from, and that no run is there twice with different results; exit
-    status 1 if something is wrong. `merge` copies into the folder `out` what that lacks. `table` writes all records to
-    the file `out`, .csv or .parquet, a row per run and exit.
+    status 1 if something is wrong. `table` writes all records to the file `out`, .csv or .parquet, a row per run and
+    exit.
 
     Args:
         action: What to do.
         folders: Folders of records; those in them count too.
-        out: For merge and table.
+        out: For table.
     """
-    from anytime_study.runs.folders import check_records, merge_records, record_files
+    from anytime_study.runs.folders import check_records, record_files
     from anytime_study.runs.tables import exits_table, write_table
 
     if not folders:
@@ -162,11 +162,6 @@ def _record(
         print("\n".join(found.lines()))
         if found.problems:
             raise SystemExit(1)
-    elif out is not None and action == "merge":
-        copied, others = merge_records(folders, out)
-        print(f"{copied} records copied to {out}")
-        if others:
-            _stop(f"{out} holds these runs with other results, and keeps them: {', '.join(map(str, others))}")
     elif out is not None:
         table = exits_table(map(load_outcome, record_files(folders)))
         write_table(table, out)

@@ -1,4 +1,4 @@
-"""Folders of records, of one machine or of many: found, checked and merged.
+"""Folders of records, of one machine or of many: found and checked.
 
 A run's name holds a hash of all that decides its numbers, so a file is one run, wherever it was made.
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from anytime_core.errors import InputError
-from anytime_core.files import atomic_write
 from anytime_study.runs.record import Outcome, load_outcome
 
 
@@ -93,28 +92,3 @@ def _problems(path: Path, record: Outcome) -> Iterator[str]:
         yield "provenance.commit: expected the commit that made the record, found none"
     if made.dirty:
         yield f"provenance.dirty: expected the code of commit {made.commit}, found changes"
-
-
-def merge_records(sources: Sequence[Path], into: Path) -> tuple[int, list[Path]]:
-    """Copy the records that ``into`` lacks; what is there stays.
-
-    Args:
-        sources: Folders, searched as :func:`record_files` does; of a run that several hold, the first is taken.
-        into: Folder for all of them, side by side; it is made if need be.
-
-    Returns:
-        How many were copied, and the files whose run ``into`` holds with other results: these were left alone.
-
-    Raises:
-        InputError: a folder is not there or holds no record, or a file is no record; nothing is copied then.
-    """
-    found = [(path, load_outcome(path)) for path in record_files(sources)]
-    copied, others = 0, []
-    for path, record in found:
-        target = into / f"{record.name}.json"
-        if not target.exists():
-            atomic_write(target, path.read_bytes())
-            copied += 1
-        elif load_outcome(target).results() != record.results():
-            others.append(path)
-    return copied, others

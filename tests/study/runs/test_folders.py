@@ -1,4 +1,4 @@
-"""Records of many machines: what is wrong with them, and all in one folder."""
+"""Records of many machines: what is wrong with them."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from anytime_core.errors import InputError
-from anytime_study.runs.folders import check_records, merge_records
+from anytime_study.runs.folders import check_records
 from anytime_study.runs.record import packed
 
 
@@ -95,23 +95,6 @@ def test_values_that_cannot_be_are_told(machines, place, value):
     assert str({"config": "epoch_losses"}.get(place[0], place[0])) in problem
 
 
-def test_merged_by_file(machines, tmp_path, shifted):
-    into = tmp_path / "all"
-    assert merge_records(machines, into) == (4, [])
-    assert merge_records(machines, into) == (0, [])
-    other = shifted(seed=0).save(tmp_path / "third")
-    before = (into / other.name).read_bytes()
-    assert merge_records([tmp_path / "third"], into) == (0, [other])
-    assert (into / other.name).read_bytes() == before
-
-
-def test_a_bad_file_stops_the_merge_before_anything_is_copied(machines, tmp_path):
-    (machines[1] / "broken.json").write_text("[]")
-    with pytest.raises(InputError, match=r"broken\.json"):
-        merge_records(machines, tmp_path / "all")
-    assert not (tmp_path / "all").exists()
-
-
 def test_folders_must_be_there_and_hold_records(tmp_path):
     with pytest.raises(InputError, match="expected a folder of records, found none"):
         check_records([tmp_path / "no"])
@@ -119,16 +102,12 @@ def test_folders_must_be_there_and_hold_records(tmp_path):
         check_records([tmp_path])
 
 
-def test_the_command(machines, anytime, tmp_path, shifted):
+def test_the_command(machines, anytime, tmp_path):
     status, out, _ = anytime("record", "check", *machines)
     assert (status, "4 records of 4 runs, 0 problems" in out) == (0, True)
     assert anytime("record", "table", *machines, "--out", tmp_path / "all.csv")[0] == 0
     assert len(pd.read_csv(tmp_path / "all.csv")) == 10
     assert "out: expected where to write" in anytime("record", "table", *machines)[2]
-    assert anytime("record", "merge", *machines, "--out", tmp_path / "all")[0] == 0
-    shifted(seed=0).save(tmp_path / "third")
-    status, _, err = anytime("record", "merge", tmp_path / "third", "--out", tmp_path / "all")
-    assert (status, "with other results, and keeps them" in err) == (1, True)
     (machines[0] / "broken.json").write_text("")
     assert anytime("record", "check", *machines)[0] == 1
 
