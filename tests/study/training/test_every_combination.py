@@ -6,7 +6,6 @@ import torch
 from anytime_core import cross_entropy_per_exit
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.registries import NETWORKS, WEIGHTINGS
-from anytime_study.training.loop import TrainingRun
 
 # The smallest of each kind, so that all pairs take seconds.
 SMALL = {
@@ -46,17 +45,6 @@ def test_one_optimiser_step_changes_what_it_should(net, weighting):
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
     assert weigh.weights.shape == (net.num_exits,)
     assert weigh.weights.isfinite().all()
-
-
-@pytest.mark.parametrize("weighting", WEIGHTINGS.entries)
-def test_a_run_config_reaches_every_weighting(weighting):
-    run = TrainingRun(
-        RunConfig(weighting=weighting, network="resann(n=1, c=4)", train_size=64, batch_size=32, epochs=2)
-    )
-    run.fit(progress=False)
-    record = run.record()
-    assert record.config.weighting == weighting
-    assert len(record.epoch_weights) == 2
 
 
 @pytest.mark.parametrize("network", LARGE_NETWORKS)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from anytime_study.foundations.torch_state import compute_settings
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.loop import TrainingRun, train
 from anytime_study.training.scoring import TrainingDiverged
@@ -188,27 +189,13 @@ def test_weights_that_do_not_move_in_eight_steps(tiny_config, weighting, last):
 # --- the caller's settings -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def settings():
-    """Whatever a test sets is undone after it."""
-    before = (
-        torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    yield
-    torch.set_num_threads(before[0])
-    torch.use_deterministic_algorithms(before[1], warn_only=before[2])
-
-
 @pytest.mark.parametrize("deterministic", [False, True])
-def test_settings_of_pytorch_come_back(tiny_config, settings, deterministic):
-    torch.set_num_threads(2)
-    torch.use_deterministic_algorithms(deterministic)
-    record = train(tiny_config(epochs=1), progress=False)
-    assert record.provenance.threads == 1  # its own while it ran
-    assert torch.get_num_threads() == 2
-    assert torch.are_deterministic_algorithms_enabled() is deterministic
+def test_settings_of_pytorch_come_back(tiny_config, deterministic):
+    with compute_settings(2, deterministic=deterministic):
+        record = train(tiny_config(epochs=1), progress=False)
+        assert record.provenance.threads == 1  # its own while it ran
+        assert torch.get_num_threads() == 2
+        assert torch.are_deterministic_algorithms_enabled() is deterministic
 
 
 def test_progress_is_shown_on_standard_error_or_not_at_all(tiny_config, capsys, tmp_path):
