@@ -165,13 +165,7 @@ def best_growth(competence: npt.ArrayLike, criterion: Criterion) -> Array:
 
 
 def best_inflation(competence: npt.ArrayLike, criterion: Criterion) -> Array:
-    """What the best growth reaches, one worker.
-
-    ============  ============================================================
-    worst case    (1 + 1 / √b)² for b ≤ φ², else 2 + 1 / (b - 1)
-    linear mean   1 + (1 + 2 √(2 b + 2 b² ln b)) / (2 b²)
-    log mean      g / b, with g the best growth
-    ============  ============================================================
+    """What :func:`best_growth` reaches, one worker: (1 + 1 / √b)² in the worst case for b ≤ φ², else 2 + 1 / (b - 1).
 
     The worst case is also a lower bound for every sequence of costs, geometric or not; see :func:`smallest_spent`.
     For the means only geometric sequences were compared.
@@ -179,16 +173,9 @@ def best_inflation(competence: npt.ArrayLike, criterion: Criterion) -> Array:
     Args:
         criterion: Of :func:`best_growth`.
     """
-    competence = _competence(competence)
     growth = best_growth(competence, criterion)
-    match criterion:
-        case "worst case":
-            # either form where it holds; beyond φ² growth = b, so 1 / (b - 1) is safe there
-            return np.where(competence <= GOLDEN_SQUARE, (1 + 1 / np.sqrt(competence)) ** 2, 2 + 1 / (growth - 1))
-        case "linear mean":
-            return 1 + (2 * growth - 1) / (2 * competence**2)
-        case "log mean":
-            return growth / competence
+    formulas = {"worst case": worst_case, "linear mean": linear_mean, "log mean": log_mean}
+    return formulas[criterion](growth, competence)
 
 
 def smallest_spent(ratio: float, competence: float, *, networks: int) -> Array:

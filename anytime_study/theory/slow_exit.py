@@ -16,19 +16,10 @@ import numpy as np
 import scipy.integrate
 import scipy.special
 
-from anytime_study.theory.geometric_mean import Normaliser
+from anytime_study.theory.geometric_mean import Normaliser, Rule
 from anytime_study.theory.quadratics import Array, require
 
 Pair = tuple[float, float]
-
-
-# by what 1 / mean is multiplied, for the two means
-_SCALES: dict[Normaliser, Callable[[float, float], float]] = {
-    "none": lambda _first, _second: 1.0,
-    "sum": lambda first, second: 1 / (1 / first + 1 / second),
-    "max": min,
-    "geometric": lambda first, second: math.sqrt(first * second),
-}
 
 
 @dataclass(frozen=True)
@@ -93,21 +84,13 @@ def descend_adaloss(
 ) -> Course:
     """Gradient descent with AdaLoss's weights, made as the authors' program makes them.
 
-    The running mean starts at the first losses; every ``refresh_period``-th step B ← (1 - γ) u + γ, used from the next
-    step on, with u_i = 1 / mean_i divided by the larger of the two (``"max"``) or left as it is (``"none"``). Until
-    the first refresh B = 1.
+    They are made of a running mean at every refresh, used from the next step on, and 1 before.
 
     Args:
-        floor: γ, from 0 to 1.
-        momentum: β, 0 or more and below 1.
-        refresh_period: P, in steps.
-        normaliser: ``"max"`` as the authors; else as in :func:`.geometric_mean.inverse_weights`.
+        floor, momentum, refresh_period, normaliser: Of :class:`.geometric_mean.Rule`.
         level, max_steps: As in :func:`descend_fixed`.
     """
-    require(0 <= floor <= 1, "floor", "0 to 1", floor)
-    require(0 <= momentum < 1, "momentum", "0 or more and below 1", momentum)
-    require(refresh_period >= 1, "refresh_period", "at least 1 step", refresh_period)
-    require(normaliser in _SCALES, "normaliser", f"one of {', '.join(_SCALES)}", normaliser)
+    made = Rule(floor=floor, momentum=momentum, refresh_period=refresh_period, normaliser=normaliser)
     step, first_mean, second_mean = 0, math.nan, math.nan
     weights = (1.0, 1.0)
 
@@ -117,8 +100,9 @@ def descend_adaloss(
         first_mean = first if step == 1 else momentum * first_mean + (1 - momentum) * first
         second_mean = second if step == 1 else momentum * second_mean + (1 - momentum) * second
         if step % refresh_period == 0:
-            scale = (1 - floor) * _SCALES[normaliser](first_mean, second_mean)
-            weights = (scale / first_mean + floor, scale / second_mean + floor)
+            means = np.array([first_mean, second_mean])
+            first_weight, second_weight = made.weights(means, means).tolist()
+            weights = (first_weight, second_weight)
         return weights
 
     return _descend(toy, rule, weights, level, max_steps)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from anytime_study.theory.geometric_mean import inverse_weights
 from anytime_study.theory.slow_exit import SlowExit, descend_adaloss, descend_fixed, plateau_steps
 
 TOY = SlowExit()
@@ -57,13 +56,6 @@ def test_the_weights_are_the_packages_own():
 def test_fixed_weights_take_the_steps_of_an_independent_program(weights, first, second):
     """That program counts from 0."""
     assert descend_fixed(TOY, weights).steps_until(0.01) == (first + 1, second + 1)
-
-
-@pytest.mark.parametrize("normaliser", ["none", "sum", "max", "geometric"])
-def test_the_normalisers_are_those_of_the_other_experiments(normaliser):
-    course = authors(0.07, momentum=0, refresh_period=1, normaliser=normaliser, max_steps=1)
-    losses = course.excess[0] + TOY.loss_floor
-    np.testing.assert_allclose(course.weights[1], inverse_weights(losses, normaliser=normaliser, floor=0.07))
 
 
 # --- how long it takes ---------------------------------------------------------------------------------------------
