@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
-from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -18,6 +16,7 @@ from anytime_study.analysis.claims import load_claims
 from anytime_study.datasets import DatasetError, fetch
 from anytime_study.foundations.validation import explain
 from anytime_study.pages.publishing import PublishError, publish
+from anytime_study.prediction import predict
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.study_commands import compare_weighting, run_or_list_study, study_cost
@@ -52,6 +51,7 @@ def _train(
 app.command(name="study")(run_or_list_study)
 app.command(name="study-cost")(study_cost)
 app.command(name="compare-weighting")(compare_weighting)
+app.command(name="predict")(predict)
 
 
 @app.command(name="ledger")
@@ -66,57 +66,6 @@ def _ledger(tier: Literal["quick", "laptop", "cifar", "paper"] = "laptop", recor
 
     for line in ledger_lines(ledger(tier, records=records_dir)):
         print(line)
-
-
-@app.command(name="predict")
-def _predict(
-    images: tyro.conf.Positional[tuple[Path, ...]],
-    model: Path,
-    deadline: str | None = None,
-    exit: int | None = None,
-    macs: float | None = None,
-    confidence: float | None = None,
-    threads: int = 1,
-    measure: bool = False,
-    json: bool = False,
-) -> None:
-    """Name what is on images, each under one limit: a deadline, an exit, a budget or a confidence.
-
-    An image is turned upright, made grey or coloured as the network needs, and its middle is scaled to the network's
-    size. Its levels stay: the garments of Fashion-MNIST are bright on black, and a dark one on a white background is
-    not inverted. The clock starts when the model and the images are loaded and the network has been warmed up.
-
-    Args:
-        images: Files of images, such as PNG or JPEG.
-        model: Folder of a trained network, as `anytime train --model-dir` writes it.
-        deadline: Time for each answer, such as 2ms or 0.002 (seconds).
-        exit: Answer at this exit, from 1.
-        macs: Multiply-adds for each answer.
-        confidence: Stop at the first exit that is as sure, from 0 to 1.
-        threads: CPU threads.
-        measure: First measure this device, for a minute or less, and keep the times in the model's card.
-        json: Print a JSON list with an object per image, with the probabilities of all classes.
-    """
-    from anytime_study.prediction import predict_files  # PyTorch, which other commands do without
-
-    answers, note = predict_files(
-        images,
-        model,
-        deadline=deadline,
-        exit=exit,
-        macs=macs,
-        confidence=confidence,
-        threads=threads,
-        measure=measure,
-    )
-    if json:
-        print(dumps([asdict(answer) for answer in answers], indent=1, ensure_ascii=False))
-    else:
-        titles = [[f"image        {answer.image}"] if len(answers) > 1 else [] for answer in answers]
-        blocks = [[*title, *answer.lines()] for title, answer in zip(titles, answers, strict=True)]
-        print("\n\n".join("\n".join(block) for block in blocks))
-    if note:
-        print(f"anytime: {note}", file=sys.stderr)
 
 
 @app.command(name="fetch")

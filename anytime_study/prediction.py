@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from json import dumps
 from pathlib import Path
 
+import tyro
 from tqdm import tqdm
 
 from anytime_core.errors import InputError
@@ -60,35 +62,33 @@ class Answer:
         ]
 
 
-def predict_files(
-    images: Sequence[Path],
+def predict(
+    images: tyro.conf.Positional[tuple[Path, ...]],
     model: Path,
-    *,
     deadline: str | None = None,
     exit: int | None = None,
     macs: float | None = None,
     confidence: float | None = None,
     threads: int = 1,
     measure: bool = False,
-) -> tuple[list[Answer], str]:
-    """Answer for image files, one after the other, each under one limit; see :meth:`AnytimePredictor.predict`.
+    json: bool = False,
+) -> None:
+    """Name what is on images, each under one limit: a deadline, an exit, a budget or a confidence.
 
-    Loading and a few warm-up answers come before the clock.
+    An image is turned upright, made grey or coloured as the network needs, and its middle is scaled to the network's
+    size. Its levels stay: the garments of Fashion-MNIST are bright on black, and a dark one on a white background is
+    not inverted. The clock starts when the model and the images are loaded and the network has been warmed up.
 
     Args:
-        images: The files; see :func:`load_image`.
-        model: Folder of a saved model.
-        deadline: Time for each answer, such as ``2ms``; see :func:`parse_seconds`.
-        exit, macs, confidence: Other limits.
+        images: Files of images, such as PNG or JPEG.
+        model: Folder of a trained network, as `anytime train --model-dir` writes it.
+        deadline: Time for each answer, such as 2ms or 0.002 (seconds).
+        exit: Answer at this exit, from 1.
+        macs: Multiply-adds for each answer.
+        confidence: Stop at the first exit that is as sure, from 0 to 1.
         threads: CPU threads.
-        measure: Measure this device first, and keep the table on the model's card.
-
-    Returns:
-        The answers, and a note for people; empty if there is nothing to say.
-
-    Raises:
-        InputError: an image, a model or a limit that cannot be used.
-        OSError: with ``measure``: the card cannot be written.
+        measure: First measure this device, for a minute or less, and keep the times in the model's card.
+        json: Print a JSON list with an object per image, with the probabilities of all classes.
     """
     seconds = None if deadline is None else parse_seconds(deadline)
     if threads < 1:
@@ -112,10 +112,15 @@ def predict_files(
             )
             for path, image in zip(images, pixels, strict=True)
         ]
-    note = ""
+    if json:
+        print(dumps([asdict(answer) for answer in answers], indent=1, ensure_ascii=False))
+    else:
+        titles = [[f"image        {answer.image}"] if len(answers) > 1 else [] for answer in answers]
+        blocks = [[*title, *answer.lines()] for title, answer in zip(titles, answers, strict=True)]
+        print("\n\n".join("\n".join(block) for block in blocks))
     if deadline is not None and table is None:
         note = f"no latency table of this device with {threads} threads in {model}: --measure makes one"
-    return answers, note
+        print(f"anytime: {note}", file=sys.stderr)
 
 
 def _answer(path: Path, model: SavedModel, prediction: Prediction) -> Answer:

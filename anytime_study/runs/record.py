@@ -156,16 +156,14 @@ class _Record(_Part):
 
 
 class RunRecord(_Record):
-    """What one run gave. Exits are in depth order; E epochs, K exits.
+    """What a run gave that came to its end; what else it has is in every record.
 
     Attributes:
-        outcome: That it came to its end.
         train, validation, test: Final scores.
         test_correct: For each exit, which test images it answers rightly: a bit per image in the order of the data set,
             first image in the highest bit of the first byte, as base64; see :func:`unpacked`. None in older records.
         costs: MACs and parameters.
         early_exit: Where the config asks for it.
-        name, protocol, config, num_exits, epoch_losses, epoch_weights, rules, timing, provenance: As in every record.
     """
 
     outcome: Literal["finished"] = "finished"
@@ -215,11 +213,9 @@ class DivergedRecord(_Record):
     """Of a run whose loss became NaN or infinite. It says that and where, and has no scores: it is no result.
 
     Attributes:
-        outcome: That it diverged.
         epoch: The epoch, from 1, in which that was found; the epochs before it were completed.
         exit: The first exit whose loss was negative, NaN or infinite.
         reason: The message.
-        name, protocol, config, num_exits, epoch_losses, epoch_weights, rules, timing, provenance: As in every record.
     """
 
     outcome: Literal["diverged"] = "diverged"
