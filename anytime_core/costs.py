@@ -7,7 +7,7 @@ about half a per cent to a residual network's operations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ def exit_costs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> ExitCosts:
         (sum(p.numel() for p in segment.parameters()), sum(p.numel() for p in head.parameters()))
         for segment, head in zip(net.segments, net.heads, strict=True)
     ]
-    return ExitCosts(*_summed(net.starts, macs), *_summed(net.starts, parameters))
+    return ExitCosts(*summed(net.starts, macs), *summed(net.starts, parameters))
 
 
 def part_macs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> list[tuple[int, int]]:
@@ -85,7 +85,7 @@ def part_macs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> list[tuple[in
     return pairs
 
 
-def _summed(starts: tuple[int, ...], parts: list[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def summed(starts: Collection[int], parts: list[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Costs up to each exit, with all heads on the way, and with no other head and no other member."""
     cumulative, fixed = [], []
     spent = member = 0

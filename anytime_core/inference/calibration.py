@@ -25,9 +25,7 @@ def fit_temperatures(logits_validation: Any, labels_validation: Any) -> Tensor:
     equals the mean logit that the softmax expects. Dividing by T changes no answer, only how sure it is.
 
     Temperatures are limited to 0.05 … 20. They end there where there is no minimum: at 0.05 if every answer is right,
-    at 20 if the logits tell less than nothing.
-
-    Source: Guo et al. 2017, section 4.2.
+    at 20 if the logits tell less than nothing. Source: Guo et al. 2017, section 4.2.
 
     Args:
         logits_validation: Of held-out inputs without augmentation, [K, N, classes].
@@ -56,9 +54,7 @@ def expected_calibration_error(logits: Any, labels: Any, temperatures: Any = Non
     """Mean distance, from 0 to 1, between confidence and share of right answers, over bins of equal width.
 
     Each bin counts by its number of inputs. The estimate is above 0 for a calibrated network too, as shares in a bin
-    are noisy; more inputs make it smaller.
-
-    Source: Guo et al. 2017, equation 3.
+    are noisy; more inputs make it smaller. Source: Guo et al. 2017, equation 3.
 
     Args:
         logits: [K, N, classes].

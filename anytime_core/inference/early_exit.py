@@ -50,10 +50,7 @@ class EarlyExit:
     exit's answer; the batch shrinks to the others before the next segment. The last exit answers what is left. Labels
     play no part. The answer for an input does not depend on its batch, beyond rounding.
 
-    The network is put into evaluation mode and into the layout channels_last, and stays so; it is not copied. Where
-    training is to go on, give it a copy: a changed layout does not fit the state that an optimiser has made. In an
-    :class:`EANN`, exits that are not adopted are never run and never answer. Adoption is read once, here. ``K`` counts
-    the exits that answer.
+    The network is used, and changed, as by :class:`AnytimePredictor`. ``K`` counts the exits that answer.
 
     Args:
         net: The network, on its device.
@@ -64,9 +61,7 @@ class EarlyExit:
             thresholds were fitted with. See :func:`fit_temperatures`.
 
     Attributes:
-        net: As given.
         exits: The exits that answer, numbered from 1, [K].
-        thresholds: Of the exits that answer but the last, [K - 1].
 
     Raises:
         InputError: a network without exits; thresholds or temperatures that cannot be used.
@@ -130,11 +125,7 @@ class EarlyExit:
 
 
 def answer_costs(net: AnytimeNetwork, inputs: Any) -> tuple[int, ...]:
-    """Multiply-adds of an input that leaves at each of the K exits that answer, all heads on the way paid; [K].
-
-    These are ``exit_costs(net, inputs).macs_cumulative``, with the same arguments; in an EANN, heads that are not
-    adopted are not paid.
-    """
+    """``exit_costs(net, inputs).macs_cumulative`` of the K exits that answer; other heads are not paid."""
     return step_costs(net, inputs).streamed
 
 

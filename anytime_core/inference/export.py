@@ -52,12 +52,10 @@ def export_onnx(net: AnytimeNetwork, inputs: Any, folder: Path | str, about: Map
     inputs = tree_map_only(Tensor, lambda x: torch.cat([x[:1], x[:1]]), inputs)
     state, told = inputs, []
     for position, step in enumerate(steps):
-        if position == step.member_start:
-            state = inputs
+        starts = position == step.member_start
         ends = position + 1 == len(steps) or steps[position + 1].member_start == position + 1
         name = f"step-{step.exit:02d}.onnx"
-        state = _export_step(step, state, folder / name, ends=ends)
-        starts = position == step.member_start
+        state = _export_step(step, inputs if starts else state, folder / name, ends=ends)
         told.append({"exit": step.exit, "file": name, "takes_inputs": starts, "macs": costs[position]})
     path = folder / STEPS
     atomic_write(path, json.dumps({**(about or {}), "steps": told}, indent=1) + "\n")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +108,7 @@ class LatencyTable:
     def usual(self, member_starts: Sequence[int]) -> list[float]:
         """Median seconds from the call to the end of each step's segments when no head is evaluated, [steps].
 
-        Args:
-            member_starts: For each step the position of the first step of its member, [steps]; 0 but in an EANN.
+        ``member_starts`` has for each step the position of the first step of its member; 0 but in an EANN.
         """
         fixed = [row.fixed.p50 for row in self.exits]
         own = self._heads(member_starts)
@@ -186,7 +184,7 @@ def measure_latency(
     fixed, streamed = [], []
     for _ in progress(range(rounds)):
         streamed.append([prediction.elapsed_s for prediction in predictor.refine(inputs)])
-        fixed.append([_timed(predictor, inputs, exit_number) for exit_number in predictor.exits])
+        fixed.append([predictor.predict(inputs, exit=exit_number).elapsed_s for exit_number in predictor.exits])
     ends = torch.tensor(streamed, dtype=torch.float64)  # [rounds, steps]
     steps = ends.diff(dim=1, prepend=torch.zeros(rounds, 1, dtype=torch.float64))
     columns = [_quantiles(times) for times in (steps, torch.tensor(fixed, dtype=torch.float64), ends)]
@@ -205,10 +203,7 @@ def find_table(tables: Iterable[LatencyTable], net: AnytimeNetwork, inputs: Any)
     """The table for a network, these inputs on their device, and the present CPU threads and PyTorch; or None."""
     device = device_name(tree_leaves(inputs)[0].device)
     key = (fingerprint(net), device, torch.get_num_threads(), described(inputs), str(torch.__version__))
-    for table in tables:
-        if key == (table.network, table.device, table.threads, table.inputs, table.torch):
-            return table
-    return None
+    return next((one for one in tables if key == (one.network, one.device, one.threads, one.inputs, one.torch)), None)
 
 
 def fingerprint(net: AnytimeNetwork) -> str:
@@ -232,13 +227,6 @@ def device_name(device: torch.device) -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _timed(predictor: AnytimePredictor, inputs: Any, exit_number: int) -> float:
-    """Seconds of one call as the caller sees them."""
-    start = time.perf_counter()
-    predictor.predict(inputs, exit=exit_number)
-    return time.perf_counter() - start
 
 
 def _quantiles(seconds: Tensor) -> list[Quantiles]:

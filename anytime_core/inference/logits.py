@@ -65,11 +65,7 @@ def checked_labels(labels: Any, logits: Tensor) -> Tensor:
 
 
 def checked_thresholds(thresholds: Any, count: int) -> Tensor:
-    """One threshold for each of ``count`` exits but the last, float32 [count - 1] as confidences are.
-
-    Raises:
-        InputError: unless they are 0 or more.
-    """
+    """One threshold per exit but the last, float32 [count - 1]. Raises InputError unless they are 0 or more."""
     found = _numbers(thresholds, "thresholds", count - 1, f"{count} exits but the last")
     if not bool((found >= 0).all()):  # NaN is refused too
         raise InputError(f"thresholds: expected 0 or more, found {found.tolist()}")
@@ -77,11 +73,7 @@ def checked_thresholds(thresholds: Any, count: int) -> Tensor:
 
 
 def checked_temperatures(temperatures: Any, count: int) -> Tensor:
-    """One temperature per exit, float32 [count]; None is 1 for all.
-
-    Raises:
-        InputError: unless they are finite and above 0.
-    """
+    """One temperature per exit, float32 [count]; None is 1. Raises InputError unless they are finite and above 0."""
     found = _numbers(1.0 if temperatures is None else temperatures, "temperatures", count, f"{count} exits")
     if not bool((found.isfinite() & (found > 0)).all()):
         raise InputError(f"temperatures: expected finite numbers above 0, found {found.tolist()}")

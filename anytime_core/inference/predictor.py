@@ -54,9 +54,9 @@ class Prediction:
 class AnytimePredictor:
     """Answers of a trained network that can be stopped.
 
-    Inputs are what the network takes: tensors [N, ...], such as images [N, C, H, W], features [N, D] or token ids
-    [N, T], of the network's dtype (or whole numbers) and on its device; or such tensors in lists, tuples and dicts.
-    Images have to be normalised as in training. The first call for each shape counts the costs, which takes some 50 ms.
+    Inputs are what the network takes: tensors [N, ...] of its dtype (or whole numbers) and on its device, alone or in
+    lists, tuples and dicts. Images have to be normalised as in training. The first call for each shape counts the
+    costs, which takes some 50 ms.
 
     The network is put into evaluation mode and into the layout channels_last (a tenth faster at batch size 1), and it
     stays so; it is not copied, so predictors cost nothing. Where training is to go on, give it a copy: a changed layout
@@ -164,7 +164,9 @@ class AnytimePredictor:
             elif exit is not None:
                 last = self._answering(exit)
             elif macs is not None:
-                last = self._affordable(macs, costs)
+                within = [position for position, cost in enumerate(spent) if _is_number(macs) and cost <= macs]
+                _check(bool(within), "macs", f"at least {min(spent)}, the cost of the cheapest exit", macs)
+                last = within[-1]
 
             state = inputs
             position = 0 if deadline is not None else self._steps[last].member_start
@@ -209,8 +211,6 @@ class AnytimePredictor:
             for _ in self.refine(inputs):
                 pass
 
-    # --- running -----------------------------------------------------------------------------------------------
-
     def _stream(self, inputs: Any, costs: StepCosts, start: float, interrupts: int) -> Iterator[Prediction]:
         state = inputs
         for position, step in enumerate(self._steps):
@@ -245,12 +245,6 @@ class AnytimePredictor:
         """Wait until the device has done what it was told, so that the clock tells of it. A CPU has no queue."""
         if self.device.type != "cpu":
             torch.accelerator.synchronize(self.device)
-
-    def _affordable(self, macs: float, costs: StepCosts) -> int:
-        """Position of the last step that is within a budget."""
-        within = [position for position, cost in enumerate(costs.fixed) if _is_number(macs) and cost <= macs]
-        _check(bool(within), "macs", f"at least {min(costs.fixed)}, the cost of the cheapest exit", macs)
-        return within[-1]
 
     def _answering(self, exit: int) -> int:
         """Position of the step that answers for an exit: its own, or that of the last adopted one before it."""

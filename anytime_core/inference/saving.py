@@ -120,7 +120,9 @@ def save_model(folder: Path | str, net: AnytimeNetwork, card: ModelCard, *, buil
     content = needed_package("safetensors.torch", extra="save").save(tensors)
     card = replace(card, weights_sha256=hashlib.sha256(content).hexdigest())
     atomic_write(Path(folder) / WEIGHTS, content)
-    _write_card(Path(folder), card)  # last: a kill before it leaves a checksum that does not fit, never a wrong model
+    text = json.dumps({"format": FORMAT, **asdict(card)}, indent=1, ensure_ascii=False, allow_nan=False)
+    # last: a kill before it leaves a checksum that does not fit, never a wrong model
+    atomic_write(Path(folder) / CARD, text + "\n")
     return card
 
 
@@ -153,12 +155,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu", *, build:
 
 
 def library_network(network: str, options: dict[str, Any]) -> AnytimeNetwork:
-    """A network of anytime_core by the name of its class, without memory for its weights (on PyTorch's meta device).
-
-    Raises:
-        ValueError: there is no such class, or it refuses the options.
-        TypeError: there is no such option.
-    """
+    """A network of anytime_core by the name of its class, without memory for its weights (on PyTorch's meta device)."""
     cls = getattr(anytime_core, network, None)
     if not (isinstance(cls, type) and issubclass(cls, AnytimeNetwork)):
         raise ValueError(f"network: expected a class of networks in anytime_core, or build=…, found {network!r}")
@@ -198,11 +195,6 @@ def _read_card(folder: Path) -> ModelCard:
         return ModelCard(**{name: _tuples(value) for name, value in values.items()})
     except DAMAGE as error:
         raise InputError(f"bad card {folder / CARD}: {type(error).__name__}: {error}") from None
-
-
-def _write_card(folder: Path, card: ModelCard) -> None:
-    text = json.dumps({"format": FORMAT, **asdict(card)}, indent=1, ensure_ascii=False, allow_nan=False)
-    atomic_write(folder / CARD, text + "\n")
 
 
 def _content(path: Path) -> bytes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from anytime_core.costs import part_macs
+from anytime_core.costs import part_macs, summed
 from anytime_core.errors import InputError
 from anytime_core.networks.base import AnytimeNetwork
 
@@ -81,12 +82,12 @@ def step_costs(net: AnytimeNetwork, inputs: Any) -> StepCosts:
     """What each step costs for one input; arguments and errors as for :func:`anytime_core.costs.exit_costs`."""
     with torch.inference_mode(mode=False):  # the count makes a copy, which may outlive this call
         macs = part_macs(net, inputs)
-    costs = []
-    every = own = heads = 0  # segments since the first step and since the member's first one; heads passed
-    for position, step in enumerate(find_steps(net)):
-        segments = sum(macs[place][0] for place in range(step.exit - len(step.segments), step.exit))
-        head = macs[step.exit - 1][1]
-        every, own = every + segments, segments + (own if position > step.member_start else 0)
-        heads += head
-        costs.append((every + head, own + head, every + heads))
-    return StepCosts(*zip(*costs, strict=True))
+    steps = find_steps(net)
+    parts = [
+        (sum(segment for segment, _ in macs[step.exit - len(step.segments) : step.exit]), macs[step.exit - 1][1])
+        for step in steps
+    ]
+    streamed, fixed = summed({step.member_start for step in steps}, parts)
+    heads_before = accumulate((head for _, head in parts[:-1]), initial=0)
+    walked = tuple(all_heads - before for all_heads, before in zip(streamed, heads_before, strict=True))
+    return StepCosts(walked, fixed, streamed)

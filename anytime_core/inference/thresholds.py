@@ -26,11 +26,7 @@ BUDGETS = 500  # that are tried for thresholds that keep an error
 
 
 def confidences(logits: Any, temperatures: Any = None) -> Tensor:
-    """Largest probability of each exit's answer: logits [K, N, classes] -> [K, N], float32 as in the network at work.
-
-    Raises:
-        InputError: logits or temperatures that cannot be used.
-    """
+    """Largest probability of each exit's answer: logits [K, N, classes] -> float32 [K, N]."""
     found = checked_logits(logits)
     return softmax_at(found, checked_temperatures(temperatures, len(found))[:, None, None]).amax(-1)
 
@@ -44,9 +40,6 @@ def exits_taken(confidence: Tensor, thresholds: Any) -> Tensor:
 
     Returns:
         int64 [N].
-
-    Raises:
-        InputError: thresholds that cannot be used.
     """
     sure = torch.ones(confidence.shape, dtype=torch.uint8)
     sure[:-1] = confidence[:-1] >= checked_thresholds(thresholds, len(confidence))[:, None]
@@ -56,19 +49,15 @@ def exits_taken(confidence: Tensor, thresholds: Any) -> Tensor:
 def geometric_shares(costs: Any, budgets_macs: Any) -> Tensor:
     """Shares p_k ∝ q^k of inputs that leave at exit k, with q such that the mean cost Σ p_k costs_k is the budget.
 
-    Source: Huang et al. 2018 (MSDNet), budgeted batch classification, with 1 - q as q here, at most 1. Larger q are
-    allowed, so that every budget between the first exit's cost and the last one's can be met.
+    Huang et al. 2018 have 1 - q as q here, at most 1. Larger q are allowed, so that every budget between the first
+    exit's cost and the last one's can be met.
 
     Args:
         costs: Multiply-adds up to each exit, [K], growing.
-        budgets_macs: Mean multiply-adds per input, [...], each at least the first exit's. What the last exit does not
-            need is left.
+        budgets_macs: Mean multiply-adds per input, [...]. What the last exit does not need is left.
 
     Returns:
         float64 [..., K], with sum 1.
-
-    Raises:
-        InputError: costs that do not grow, or a budget below the first exit's cost.
     """
     costs = _checked_costs(costs)
     budgets = torch.as_tensor(budgets_macs, dtype=torch.float64)
@@ -115,14 +104,9 @@ def fit_non_inferior_thresholds(
     use up the margin on validation inputs, so that on new ones it is exceeded about half of the time: leave room.
 
     Args:
-        logits_validation: Of held-out inputs without augmentation, [K, N, classes].
+        logits_validation, costs, temperatures: As for :func:`fit_thresholds`, and so is what is returned.
         labels_validation: [N].
-        costs: Multiply-adds up to each exit, [K]: :func:`anytime_core.inference.early_exit.answer_costs`.
         margin_points: In percentage points of error, 0 or more: 0.3 is three inputs in a thousand.
-        temperatures: As :class:`EarlyExit` will use.
-
-    Returns:
-        float32 [K - 1]: 0 where every input leaves, infinity where none does.
 
     Raises:
         InputError: input that cannot be used.

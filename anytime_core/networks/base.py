@@ -78,14 +78,9 @@ class AnytimeNetwork(nn.Module):
 
 
 def exit_units(num_units: int, s: int, first_exit: int = 1) -> list[int]:
-    """Units, numbered 1 … num_units, that are followed by an exit.
+    """Units, numbered 1 … num_units, that are followed by an exit: every s-th one from ``first_exit`` on.
 
-    Every s-th one, counted back from the last unit, which therefore always has an exit.
-
-    Args:
-        num_units: Units of the network.
-        s: Units per segment.
-        first_exit: The first unit that may have an exit.
+    They are counted back from the last unit, which therefore always has an exit.
 
     Raises:
         ValueError: ``s`` or ``first_exit`` is below 1 or above ``num_units``.

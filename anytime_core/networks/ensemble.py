@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.resann import ResANN
 
 
 class EANN(AnytimeNetwork):
@@ -74,21 +73,3 @@ class EANN(AnytimeNetwork):
             raise ValueError(f"validation_errors: expected {self.num_exits} finite numbers, found {errors}")
         before = accumulate(errors, min, initial=math.inf)
         self.adopted.copy_(torch.tensor([error < best for error, best in zip(errors, before, strict=False)]))
-
-
-def eann(n: tuple[int, ...] = (1, 3), c: int = 16, s: int = 1, *, num_classes: int = 10, in_channels: int = 3) -> EANN:
-    """An EANN of ResANNs that differ in depth.
-
-    Args:
-        n: Residual units per stage of each member, growing (paper: 7, 13, 25 with c = 32: about twice the cost each).
-        c: Channels of the first stage of every member; even.
-        s: Units per segment of every member.
-        num_classes: Classes, the width of every exit.
-        in_channels: Channels of the images.
-
-    Raises:
-        ValueError: ``n`` is empty or does not grow; a value that ResANN refuses.
-    """
-    if not n or any(after <= before for before, after in pairwise(n)):
-        raise ValueError(f"eann n: expected one or more growing numbers, found {n}")
-    return EANN(ResANN(depth, c, s, num_classes=num_classes, in_channels=in_channels) for depth in n)

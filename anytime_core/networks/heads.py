@@ -6,13 +6,7 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module):
-    """x -> linear(mean over the pixels of body(x)): [N, C, H, W] -> [N, num_classes].
-
-    Args:
-        body: What comes before global average pooling.
-        channels: Channels that it gives.
-        num_classes: Classes, the width of the logits.
-    """
+    """x -> linear(mean over the pixels of body(x)): [N, C, H, W] -> [N, num_classes]; the body gives ``channels``."""
 
     def __init__(self, body: nn.Module, channels: int, num_classes: int) -> None:
         super().__init__()

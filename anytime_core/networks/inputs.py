@@ -14,14 +14,7 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def example_batch(inputs: Sequence[int] | Any, net: nn.Module, samples: int = 1) -> Any:
-    """A batch of ``samples`` rows without data (PyTorch's meta device).
-
-    Args:
-        inputs: Shape of one sample of numbers of the network's dtype, without N, such as (C, H, W); or a batch, of any
-            N, of what the network takes: tensors [N, ...], alone or in lists, tuples and dicts.
-        net: The network.
-        samples: N.
-    """
+    """A batch of N = ``samples`` rows without data, on the meta device; ``inputs`` as for ``exit_costs``."""
     if _is_shape(inputs):
         dtypes = (parameter.dtype for parameter in net.parameters() if parameter.is_floating_point())
         return torch.empty((samples, *inputs), dtype=next(dtypes, torch.float32), device="meta")

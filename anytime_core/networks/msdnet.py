@@ -95,8 +95,7 @@ class MSDNet(AnytimeNetwork):
         Args:
             depth: 23, 33 or 38, with K = 5 exits; or 32, with K = 4, where the paper gives no stages: they are those
                 of the authors' one setting that has 32 units and 4 exits.
-                num_classes: Classes, the width of every exit.
-            in_channels: Channels of the images.
+            num_classes, in_channels: As for small images.
 
         Raises:
             ValueError: Another depth.
@@ -143,9 +142,7 @@ class MSDNet(AnytimeNetwork):
             growth: g, channels that a dense layer adds to the finest map (``--growthRate``).
             channels: Channels of the finest map after the first layer (``--nChannels``).
             scales: Maps, 1 to 4, with factors 1, 2, 4 and 4 on the number of channels (``--grFactor``, ``--bnFactor``).
-            large_images: As for :class:`MSDNet`.
-            num_classes: Classes, the width of every exit.
-            in_channels: Channels of the images.
+            large_images, num_classes, in_channels: As for :class:`MSDNet`.
 
         Raises:
             ValueError: A number out of its range.

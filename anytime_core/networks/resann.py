@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
 
 from torch import nn
 
@@ -12,21 +11,14 @@ from anytime_core.networks.heads import linear_head
 from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.units import BasicUnit, BottleneckUnit, imagenet_stem
 
-
-class _Layout(NamedTuple):
-    units: tuple[int, int, int, int]  # per stage
-    bottleneck: bool
-    spacing: int  # the authors' s for this depth
-
-
-IMAGENET_LAYOUTS = {
-    14: _Layout((1, 1, 1, 1), True, 1),
-    18: _Layout((2, 2, 2, 2), False, 2),
-    26: _Layout((2, 2, 2, 2), True, 2),
-    34: _Layout((3, 4, 6, 3), False, 2),
-    50: _Layout((3, 4, 6, 3), True, 2),
-    101: _Layout((3, 4, 23, 3), True, 3),
-    152: _Layout((3, 8, 36, 3), True, 5),
+IMAGENET_LAYOUTS = {  # depth -> units per stage, the authors' s
+    14: ((1, 1, 1, 1), 1),
+    18: ((2, 2, 2, 2), 2),  # of basic units, as 34
+    26: ((2, 2, 2, 2), 2),
+    34: ((3, 4, 6, 3), 2),
+    50: ((3, 4, 6, 3), 2),
+    101: ((3, 4, 23, 3), 3),
+    152: ((3, 8, 36, 3), 5),
 }
 STEM_CHANNELS = 64
 
@@ -107,7 +99,8 @@ class ResANN(AnytimeNetwork):
         check_positive(num_classes=num_classes, in_channels=in_channels)
         if depth not in IMAGENET_LAYOUTS:
             raise ValueError(f"depth: expected one of {', '.join(map(str, IMAGENET_LAYOUTS))}, found {depth}")
-        per_stage, bottleneck, spacing = IMAGENET_LAYOUTS[depth]
+        per_stage, spacing = IMAGENET_LAYOUTS[depth]
+        bottleneck = depth not in (18, 34)
         stages = [stage for stage, count in enumerate(per_stage) for _ in range(count)]  # of each unit
         widths = [STEM_CHANNELS * (4 if bottleneck else 1) * 2**stage for stage in stages]  # channels after each unit
         s = spacing if s is None else s

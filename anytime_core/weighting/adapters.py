@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from anytime_core.weighting.base import LossWeighting, require
-
-if TYPE_CHECKING:
-    from torch.distributed import ProcessGroup
 
 
 class Scalarized(LossWeighting):
@@ -25,7 +21,6 @@ class Scalarized(LossWeighting):
         scalarizer: Losses [K] -> 0-dim. It falls with none of them and keeps nothing but parameters (so not TorchJD's
             DWA, FAMO or Random). In ``state_dict()`` and ``parameters()`` as ``scalarizer``, where it is a module.
         smallest: Losses below this count as this and have gradient 0, for scalarizers that divide by them.
-        process_group: Processes that average their losses; None communicates nothing.
 
     Attributes:
         weights: [K]: unlike elsewhere, those of the *last* call in training mode, ∂objective/∂ℓ_i; 1 before it.
@@ -34,16 +29,9 @@ class Scalarized(LossWeighting):
         ValueError: K is below 1.
     """
 
-    def __init__(
-        self,
-        num_exits: int,
-        scalarizer: Callable[[Tensor], Tensor],
-        *,
-        smallest: float = 0.0,
-        process_group: ProcessGroup | None = None,
-    ) -> None:
+    def __init__(self, num_exits: int, scalarizer: Callable[[Tensor], Tensor], *, smallest: float = 0.0) -> None:
         require(num_exits >= 1, "num_exits", "at least 1", num_exits)
-        super().__init__(torch.ones(num_exits), process_group=process_group)
+        super().__init__(torch.ones(num_exits))
         self.scalarizer = scalarizer
         self.smallest = smallest
 

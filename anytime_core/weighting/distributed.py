@@ -7,11 +7,7 @@ from torch import Tensor
 
 
 class Ranks:
-    """The processes of a group.
-
-    Args:
-        group: A process group of :mod:`torch.distributed`. Copies of this object share it.
-    """
+    """The processes of a group of :mod:`torch.distributed`, which copies of this object share."""
 
     def __init__(self, group: dist.ProcessGroup) -> None:
         self.group = group
@@ -22,12 +18,8 @@ class Ranks:
         The gradient goes to this process's own values. Averaged over the processes, as ``DistributedDataParallel``
         does, it is that of the mean. All processes of the group must make the call. Nothing waits for a GPU.
 
-        Args:
-            values: Any shape, the same on all processes; 0 or more. A negative, NaN or infinite value of any process is
-                NaN or infinite on all of them: a mean must not hide it.
-
-        Returns:
-            As ``values``; the same bits on every process.
+        Values have any shape, the same on all processes; their mean has the same bits on all. A negative, NaN or
+        infinite value of any process is NaN or infinite on all of them: a mean must not hide it.
         """
         own = values.detach()
         total = own.masked_fill(own < 0, float("nan"))

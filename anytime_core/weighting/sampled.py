@@ -96,12 +96,7 @@ def uniform(seed: int, step: Tensor) -> Tensor:
 def splitmix64(seed: int, step: Tensor) -> Tensor:
     """The ``step``-th number, counted from 1, that the SplitMix64 generator started at ``seed`` gives.
 
-    Args:
-        seed: 0 or more and below 2^63.
-        step: int64, any shape.
-
-    Returns:
-        int64 of the shape of ``step``: the 64 bits, read as a signed number. Products of int64 wrap around.
+    ``step`` is int64 of any shape, and so is the result: 64 bits, read as a signed number. Products wrap around.
     """
     # the generator's constants, read as signed numbers
     bits = seed + step * (0x9E3779B97F4A7C15 - 2**64)

@@ -9,7 +9,7 @@ NETWORKS = Registry(
         "denseann": "anytime_core.networks.denseann:DenseANN",
         "msdnet": "anytime_core.networks.msdnet:MSDNet",
         "torchvision": "anytime_study.runs.torchvision_models:torchvision_with_exits",
-        "eann": "anytime_core.networks.ensemble:eann",
+        "eann": "anytime_study.runs.eann:eann",
         "two_heads": "anytime_study.runs.two_heads:TwoHeads",
         "resann_imagenet": "anytime_core.networks.resann:ResANN.imagenet",
         "denseann_imagenet": "anytime_core.networks.denseann:DenseANN.imagenet",

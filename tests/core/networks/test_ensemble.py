@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from anytime_core import AnytimeNetwork, ResANN, exit_costs
-from anytime_core.networks.ensemble import EANN, eann
+from anytime_core import EANN, AnytimeNetwork, ResANN, exit_costs
 
 
 class Constant(nn.Module):
@@ -22,11 +21,6 @@ def constant_member(*values):
 
 def answers(net):
     return net(torch.zeros(1, 1, 2, 2))[:, 0, 0].tolist()
-
-
-def small(**options):
-    torch.manual_seed(0)
-    return eann(n=(1, 2), c=4, s=2, **options)
 
 
 # --- answers -------------------------------------------------------------------------------------------------------
@@ -79,7 +73,8 @@ def test_layers_are_the_members_own():
 
 
 def test_members_train_together_and_no_gradient_crosses_between_them():
-    net = small()
+    torch.manual_seed(0)
+    net = EANN([ResANN(n=n, c=4, s=2) for n in (1, 2)])
     net(torch.randn(4, 3, 8, 8))[3].sum().backward()  # first exit of the second member
     first = [*net.segments[:2].parameters(), *net.heads[:2].parameters()]
     assert not any(parameter.grad is not None and parameter.grad.any() for parameter in first)
@@ -108,23 +103,7 @@ def test_costs_by_hand():
     assert costs.parameters_cumulative == tuple(m + bias * k for k, m in enumerate(costs.macs_cumulative, start=1))
 
 
-# --- the registry's factory ----------------------------------------------------------------------------------------
-
-
-def test_the_factory_builds_resanns_of_growing_depth():
-    net = eann(n=(1, 2), c=4, s=3, num_classes=7, in_channels=1)
-    assert net.starts == (0, 1)
-    assert [len(segment) for segment in net.segments] == [1 + 3, 1 + 3, 3]  # the first convolution of each member
-    assert net(torch.zeros(2, 1, 8, 8)).shape == (3, 2, 7)
-
-
 # --- errors and repr -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n", [(), (2, 2), (3, 1)])
-def test_depths_that_do_not_grow_are_refused(n):
-    with pytest.raises(ValueError, match=r"eann n: expected one or more growing numbers, found \("):
-        eann(n=n)
 
 
 def test_no_member_is_refused():
@@ -134,7 +113,7 @@ def test_no_member_is_refused():
 
 def test_members_are_single_networks():
     with pytest.raises(ValueError, match=r"EANN members: .*found an EANN"):
-        EANN([eann(n=(1,), c=4), ResANN(n=1, c=4)])
+        EANN([EANN([ResANN(n=1, c=4)]), ResANN(n=1, c=4)])
 
 
 @pytest.mark.parametrize("adopted", [[True], [True, 0.5], [True, 1]])
