@@ -27,8 +27,8 @@ from anytime_study.theory.quadratics import Array, require
 def running_mean_variance(variation: npt.ArrayLike, momentum: npt.ArrayLike) -> Array:
     """κ² (1 - β) / (1 + β), the variance of the running mean relative to μ², once the start is forgotten.
 
-    Exact for independent batches. Since E[μ / mean] - 1 ≈ Var(mean) / μ² for small fluctuations, the same number is
-    about the relative *bias* of the weight 1 / mean. A bias that all exits share vanishes in any normalisation.
+    Exact for independent batches. For small fluctuations it is also about the relative *bias* of the weight 1 / mean.
+    A bias that all exits share vanishes in any normalisation.
 
     Args:
         variation: κ, 0 or more.

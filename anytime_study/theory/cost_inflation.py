@@ -86,9 +86,8 @@ def linear_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, index: floa
     """Mean of C for B uniform over the complete run of network i, one worker.
 
     With r = S_i / x_i and q = min(b, g): 1 - 1 / q + g / (2 q²) + r (g / q + ln q). It grows with i, so the limit
-    bounds every complete run and every union of complete runs. It does *not* bound the mean over budgets up to an
-    arbitrary end; see :func:`running_mean`. With g = b the limit is 1 - 1 / (2 b) + (1 + ln b) / (b - 1), the paper's
-    Proposition 4.1.
+    bounds every complete run, but not the mean up to an arbitrary end; see :func:`running_mean`. With g = b the limit
+    is 1 - 1 / (2 b) + (1 + ln b) / (b - 1), the paper's Proposition 4.1.
 
     Args:
         index: i, 1 or more; infinity gives the limit.
@@ -104,8 +103,7 @@ def running_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, fraction: npt
     """Mean of C for B uniform up to the moment when the fraction u of a late network's cost is done, one worker.
 
     At u = 0 and u = 1 it is :func:`linear_mean`; between them it first falls below and, if b > 1, then rises above. So
-    "the mean over uniform budgets" depends on where the budgets end. Where they begin is soon forgotten, as long as it
-    is not before the first competent answer, where C is infinite.
+    "the mean over uniform budgets" depends on where the budgets end.
 
     Args:
         fraction: u, from 0 to 1.
@@ -185,9 +183,7 @@ def smallest_spent(ratio: float, competence: float, *, networks: int) -> Array:
 
         s_i ≥ 1 + s_{i-1} / (b (R - s_{i-1}))    and    s_i ≤ R - 1,    s_0 = 1.
 
-    The first right-hand side grows with s_{i-1}, so no sequence has smaller s_i than t_i, for which equality holds (the
-    sequence that always takes the largest next network that R allows). If t_i exceeds R - 1, no sequence can keep C
-    at or below R.
+    t_i is the case of equality. If it exceeds R - 1, no sequence can keep C at or below R; the chapter has the proof.
 
     Args:
         ratio: R, above 1.

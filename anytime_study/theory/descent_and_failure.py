@@ -78,8 +78,7 @@ def loss_floor_fixed_points(epsilon: float) -> tuple[Array, Array]:
     """Where AdaLoss can rest on the losses θ² + ε and (1 - θ)² + ε: the minima of S, and its maximum between them.
 
     S' is proportional to (1 - 2θ) (θ (1 - θ) - ε). From ε = 1/4 on, θ = 1/2 is the only zero. Below, 1/2 becomes a
-    maximum and two minima (1 ± √(1 - 4ε)) / 2 leave it: a pitchfork. The same ε added to losses θ² and (1 - θ)² as a
-    guard, weights 1 / (ℓ + ε), gives the same points.
+    maximum and two minima (1 ± √(1 - 4ε)) / 2 leave it: a pitchfork.
 
     Returns:
         The stable points in rising order, [1] or [2], and the unstable ones, [0] or [1].

@@ -1,22 +1,13 @@
 """*Fairness axioms*: which mean of the losses ignores their units, and what exits would bargain for.
 
-An *aggregator* makes one number of the K losses of a network, and networks are ordered by it: less is better. The
-theorem behind it: an ordering of all positive loss vectors is that of the geometric mean if and only if
+An *aggregator* makes one number of the K losses of a network, and networks are ordered by it: less is better. Only the
+order of the geometric mean is Pareto (better at every exit is better), anonymous (the numbers of the exits do not
+matter) and free of scale (ℓ → a∘ℓ keeps it); the chapter has the proof. Derived here, not in the paper; in terms of
+utilities it is known from social choice. :func:`rank_flips` counts how often the usual aggregators break this.
 
-- a network that is better at every exit is better (Pareto);
-- the numbers of the exits do not matter (anonymity);
-- ℓ → a∘ℓ, with the same factors a > 0 for both networks, keeps the order (free of scale).
-
-Proof in u = ln ℓ, where the third condition is freedom of translation. By anonymity (t, 0) ~ (0, t) at exits i and j,
-so moving t from one exit to another changes nothing, so equal Σ u is indifference, and Pareto orders the rest.
-Without anonymity, but with strict Pareto and continuity, any weighted geometric mean passes. Derived here, not in the
-paper; in terms of utilities it is known from social choice. :func:`rank_flips` counts how often the usual aggregators
-break the conditions, on random pairs.
-
-Nash bargaining: over the losses, d_i is what exit i gets if no agreement is made, and the exits agree on the point that
-maximises Π_i (d_i - ℓ_i) (Nash 1950). Over a step of training they agree on the direction that maximises Π_i g_iᵀu
-(Nash-MTL, Navon et al. 2022). Both are the minimum of a self-concordant function, for which Newton's method with a
-damped step is known to converge from every feasible start. How they differ from AdaLoss is derived here.
+Nash bargaining over the losses maximises Π_i (d_i - ℓ_i), where d_i is what exit i gets without an agreement (Nash
+1950); over a step of training it maximises Π_i g_iᵀu (Nash-MTL, Navon et al. 2022). Both are the minimum of a
+self-concordant function. How they differ from AdaLoss is derived here.
 """
 
 from __future__ import annotations
@@ -220,7 +211,7 @@ def nash_step(gradients: Array) -> NashStep:
 def _newton(point: Array, derivatives: Callable[[Array], tuple[Array, Array]], *, max_steps: int = 10_000) -> Array:
     """Minimum of a self-concordant function from a point inside its domain.
 
-    With λ² = gᵀH⁻¹g, the step H⁻¹g / (1 + λ) stays inside the domain and lowers the function by at least λ - ln(1 + λ).
+    With λ² = gᵀH⁻¹g, the damped step H⁻¹g / (1 + λ) stays inside the domain and is known to converge from everywhere.
     Once λ is small each step about squares it. It ends where rounding stops that.
 
     Args:

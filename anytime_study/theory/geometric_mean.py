@@ -66,9 +66,8 @@ def inverse_weights(losses: Array, *, normaliser: Normaliser = "none", floor: fl
 def undetached_objective(losses: Array, *, normaliser: Normaliser = "none", floor: float = 0.0) -> np.float64:
     """Σ_i B_i(ℓ) ℓ_i, what a program minimises if it lets the gradient pass through the weights: [..., K] -> [...].
 
-    Because u_i ℓ_i = 1 / n for every exit, the part of the weights is K / n: K itself (``"none"``), the harmonic mean
-    (``"sum"``), K times the smallest loss (``"max"``) or K times the geometric mean (``"geometric"``), the only one of
-    the four that is what AdaLoss is about. Derived here, not in the paper.
+    Without a floor it is K (``"none"``), the harmonic mean (``"sum"``), K times the smallest loss (``"max"``) or K
+    times the geometric mean (``"geometric"``), what AdaLoss is about. Derived here, not in the paper.
     """
     return (inverse_weights(losses, normaliser=normaliser, floor=floor) * losses).sum(axis=-1)
 
@@ -89,8 +88,7 @@ def adaloss_fixed_point(
 
     Args:
         start: θ [d] to begin at; None begins at θ = 0. In the linear residual network all losses are equal there, so
-            the first step leads to the optimum of CONST: None is a warm start from CONST. Where there are several
-            fixed points (correlations near 1), gradient descent from θ = 0 may lead to another one.
+            None is a warm start from CONST.
         floor, normaliser, power: Of :class:`Rule`.
         tolerance: Of :func:`rest_point`.
 

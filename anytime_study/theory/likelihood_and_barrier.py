@@ -107,8 +107,7 @@ def fit_jointly(
 ) -> tuple[Array, Array]:
     """Minimise Σ_i NLL_i over the parameters θ and the scales σ at once.
 
-    It knows nothing of profiles, of fixed points or of the weights 1/ℓ. The objective need not be convex: what is found
-    is a local minimum.
+    It knows nothing of the weights 1/ℓ. What is found is a local minimum.
 
     Args:
         families: One for each exit.

@@ -71,23 +71,19 @@ class Alternative:
     gain: float
 
 
-def dominating_point(
-    problem: QuadraticLosses, theta: Array, *, starts: int = 5, seed: int = 0, tolerance: float = 1e-9
-) -> Alternative:
+def dominating_point(problem: QuadraticLosses, theta: Array, *, seed: int = 0) -> Alternative:
     """Look for a point that is nowhere worse than ``theta`` and somewhere better, as much better as can be.
 
-    Sequential quadratic programming (SciPy's SLSQP) maximises the gain of :class:`Alternative` subject to
-    ℓ_i(θ') ≤ ℓ_i(θ) for all i. The problem is convex, so several starts only guard against a solver that stops early.
+    SciPy's SLSQP maximises the gain of :class:`Alternative` subject to ℓ_i(θ') ≤ ℓ_i(θ) (1 + 1e-9) for all i. The
+    problem is convex; five starts guard against a solver that stops early.
 
     Args:
         problem: The losses, above 0 at ``theta``.
-        theta: The point to improve on, [d].
-        starts: How many searches; the first begins at ``theta``, the others at normal deviates from it.
+        theta: The point to improve on, [d]. The first search begins there, the others at normal deviates from it.
         seed: Of these deviates.
-        tolerance: By how much, relative to ℓ_i(θ), a loss may exceed it: solvers keep constraints only about.
 
     Returns:
-        The best point found. A gain that is not much above ``tolerance`` means that none was.
+        The best point found. A gain that is not much above 1e-9 means that none was.
     """
     reference = problem.losses(theta)
 
@@ -98,7 +94,7 @@ def dominating_point(
         return problem.gradients(candidate) / reference[:, None]
 
     generator = np.random.default_rng(seed)
-    begins = [theta, *(theta + generator.normal(size=(starts - 1, problem.dim)))]
+    begins = [theta, *(theta + generator.normal(size=(4, problem.dim)))]
     best = Alternative(theta=theta, gain=0.0)
     for begin in begins:
         found = scipy.optimize.minimize(
@@ -115,7 +111,7 @@ def dominating_point(
         )
         reached = ratios(found.x)
         gain = float((1 - reached).sum())
-        if reached.max() <= 1 + tolerance and gain > best.gain:
+        if reached.max() <= 1 + 1e-9 and gain > best.gain:
             best = Alternative(theta=found.x, gain=gain)
     return best
 
