@@ -107,9 +107,9 @@ def _record(
         expected = "nothing, for check writes nothing" if action == "check" else "where to write"
         raise InputError(f"bad arguments: out: expected {expected}, found {out}")
     if action == "check":
-        found = check_records(folders)
-        print("\n".join(found.lines()))
-        if found.problems:
+        problems, summary = check_records(folders)
+        print(*problems, *summary, sep="\n")
+        if problems:
             raise SystemExit(1)
     elif out is not None:
         table = exits_table(map(load_outcome, record_files(folders)))

@@ -7,34 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anytime_core.errors import InputError
 from anytime_study.runs.record import Outcome, load_outcome
-
-
-@dataclass(frozen=True)
-class Check:
-    """What a look at folders of records found.
-
-    Attributes:
-        files: How many records there are.
-        runs: How many different runs they are of.
-        problems: What is wrong, a line for each, which begins with the file.
-        hardware: Records by device and version of PyTorch.
-    """
-
-    files: int
-    runs: int
-    problems: list[str]
-    hardware: Counter[str]
-
-    def lines(self) -> list[str]:
-        """For people: the problems, then a summary."""
-        made = [f"  {number} on {where}" for where, number in self.hardware.most_common()]
-        return [*self.problems, f"{self.files} records of {self.runs} runs, {len(self.problems)} problems", *made]
 
 
 def record_files(folders: Sequence[Path]) -> list[Path]:
@@ -54,12 +31,16 @@ def record_files(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def check_records(folders: Sequence[Path]) -> Check:
+def check_records(folders: Sequence[Path]) -> tuple[list[str], list[str]]:
     """Look at every record: its fields and their ranges, its name, where it comes from, and whether its run is twice.
 
     A problem is: a file that is no record; a file that is not named after its record; a record of another protocol, or
     whose name is not that of its config; one that no commit made, or code that differed from its commit; a run of which
     several folders hold different results.
+
+    Returns:
+        The problems, a line for each, which begins with the file; and a summary: how many records there are, of how
+        many runs, and how many were made on which device with which PyTorch.
 
     Raises:
         InputError: as :func:`record_files`.
@@ -79,7 +60,8 @@ def check_records(folders: Sequence[Path]) -> Check:
         first, results = seen.setdefault(record.name, (path, record.results()))
         if results != record.results():
             problems.append(f"{path}: expected the results of {first}, which is the same run, found others")
-    return Check(len(paths), len(seen), problems, hardware)
+    made = [f"  {number} on {where}" for where, number in hardware.most_common()]
+    return problems, [f"{len(paths)} records of {len(seen)} runs, {len(problems)} problems", *made]
 
 
 def _problems(path: Path, record: Outcome) -> Iterator[str]:
