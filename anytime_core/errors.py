@@ -23,15 +23,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def needed_package(name: str, *, extra: str) -> ModuleType:
-    """Import a package that only a part of the library needs.
-
-    Args:
-        name: Of the module.
-        extra: The extra of anytime-core that brings it.
-
-    Raises:
-        ImportError: it is missing; the error has the line that installs it.
-    """
+    """Import a module that only a part of the library needs, or raise ImportError with the line that installs it."""
     try:
         return import_module(name)
     except ImportError as error:

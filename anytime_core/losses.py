@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def cross_entropy_per_exit(
-    logits: Tensor | Sequence[Tensor],
+    logits: Tensor,
     labels: Tensor,
     *,
     label_smoothing: float = 0.0,
@@ -22,7 +19,7 @@ def cross_entropy_per_exit(
 
     Args:
         logits: [K, N, num_classes], all exits on the same batch; or [K, N, T, num_classes], where each of N sequences
-            has T tokens, and so on. Or a list of K tensors [N, num_classes], which may differ in their classes.
+            has T tokens, and so on.
         labels: Class indices: [N] (or [N, T]), the same for all exits, or [N, K], one for each exit of a network whose
             exits have different tasks.
         label_smoothing: The share of the target, from 0 to 1, that is spread evenly over all classes. Above 0 no loss
@@ -36,18 +33,6 @@ def cross_entropy_per_exit(
     Raises:
         ValueError: the shapes do not fit together.
     """
-    if not isinstance(logits, Tensor):
-        own = labels.ndim == logits[0].ndim and labels.shape[-1] == len(logits)
-        losses = [
-            cross_entropy_per_exit(
-                exit_logits[None],
-                labels[..., number] if own else labels,
-                label_smoothing=label_smoothing,
-                ignore_index=ignore_index,
-            )
-            for number, exit_logits in enumerate(logits)
-        ]
-        return torch.cat(losses)
     exits, *batch, _ = logits.shape if logits.ndim > 2 else (0, 0)
     if list(labels.shape) == batch:
         targets = labels.expand(exits, *batch)

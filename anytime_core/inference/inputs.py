@@ -39,11 +39,7 @@ class InputChecks:
         self._kinds: dict[Hashable, InputKind] = {}
 
     def __call__(self, inputs: Any) -> InputKind:
-        """Refuse what the network cannot take. On a GPU this waits for the device.
-
-        Raises:
-            InputError: it says what was expected and what was found.
-        """
+        """Refuse what the network cannot take, with an InputError. On a GPU this waits for the device."""
         if isinstance(inputs, Tensor):  # the fast way: it counts at batch size 1
             leaves, key = [inputs], (inputs.shape, inputs.dtype, inputs.device)
         else:

@@ -81,11 +81,7 @@ class LatencyTable:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LatencyTable:
-        """The table that :func:`dataclasses.asdict` turned into ``values``, perhaps by way of JSON.
-
-        Raises:
-            InputError: ``values`` are no table.
-        """
+        """The table that :func:`dataclasses.asdict` turned into ``values``, or JSON made of it. Raises InputError."""
         try:
             exits = tuple(
                 ExitLatency(row["exit"], *(Quantiles(**row[name]) for name in ("step", "fixed", "streamed")))

@@ -72,9 +72,6 @@ class AnytimePredictor:
             finish before a deadline.
         clock: Seconds; another clock than the real one is for tests and simulations.
 
-    Attributes:
-        net, latency: As given.
-
     Raises:
         InputError: ``net`` has no exits, or ``latency`` was measured on another network or device.
     """
@@ -248,9 +245,7 @@ class AnytimePredictor:
 
     def _answering(self, exit: int) -> int:
         """Position of the step that answers for an exit: its own, or that of the last adopted one before it."""
-        # a plain int is the fast way; NumPy's integers are numbers too
-        whole = type(exit) is int or (isinstance(exit, numbers.Integral) and not isinstance(exit, bool))
-        if not whole or not 1 <= exit <= len(self._answers):
+        if not isinstance(exit, numbers.Integral) or isinstance(exit, bool) or not 1 <= exit <= len(self._answers):
             raise InputError(f"exit: expected 1 to {len(self._answers)}, found {exit!r}")
         return self._answers[exit - 1]
 

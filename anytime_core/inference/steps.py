@@ -46,11 +46,7 @@ class StepCosts(NamedTuple):
 
 
 def ready_for_inference(net: AnytimeNetwork) -> AnytimeNetwork:
-    """The network itself, in evaluation mode and in the layout channels_last, which 3-D convolutions do not have.
-
-    Raises:
-        InputError: it has no exits.
-    """
+    """The network itself, in evaluation mode and in the layout channels_last, which 3-D convolutions do not have."""
     if not isinstance(net, AnytimeNetwork):
         raise InputError(f"net: expected an AnytimeNetwork, found {type(net).__name__}; with_exits makes one of it")
     flat = all(parameter.ndim <= 4 for parameter in net.parameters())
@@ -58,11 +54,7 @@ def ready_for_inference(net: AnytimeNetwork) -> AnytimeNetwork:
 
 
 def find_steps(net: AnytimeNetwork) -> tuple[Step, ...]:
-    """The steps of a network: one per exit that answers. The device is asked once which those are.
-
-    Raises:
-        InputError: an EANN that has not adopted its first exit.
-    """
+    """The steps of a network: one per exit that answers. The device is asked once which those are."""
     answering = net.answering_exits
     if 1 not in answering:
         raise InputError("EANN adopted: expected True for the first exit, as there is no answer before it")

@@ -27,7 +27,7 @@ def with_exits(
     inputs: Sequence[int] | Any = (3, 224, 224),
     output: str | int | None = None,
     make_head: Callable[[torch.Size, int], nn.Module] | None = None,
-) -> BackboneWithExits:
+) -> AnytimeNetwork:
     """Give a network exits after some of its modules; its own classifier stays as the last exit.
 
     ``with_exits(resnet50(weights="DEFAULT"), at=["layer1", "layer2", "layer3"])`` has four exits,
@@ -88,15 +88,8 @@ def with_exits(
             except ValueError as error:
                 raise ValueError(f"at: {name}: {error}") from None
             heads.append(_OnFeatures(head).to(like))
-        net = BackboneWithExits([*segments], [*heads, own_head], backbone=type(backbone).__name__, at=tuple(cuts))
+        net = AnytimeNetwork([*segments], [*heads, own_head], backbone=type(backbone).__name__, at=tuple(cuts))
         return net.train(training)
-
-
-class BackboneWithExits(AnytimeNetwork):
-    """What :func:`with_exits` gives.
-
-    The state is a tuple: the features that the exit reads, then what else the backbone still needs.
-    """
 
 
 class ExitHead(nn.Module):
@@ -107,12 +100,7 @@ class ExitHead(nn.Module):
     norm, as blocks of transformers leave their sum as it is). Of tokens [N, T, D] the first one, which is ViT's class
     token, is taken and normalised. Features [N, D] are taken as they are.
 
-    Args:
-        shape: Shape of the features, of any N.
-        num_classes: Classes, the width of the logits.
-
-    Raises:
-        ValueError: Features of another number of dimensions.
+    ``shape`` is that of the features, of any N. Raises ValueError for features of another number of dimensions.
     """
 
     def __init__(self, shape: Sequence[int], num_classes: int) -> None:

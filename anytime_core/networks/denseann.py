@@ -93,9 +93,6 @@ class DenseANN(AnytimeNetwork):
 
         Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes], K = 6 by default.
 
-        Raises:
-            ValueError: unknown depth, or a number out of its range.
-
         Source: Hu et al. 2019 (experiments on ILSVRC) and the authors' released code; Huang et al. 2017.
         """
         check_positive(num_classes=num_classes, in_channels=in_channels)

@@ -22,18 +22,16 @@ class EANN(AnytimeNetwork):
 
     Args:
         members: Anytime networks for the same inputs and classes, from shallow to deep.
-        adopted: For each exit whether it is adopted; the first one always is. All are by default.
 
     Shapes: inputs [N, ...] -> logits [K, N, num_classes], K = sum of the members' numbers of exits.
 
     Raises:
-        ValueError: No member, a member that is an ensemble, or ``adopted`` is not one boolean per exit, or leaves out
-            the first exit.
+        ValueError: No member, or a member that is an ensemble.
 
     Source: Hu et al. 2019, section 4.
     """
 
-    def __init__(self, members: Iterable[AnytimeNetwork], adopted: Sequence[bool] | None = None) -> None:
+    def __init__(self, members: Iterable[AnytimeNetwork]) -> None:
         members = list(members)
         if not members:
             raise ValueError("EANN members: expected at least one network, found none")
@@ -44,12 +42,7 @@ class EANN(AnytimeNetwork):
             [head for member in members for head in member.heads],
         )
         self.starts = tuple(accumulate((member.num_exits for member in members[:-1]), initial=0))
-        flags = [True] * self.num_exits if adopted is None else list(adopted)
-        if len(flags) != self.num_exits or not all(type(flag) is bool for flag in flags):
-            raise ValueError(f"EANN adopted: expected {self.num_exits} booleans, one per exit, found {flags}")
-        if not flags[0]:
-            raise ValueError("EANN adopted: expected True for the first exit, as there is no answer before it")
-        self.adopted = torch.tensor(flags)
+        self.adopted = torch.ones(self.num_exits, dtype=torch.bool)
 
     def stream(self, *inputs: Tensor) -> Iterator[Tensor]:
         """The best logits so far, exit by exit; a segment runs only when its exit is asked for."""

@@ -96,9 +96,6 @@ class MSDNet(AnytimeNetwork):
             depth: 23, 33 or 38, with K = 5 exits; or 32, with K = 4, where the paper gives no stages: they are those
                 of the authors' one setting that has 32 units and 4 exits.
             num_classes, in_channels: As for small images.
-
-        Raises:
-            ValueError: Another depth.
         """
         if depth not in IMAGENET_LAYOUTS:
             raise ValueError(f"depth: expected one of {', '.join(map(str, IMAGENET_LAYOUTS))}, found {depth}")
@@ -143,9 +140,6 @@ class MSDNet(AnytimeNetwork):
             channels: Channels of the finest map after the first layer (``--nChannels``).
             scales: Maps, 1 to 4, with factors 1, 2, 4 and 4 on the number of channels (``--grFactor``, ``--bnFactor``).
             large_images, num_classes, in_channels: As for :class:`MSDNet`.
-
-        Raises:
-            ValueError: A number out of its range.
         """
         check_positive(
             num_exits=num_exits, base=base, step=step, growth=growth, channels=channels, num_classes=num_classes

@@ -91,9 +91,6 @@ class ResANN(AnytimeNetwork):
 
         Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes]; K = 4, 4, 4, 8, 8, 11, 10 by default.
 
-        Raises:
-            ValueError: unknown depth, or a number out of its range.
-
         Source: Hu et al. 2019 (experiments on ILSVRC) and the authors' released code; He et al. 2016.
         """
         check_positive(num_classes=num_classes, in_channels=in_channels)

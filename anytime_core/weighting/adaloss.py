@@ -125,8 +125,7 @@ class AdaLoss(LossWeighting):
         """B_i ∝ 1 / ℓ̂_i as the paper's text has it: no floor, refreshed every step, the weights sum to K."""
         text: dict[str, Any] = {"momentum": 0.96, "refresh_period": 1, "floor": 0.0}
         text.update(bias_correction=True, normalisation="sum")
-        text.update(options)
-        return cls(num_exits, **text)
+        return cls(num_exits, **{**text, **options})
 
     @torch.no_grad()
     def reset(self) -> None:

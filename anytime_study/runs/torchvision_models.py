@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torchvision import models
 
-from anytime_core import with_exits
+from anytime_core import AnytimeNetwork, with_exits
 from anytime_core.errors import did_you_mean
-from anytime_core.networks.backbone import BackboneWithExits
 
 
 def torchvision_with_exits(
@@ -15,7 +14,7 @@ def torchvision_with_exits(
     *,
     num_classes: int = 1000,
     in_channels: int = 3,
-) -> BackboneWithExits:
+) -> AnytimeNetwork:
     """A classifier of torchvision by its name, untrained, with exits after the named modules.
 
     For trained weights call :func:`with_exits` on the model that has them.

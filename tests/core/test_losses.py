@@ -92,15 +92,3 @@ def test_a_loss_per_token_leaves_padding_out():
     (gradient,) = torch.autograd.grad(losses.sum(), logits)
     assert not gradient[:, ~kept].any()
     assert cross_entropy_per_exit(logits, torch.full((2, 5), -1), ignore_index=-1).isnan().all()
-
-
-def test_a_list_of_logits_may_differ_in_classes():
-    generator = torch.Generator().manual_seed(0)
-    logits = [torch.randn(4, classes, generator=generator) for classes in (2, 5, 3)]
-    labels = torch.stack([torch.randint(classes, (4,), generator=generator) for classes in (2, 5, 3)], 1)
-    expected = torch.stack([F.cross_entropy(x, labels[:, number]) for number, x in enumerate(logits)])
-    torch.testing.assert_close(cross_entropy_per_exit(logits, labels), expected)
-    torch.testing.assert_close(
-        cross_entropy_per_exit([logits[1]] * 2, labels[:, 1]),
-        cross_entropy_per_exit(torch.stack([logits[1]] * 2), labels[:, 1]),
-    )

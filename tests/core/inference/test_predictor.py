@@ -325,8 +325,8 @@ def test_a_slow_call_is_noticed_although_its_heads_are_not_run(head):
     assert {prediction.exit for prediction in found} == {1, 2, 3}
 
 
-def two_ticking(clock, **options):
-    return EANN([ticking(clock, (1.0, 1.0)), ticking(clock, (2.0, 2.0))], **options)
+def two_ticking(clock):
+    return EANN([ticking(clock, (1.0, 1.0)), ticking(clock, (2.0, 2.0))])
 
 
 def test_in_an_eann_usual_is_the_time_of_all_members_so_far():
@@ -345,7 +345,8 @@ def test_in_an_eann_usual_is_the_time_of_all_members_so_far():
 )
 def test_a_deadline_counts_through_the_members_of_an_eann(adopted, steps, deadlines, expected):
     clock = Clock()
-    net = on_device(two_ticking(clock, adopted=adopted))
+    net = on_device(two_ticking(clock))
+    net.adopted.copy_(torch.tensor(adopted))
     predictor = AnytimePredictor(net, table_of(net, steps), clock=clock)
     found = [predictor.predict(ONE, deadline=deadline) for deadline in deadlines]
     assert [(prediction.exit, prediction.elapsed_s) for prediction in found] == expected

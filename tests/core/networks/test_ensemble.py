@@ -34,7 +34,8 @@ def test_exits_are_those_of_all_members_in_a_row():
 
 
 def test_an_exit_that_is_not_adopted_repeats_the_last_one_that_is():
-    net = EANN([constant_member(1, 2), constant_member(3, 4, 5)], adopted=[True, True, False, False, True])
+    net = EANN([constant_member(1, 2), constant_member(3, 4, 5)])
+    net.adopt([0.5, 0.4, 0.4, 0.6, 0.3])
     assert answers(net.eval()) == [1, 2, 2, 2, 5]
     assert answers(net.train()) == [1, 2, 3, 4, 5]  # each exit learns from its own logits
 
@@ -114,17 +115,6 @@ def test_no_member_is_refused():
 def test_members_are_single_networks():
     with pytest.raises(ValueError, match=r"EANN members: .*found an EANN"):
         EANN([EANN([ResANN(n=1, c=4)]), ResANN(n=1, c=4)])
-
-
-@pytest.mark.parametrize("adopted", [[True], [True, 0.5], [True, 1]])
-def test_adopted_is_one_boolean_per_exit(adopted):
-    with pytest.raises(ValueError, match=r"EANN adopted: expected 2 booleans, one per exit, found \[True"):
-        EANN([constant_member(1, 2)], adopted=adopted)
-
-
-def test_the_first_exit_cannot_be_left_out():
-    with pytest.raises(ValueError, match=r"EANN adopted: expected True for the first exit"):
-        EANN([constant_member(1, 2)], adopted=[False, True])
 
 
 @pytest.mark.parametrize("errors", [[0.1], [0.1, 0.2, 0.3], [0.1, float("nan")], [float("inf"), 0.1]])
