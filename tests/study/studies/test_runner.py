@@ -63,17 +63,17 @@ def test_a_killed_process_costs_its_run_alone(tiny_config, tmp_path, monkeypatch
     assert second.message == "its process ended with status -9"
 
 
+def study_of_two(folder, *options):
+    """The command that makes two runs of a study, with their records in ``folder``/records."""
+    common = {"train_size": 128, "batch_size": 32, "epochs": 150, "network": "resann(n=1, c=4)"}
+    study = {"title": "Two runs", "tier": "quick", "committed": False, "common": common, "grids": [{"seed": [0, 1]}]}
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    given = [str(folder / "study.yaml"), "--records-dir", str(folder / "records"), *options]
+    return [sys.executable, "-m", "anytime_study.cli", "study", *given]
+
+
 def test_a_study_that_is_asked_to_stop_goes_on_with_the_next_call(tiny_config, tmp_path):
-    study = {
-        "title": "Two runs",
-        "tier": "quick",
-        "committed": False,
-        "common": {"train_size": 128, "batch_size": 32, "epochs": 150, "network": "resann(n=1, c=4)"},
-        "grids": [{"seed": [0, 1]}],
-    }
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-    command = [sys.executable, "-m", "anytime_study.cli", "study", str(tmp_path / "study.yaml"), "--jobs", "2"]
-    command += ["--records-dir", str(tmp_path / "records")]
+    command = study_of_two(tmp_path, "--jobs", "2")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     folder = tmp_path / "records" / ".checkpoints"
     for _ in range(3000):
@@ -114,17 +114,9 @@ def test_when_the_time_is_over_runs_keep_their_state_and_no_other_begins(tiny_co
 
 def test_a_piece_of_a_study_says_that_there_is_more(tmp_path):
     """Less time than a process needs to start: nothing is made, and the status says "again"."""
-    study = {
-        "title": "Two runs",
-        "tier": "quick",
-        "committed": False,
-        "common": {"epochs": 1},
-        "grids": [{"seed": [0, 1]}],
-    }
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-    command = [sys.executable, "-m", "anytime_study.cli", "study", str(tmp_path / "study.yaml"), "--jobs", "1"]
-    command += ["--records-dir", str(tmp_path / "records"), "--minutes", "0.0001"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        study_of_two(tmp_path, "--jobs", "1", "--minutes", "0.0001"), capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 75, done.stderr
     assert done.stdout.splitlines()[-1].startswith(("1 interrupted, 1 not begun; ", "2 not begun; "))
     assert not list((tmp_path / "records").glob("*.json"))

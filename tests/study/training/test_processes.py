@@ -196,9 +196,10 @@ def anytime(folder, launcher=()):
 @pytest.mark.slow
 def test_asked_to_stop_they_keep_their_state_and_go_on(tmp_path):
     process = anytime(tmp_path)
-    while not (tmp_path / ".checkpoints").exists():
-        time.sleep(0.05)
-    time.sleep(3)
+    told = ""
+    while "loss of exit" not in told:  # so an epoch is over
+        told += process.stderr.read(1)
+        assert process.poll() is None, told
     process.send_signal(signal.SIGTERM)
     told = process.communicate(timeout=300)[1]
     assert process.returncode == AGAIN, told
