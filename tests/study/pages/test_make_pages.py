@@ -2,6 +2,7 @@
 
 import multiprocessing
 
+import matplotlib.pyplot as plt
 import nbformat
 import papermill
 import pytest
@@ -38,6 +39,7 @@ def checkout(tmp_path, monkeypatch):
         nbformat.write(new_notebook(cells=cells, metadata=KERNEL), tmp_path / f"{name}.ipynb")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MPLBACKEND", raising=False)  # kernels show figures inline
+    plt.close("all")  # a fork would show what other tests have left open
     make_pages.LOGS.mkdir(parents=True)
     return tmp_path
 
