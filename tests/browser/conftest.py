@@ -160,7 +160,8 @@ def pages() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tab(pages):
+def browser():
+    """The one Chromium: a process can have one driver of it only."""
     try:
         chromium = find_chromium()
     except InputError as error:
@@ -168,8 +169,13 @@ def tab(pages):
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (make install)")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
-        yield Tab(browser)
+        yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def tab(pages, browser):
+    return Tab(browser)
 
 
 @pytest.fixture(scope="session")

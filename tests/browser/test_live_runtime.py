@@ -12,12 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from anytime_core.errors import InputError
 from anytime_core.inference.saving import ModelCard, SavedModel, load_model
 from anytime_core.networks.resann import ResANN
 from anytime_study.datasets import load_dataset
 from anytime_study.pages.live_networks import live_script
-from anytime_study.pages.printing import CHROMIUM_ARGUMENTS, find_chromium
 
 pytestmark = pytest.mark.browser
 
@@ -119,19 +117,6 @@ def address(models, tmp_path_factory):
     tags = "".join(f'<script src="{name}"></script>' for name in scripts)
     (folder / "page.html").write_text(f'<!doctype html><meta charset="utf-8">{tags}', encoding="utf-8")
     return (folder / "page.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        chromium = find_chromium()
-    except InputError as error:
-        pytest.skip(str(error))
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (make install)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
