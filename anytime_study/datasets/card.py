@@ -82,14 +82,14 @@ class Reader:
 
     def download(self, folder: Path) -> None:
         """Download the files into an empty folder."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of reader has its own
 
     def verify(self, folder: Path) -> None:
         """Check every file."""
 
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
         """Check and read every file, and split the images; of those for training the first ``train_size``."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of reader has its own
 
 
 class Arrays(NamedTuple):

@@ -66,7 +66,7 @@ class TwoPartReader(Reader):
 
     def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
         """Check and read one of the two parts, in the order of the files."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of reader has its own
 
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
         """Read both parts, and hold out validation images of the training part.
