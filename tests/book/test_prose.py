@@ -25,8 +25,8 @@ ALLOWED = [
         "follows from the number of pairs",
     ),
     (r"cookbook\.md", r"an error of 10 % has a standard error of 3 points", "arithmetic"),
-    (r"sequence_of_networks\.ipynb", r"between 1 and 2 seconds", "an example of a distribution"),
-    (r"small_against_large\.ipynb", r"Five seeds\s+give 94 % at most, three 75 %", "coverage of order statistics"),
+    (r"sequences_in_full\.ipynb", r"between 1 and 2 seconds", "an example of a distribution"),
+    (r"larger_or_better\.ipynb", r"Five seeds\s+give 94 % at most, three 75 %", "coverage of order statistics"),
 ]
 PAGES = [*sorted((ROOT / "book").glob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
@@ -63,11 +63,11 @@ def test_no_result_is_typed(path):
     ["an error of 10.3 %", "it takes 87 s", "two points, 3.1 points", "2 ms", "940 images/s", "about 12 per cent more"],
 )
 def test_typed_results_are_found(text):
-    assert len(typed("weightings.ipynb", text)) == 1
+    assert len(typed("fashion_mnist.ipynb", text)) == 1
 
 
 def test_what_is_glued_or_allowed_is_not():
-    assert typed("weightings.ipynb", "means with 95 % intervals, and {glue:text} %, in 3 panels, exit 4") == []
+    assert typed("fashion_mnist.ipynb", "means with 95 % intervals, and {glue:text} %, in 3 panels, exit 4") == []
 
 
 @pytest.mark.parametrize(("file", "phrase", "why"), ALLOWED)

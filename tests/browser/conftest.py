@@ -72,7 +72,7 @@ EVERY_KIND = {
     "rerun",
     "ledger",
     "quick",
-    "budget_slider",
+    "stop_it_yourself",
     "notation",
     "search",
 }

@@ -18,7 +18,7 @@ def run(*arguments):
 def printed(folder, *arguments):
     pypdf = pytest.importorskip("pypdf")
     out = folder / "two.pdf"
-    done = run("--out", str(out), "--pages", "book/anytime_prediction", "book/results/budget_slider", *arguments)
+    done = run("--out", str(out), "--pages", "book/anytime_prediction", "book/results/stop_it_yourself", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return out, pypdf.PdfReader(out)
 

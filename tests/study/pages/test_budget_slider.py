@@ -250,7 +250,7 @@ def test_element_with_all_it_needs_inside(tmp_path):
 def run(monkeypatch, **changed):
     """Execute the code of the notebook, with other parameters; gives its namespace."""
     monkeypatch.setattr("myst_nb.glue", lambda *_, **__: None)
-    cells = json.loads((ROOT / "notebooks/budget_slider.ipynb").read_text(encoding="utf-8"))["cells"]
+    cells = json.loads((ROOT / "notebooks/stop_it_yourself.ipynb").read_text(encoding="utf-8"))["cells"]
     namespace = {"In": []}
     for cell in cells:
         if cell["cell_type"] == "code":

@@ -30,7 +30,7 @@ def test_imports_inside_of_functions_and_entries_of_registries_count():
 
 
 def test_a_chapter_of_theory_does_not_depend_on_training():
-    found = sources_of("notebooks/sequence_of_networks.ipynb")
+    found = sources_of("notebooks/sequences_in_full.ipynb")
     assert "anytime_study/theory/cost_inflation.py" in found
     assert "anytime_study/pages/figures.py" in found
     assert not [path for path in found if "training" in path or "weighting" in path or "networks" in path]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["book/intro.html", "book/results/budget_slider.html"]
+PAGES = ["book/intro.html", "book/results/stop_it_yourself.html"]
 
 pytestmark = pytest.mark.browser
 
