@@ -19,28 +19,40 @@ from anytime_study.analysis.statistics import mean_interval
 if TYPE_CHECKING:  # pages of theory draw figures without waiting for torch to load
     from torch import Tensor
 
-# One look per weighting through the whole book: colour (safe for colour-blind readers), marker and dashes, so that no
-# figure depends on colour alone.
-_PALETTE = sns.color_palette("colorblind")
-_BLACK, _OLIVE = (0.15, 0.15, 0.15), (0.54, 0.51, 0.0)  # instead of the palette's yellow, which is faint on white
+_COLOURS = sns.color_palette("colorblind").as_hex()
+# One look per weighting through the whole book: colour, marker and dashes, so that no figure depends on colour alone.
+# AdaLoss is coloured, its variants are paler; what it is compared with is black or grey.
+_ADALOSS, _PALE, _BLACK, _DARK, _GREY = "#d55e00", "#e69d66", "#1a1a1a", "#555555", "#8a8a8a"
 _LOOKS = {
-    "const": ("CONST", _PALETTE[0], "o", ""),
-    "adaloss": ("AdaLoss", _PALETTE[3], "s", (4, 1.5)),
-    "opt": ("OPT", _PALETTE[2], "D", (1, 1)),
-    "linear": ("LINEAR", _PALETTE[1], "^", (3, 1, 1, 1)),
-    "half_end": ("HALF-END", _PALETTE[6], "<", (6, 2)),
-    "sieve": ("SIEVE", _PALETTE[9], ">", (2, 2)),
-    "exponential": ("EXPONENTIAL", _PALETTE[7], "h", (1, 2)),
-    "adaloss_released": ("AdaLoss, released", _PALETTE[5], "v", (5, 1, 1, 1)),
-    "adaloss_formula": ("AdaLoss, formula", _PALETTE[4], "P", (2, 1)),
-    "sampled": ("sampled", _BLACK, "*", (3, 2)),
-    "gls": ("geometric mean (GLS)", _PALETTE[6], "p", (6, 1)),
-    "uw": ("uncertainty weighting (UW)", _PALETTE[9], "X", (4, 2)),
-    "imtl_l": ("IMTL-L", _PALETTE[7], "d", (2, 1, 1, 1)),
-    "dwa": ("dynamic weight average (DWA)", _OLIVE, "H", (5, 2)),
-    "stch": ("smooth Tchebycheff (STCH)", _PALETTE[5], "8", (1, 3)),
+    "const": ("CONST", _BLACK, "o", ""),
+    "adaloss": ("AdaLoss", _ADALOSS, "s", ""),
+    "opt": ("OPT", _DARK, "D", (1, 1)),
+    "linear": ("LINEAR", _GREY, "^", (3, 1, 1, 1)),
+    "half_end": ("HALF-END", _DARK, "<", (6, 2)),
+    "sieve": ("SIEVE", _GREY, ">", (2, 2)),
+    "exponential": ("EXPONENTIAL", _GREY, "h", (1, 2)),
+    "adaloss_released": ("AdaLoss, released", _PALE, "v", (5, 1, 1, 1)),
+    "adaloss_formula": ("AdaLoss, formula", _PALE, "P", (2, 1)),
+    "sampled": ("sampled", _GREY, "*", (3, 2)),
+    "gls": ("geometric mean (GLS)", _DARK, "p", (6, 1)),
+    "uw": ("uncertainty weighting (UW)", _DARK, "X", (4, 2)),
+    "imtl_l": ("IMTL-L", _GREY, "d", (2, 1, 1, 1)),
+    "dwa": ("dynamic weight average (DWA)", _GREY, "H", (5, 2)),
+    "stch": ("smooth Tchebycheff (STCH)", _DARK, "8", (1, 3)),
 }
-_ABREAST = 3  # panels; more of them in a line would be too small to read on a page
+# Things that are no weightings, such as data sets, get these in turn; safe for colour-blind readers.
+_IN_TURN = [
+    (_COLOURS[place], marker, dashes)
+    for place, marker, dashes in [
+        (0, "o", ""),
+        (1, "s", (4, 1.5)),
+        (2, "D", (1, 1)),
+        (4, "^", (3, 1, 1, 1)),
+        (9, "<", (6, 2)),
+        (7, ">", (2, 2)),
+    ]
+]
+_ABREAST = 2  # panels; more of them in a line would be too small to read
 
 
 def use_book_style() -> None:
@@ -48,9 +60,12 @@ def use_book_style() -> None:
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
     plt.rcParams.update(
         {
-            "figure.figsize": (7.5, 4.2),
+            "figure.figsize": (5.6, 3.8),  # a page shows figures at this size, and a phone at two thirds of it
             "figure.constrained_layout.use": True,
-            "savefig.facecolor": "white",  # a page in dark mode keeps a light plate behind the figure
+            # the page's own ground shows through; in the dark theme it inverts the figure (custom.css)
+            "figure.facecolor": "none",
+            "axes.facecolor": "none",
+            "savefig.facecolor": "none",
             "svg.hashsalt": "anytime",  # else element names differ from run to run
         }
     )
@@ -70,7 +85,7 @@ class Look(NamedTuple):
     """How a weighting, or another thing that is compared, is drawn."""
 
     text: str
-    colour: tuple[float, float, float]
+    colour: str
     marker: str
     dashes: tuple[float, ...] | str
 
@@ -84,8 +99,8 @@ def looks(keys: Iterable[str], *, in_turn: bool = True) -> dict[str, Look]:
     """
     found = {}
     for place, key in enumerate(map(str, dict.fromkeys(keys))):
-        other = list(_LOOKS.values())[place % len(_LOOKS)] if in_turn else ("", _PALETTE[7], "o", "")
-        _, colour, marker, dashes = _LOOKS.get(key.partition("(")[0], other)
+        other = _IN_TURN[place % len(_IN_TURN)] if in_turn else (_DARK, "o", "")
+        _, colour, marker, dashes = _LOOKS.get(key.partition("(")[0], ("", *other))
         found[key] = Look(label(key), colour, marker, dashes)
     return found
 
@@ -97,11 +112,11 @@ def ends(values: Sequence[float] | pd.Series) -> tuple[float, float]:
 
 
 def panels_of(count: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
-    """Panels of this size (inches) with a common y axis: up to three in one line, more of them in lines of two."""
-    columns = count if count <= _ABREAST else 2
+    """Panels of this size (inches) with a common y axis, at most two in a line."""
+    columns = min(count, _ABREAST)
     lines = math.ceil(count / columns)
     figure, grid = plt.subplots(
-        lines, columns, sharey=True, squeeze=False, figsize=(max(7.5, size[0] * columns), size[1] * lines), **options
+        lines, columns, sharey=True, squeeze=False, figsize=(max(5.6, size[0] * columns), size[1] * lines), **options
     )
     for unused in grid.flat[count:]:
         unused.remove()
