@@ -1,5 +1,6 @@
 # make book   train what has no record yet, run the notebooks, render the book
 # make pdf    print the book to one file with Chromium (a few minutes), without solutions
+# make words  count the words of prose in the built book, page by page
 # make test   run the tests that are quick (5 minutes)
 # make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, the slider
 # make slurm-test  as root on Debian: start a Slurm of one node here, and compare a small study through it with a local one
@@ -28,7 +29,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book pdf test browser-test slurm-test bench study study-cost lint dist check install lock clean format
+.PHONY: book pdf words test browser-test slurm-test bench study study-cost lint dist check install lock clean format
 
 book: install
 	@snakemake
@@ -37,6 +38,9 @@ book: install
 pdf: book
 	@python -m anytime_study.pages.printing
 	@echo "The book on paper: $(CURDIR)/_build/book.pdf"
+
+words: install
+	@python -m anytime_study.pages.word_count
 
 test: install
 	@pytest -n auto

@@ -1,0 +1,97 @@
+"""Words of prose in the built book, page by page: what a reader reads, not code, tables, formulas or the reference.
+
+``make words`` prints them. The main line is the landing page and the first part of ``_toc.yml``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from bs4 import BeautifulSoup
+
+MAIN_LINE, WHOLE_BOOK = 12_000, 36_000
+"""The most words of prose that the book allows itself, the reference of the library apart."""
+
+_REFERENCE = "book/api"  # this page, and what begins like it
+# Not prose, or not the page's own: code and what it prints, tables, formulas, signatures, entries of the bibliography.
+_NO_PROSE = (
+    "pre, table, script, style, noscript, svg, .cell_input, .math, .headerlink, .caption-number, dl.py, "
+    "div.citation, .prev-next-area, .toctree-wrapper"
+)
+_WORD = re.compile(r"\w+(?:[-'’.,/]\w+)*")
+
+
+def words_of_prose(html: str) -> int:
+    """How many words a page says in sentences, headings and captions; a number is a word.
+
+    Args:
+        html: A page of the built book.
+    """
+    page = BeautifulSoup(html, "html.parser")
+    article = page.select_one("article.bd-article")
+    if article is None:
+        return 0
+    for part in article.select(_NO_PROSE):
+        part.decompose()
+    return len(_WORD.findall(article.get_text(" ")))
+
+
+def pages_by_part(toc: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The pages that ``_toc.yml`` lists, by the caption of their part; the landing page is in the first one."""
+    parts = {
+        part["caption"]: [page for chapter in part["chapters"] for page in _files(chapter)] for part in toc["parts"]
+    }
+    parts[next(iter(parts))].insert(0, toc["root"])
+    return parts
+
+
+def _files(entry: Mapping[str, Any]) -> list[str]:
+    return [entry["file"], *(page for section in entry.get("sections", []) for page in _files(section))]
+
+
+def count_words(checkout: Path) -> dict[str, dict[str, int]]:
+    """Words of prose of every page by part, the reference left out.
+
+    Args:
+        checkout: The folder of ``_toc.yml``, with the built book in ``_build/html``.
+
+    Raises:
+        FileNotFoundError: a page has not been built.
+    """
+    toc = yaml.safe_load((checkout / "_toc.yml").read_text(encoding="utf-8"))
+    return {
+        part: {
+            page: words_of_prose((checkout / "_build/html" / f"{page}.html").read_text(encoding="utf-8"))
+            for page in pages
+            if not page.startswith(_REFERENCE)
+        }
+        for part, pages in pages_by_part(toc).items()
+    }
+
+
+def totals(counts: Mapping[str, Mapping[str, int]]) -> tuple[int, int]:
+    """Words of the main line, and of the whole book."""
+    by_part = [sum(pages.values()) for pages in counts.values()]
+    return by_part[0], sum(by_part)
+
+
+def main() -> None:
+    """Print the words of every page, of every part and of the book."""
+    counts = count_words(Path())
+    for part, pages in counts.items():
+        print(f"{sum(pages.values()):7,}  {part}")
+        for page, words in pages.items():
+            print(f"{words:15,}  {page}")
+    main_line, whole = totals(counts)
+    print(f"{main_line:7,}  main line, at most {MAIN_LINE:,}\n{whole:7,}  whole book, at most {WHOLE_BOOK:,}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except FileNotFoundError as problem:
+        raise SystemExit(f"{problem.filename} is not there: make book builds it") from None
