@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -79,19 +80,19 @@ def totals(counts: Mapping[str, Mapping[str, int]]) -> tuple[int, int]:
     return by_part[0], sum(by_part)
 
 
-def main() -> None:
-    """Print the words of every page, of every part and of the book."""
-    counts = count_words(Path())
+def report(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """The words of every page, of every part and of the book, a line each."""
+    lines = []
     for part, pages in counts.items():
-        print(f"{sum(pages.values()):7,}  {part}")
-        for page, words in pages.items():
-            print(f"{words:15,}  {page}")
+        lines += [f"{sum(pages.values()):7,}  {part}", *(f"{words:15,}  {page}" for page, words in pages.items())]
     main_line, whole = totals(counts)
-    print(f"{main_line:7,}  main line, at most {MAIN_LINE:,}\n{whole:7,}  whole book, at most {WHOLE_BOOK:,}")
+    return "\n".join(
+        [*lines, f"{main_line:7,}  main line, at most {MAIN_LINE:,}", f"{whole:7,}  whole book, at most {WHOLE_BOOK:,}"]
+    )
 
 
 if __name__ == "__main__":
     try:
-        main()
+        sys.stdout.write(report(count_words(Path())) + "\n")
     except FileNotFoundError as problem:
         raise SystemExit(f"{problem.filename} is not there: make book builds it") from None

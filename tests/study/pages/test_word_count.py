@@ -1,6 +1,6 @@
 import pytest
 
-from anytime_study.pages.word_count import count_words, pages_by_part, totals, words_of_prose
+from anytime_study.pages.word_count import count_words, pages_by_part, report, totals, words_of_prose
 
 PAGE = """
 <html><body><nav>Not these words</nav><article class="bd-article">
@@ -8,7 +8,8 @@ PAGE = """
 <p>An error of 10.3 % at <span class="math">x_i</span> every exit's <code>net</code>.</p>
 <div class="cell_input"><pre>code = 1</pre></div>
 <div class="cell_output"><pre>printed</pre><p>Generated sentence.</p><table><tr><td>cell</td></tr></table></div>
-<figure><figcaption><span class="caption-number">Fig. 1</span><span class="caption-text">Errors fall.</span></figcaption></figure>
+<figure><figcaption><span class="caption-number">Fig. 1</span>
+<span class="caption-text">Errors fall.</span></figcaption></figure>
 <dl class="py function"><dt>f(x)</dt><dd>Reference.</dd></dl><script>var a;</script>
 </article></body></html>
 """
@@ -45,6 +46,10 @@ def test_the_main_line_is_the_first_part_and_the_reference_counts_nowhere(tmp_pa
     counts = count_words(tmp_path)
     assert counts == {"Story": {"book/intro": 1, "book/a": 2, "book/b": 3}, "Use": {"book/c": 5}}
     assert totals(counts) == (6, 11)
+    assert report(counts).splitlines()[-2:] == [
+        "      6  main line, at most 12,000",
+        "     11  whole book, at most 36,000",
+    ]
     (tmp_path / "_build/html/book/c.html").unlink()
     with pytest.raises(FileNotFoundError):
         count_words(tmp_path)
