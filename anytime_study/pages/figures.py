@@ -281,5 +281,4 @@ def sample_images(images: Tensor, labels: Tensor, class_names: Sequence[str], *,
 
 
 def sign(figure: Figure, text: str) -> None:
-    """Write a line below a figure, such as :func:`anytime_study.pages.result_pages.signature` gives."""
-    figure.text(1.0, -0.01, text, ha="right", va="top", fontsize=7, color="0.45")
+    """Nothing is written into a figure any more: a page tells at its end where its numbers come from."""

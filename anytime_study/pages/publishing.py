@@ -22,6 +22,15 @@ _GLUED = "application/papermill.record/"  # how the types of values begin that a
 _BAR = re.compile(r"[^\r\n]*(?:\d+%\||\d+ ?\w* )[^\r\n]*\[(?:\d+:)+\d+[^\]\r\n]*\]|\x1b\[A")  # what tqdm writes
 _SILENCE = {"text/plain": "<IPython.core.display.Markdown object>"}  # Markdown(""): a sentence with nothing to say
 _HEADING = re.compile(r"^#[ \t]+.*$", re.MULTILINE)
+ORIGIN_BEGINS, ORIGIN_ENDS = '<details class="origin"><summary>Where the numbers come from</summary>', "</details>"
+"""Around what a cell tells of its runs, in Markdown. On a page all of it is in one fold at the end."""
+
+_ORIGIN = re.compile(rf"\n*{re.escape(ORIGIN_BEGINS)}(.*?){re.escape(ORIGIN_ENDS)}\n*", re.DOTALL)
+_FOLD = """\
+```{{admonition}} Where the numbers come from
+:class: dropdown origin
+{origin}
+```"""
 _AGAIN = """\
 ```{{admonition}} Make this page again
 :class: seealso
@@ -43,6 +52,8 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
     - Metadata of the run and progress bars are dropped, ids and counts of cells begin anew.
     - The cell with the defaults is folded if papermill injected values after it.
     - A figure that was not drawn keeps its place and its number, so that references to it have an end.
+    - Pictures get the classes ``wide`` and ``photograph`` where they are, for the style sheet.
+    - What cells tell of their runs, between ``ORIGIN_BEGINS`` and ``ORIGIN_ENDS``, goes into one fold at the end.
     - A last cell gives the command that makes the page again, if its notebook was named by a relative path.
 
     Args:
@@ -69,16 +80,21 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
         )
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type != "code" or cell.source.strip()]
     injected = any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
+    origins: list[str] = []
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             if fault := _fault(cell):
                 raise PublishError(
                     f"{executed}: cell {number + 1} (`{cell.source.strip().splitlines()[0][:60]}`) {fault}"
                 )
+            origins += _take_origins(cell)
             _settle(cell, number, fold=injected and "parameters" in cell.metadata.get("tags", []))
         cell.metadata = {name: kept for name, kept in cell.metadata.items() if name in ("tags", "mystnb") and kept}
     if title is not None:
         _set_title(notebook, title, executed)
+    if origins:
+        told = "\n\n".join(dict.fromkeys(origins))
+        notebook.cells.append(nbformat.v4.new_markdown_cell(_FOLD.format(origin=told)))
     if command := rerun_command(run):
         notebook.cells.append(nbformat.v4.new_markdown_cell(_AGAIN.format(command=command)))
     for number, cell in enumerate(notebook.cells):
@@ -125,6 +141,30 @@ def _fault(cell: Any) -> str | None:
     return None
 
 
+def _take_origins(cell: Any) -> list[str]:
+    """What a cell tells of its runs; the cell loses it."""
+    found: list[str] = []
+    for output in cell.outputs:
+        text = output.get("data", {}).get("text/markdown", "")
+        if told := _ORIGIN.findall(text):
+            found += [one.strip() for one in told]
+            output.data["text/markdown"] = _ORIGIN.sub("\n\n", text).strip()
+    return found
+
+
+_WIDE = 450
+"""Points. A broader picture would have unreadable text on a phone if it were made as narrow as that."""
+
+
+def _picture_classes(cell: Any) -> list[str]:
+    """``wide`` for what scrolls on a phone, ``photograph`` for what keeps its colours in the dark."""
+    pictures = [output.data for output in cell.outputs if "data" in output]
+    drawn = "".join(data.get("image/svg+xml", "") for data in pictures)
+    width = re.search(r'<svg\b[^>]*\bwidth="([\d.]+)pt"', drawn)
+    raster = "<image " in drawn or any(kind in data for data in pictures for kind in ("image/png", "image/jpeg"))
+    return ["wide"] * bool(width and float(width[1]) > _WIDE) + ["photograph"] * raster
+
+
 def _settle(cell: Any, number: int, *, fold: bool) -> None:
     """Leave of a cell what depends on its results alone."""
     import nbformat
@@ -147,6 +187,8 @@ def _settle(cell: Any, number: int, *, fold: bool) -> None:
     cell.outputs = kept
     if fold:
         cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]
+    if classes := _picture_classes(cell):
+        cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["classes"] = " ".join(classes)
     figure = cell.metadata.get("mystnb", {}).get("figure")
     if figure and not any(mime.startswith("image/") for output in _shown(cell) for mime in output.data):
         figure["caption"] = NOT_DRAWN

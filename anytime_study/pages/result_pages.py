@@ -14,6 +14,7 @@ from anytime_study.analysis.measures import measured
 from anytime_study.analysis.selection import MissingRuns, Selection
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.analysis.verdicts import Verdict
+from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_study.analysis.claims import Protocol
@@ -29,26 +30,42 @@ def published(name: str) -> pd.DataFrame:
 
 
 def header(experiment: Experiment, tier: str) -> str:
-    """What the page rests on, in Markdown: runs made and planned, data, schedule, seeds, hardware."""
+    """How many runs the page rests on, in Markdown, with their origin in a fold that goes to the end of the page."""
     made = [outcome for outcome in experiment.outcomes.values() if outcome.outcome == "finished"]
-    diverged = len(experiment.outcomes) - len(made)
-    text = f"**Tier *{tier}*:** {len(experiment.outcomes)} of {len(experiment.planned)} planned runs have been made"
-    text += f", {diverged} of them diverged" if diverged else ""
+    done, planned = len(experiment.outcomes), len(experiment.planned)
     if not made:
-        return f"{text}. There is nothing to show yet."
-    configs = [record.config for record in made]
-    provenances = [record.provenance for record in made]
-    return (
-        f"{text}; seeds {_listed({config.seed for config in configs})}, paired over what is compared. "
-        f"{_networks(made)}Training images: {_listed({config.num_train for config in configs})}; "
-        f"epochs: {_listed({config.epochs for config in configs})}; "
-        f"batch: {_listed({config.batch_size for config in configs})}; "
-        f"learning rate: {_listed({config.learning_rate for config in configs})}; "
-        f"precision: {_listed({config.precision for config in configs})}. "
-        f"Hardware: {_listed({f'{made.device}, {made.threads} thread(s)' for made in provenances})}; "
-        f"PyTorch {_listed({made.torch for made in provenances})}; "
-        f"commits {_listed({(made.commit or 'unknown')[:7] for made in provenances})}."
+        return f"No run has finished yet (tier *{tier}*). There is nothing to show."
+    text = (
+        f"All {planned} planned runs are in" if done == planned else f"So far {done} of {planned} planned runs are in"
     )
+    diverged = done - len(made)
+    text += f" (tier *{tier}*{f'; {diverged} of them diverged' if diverged else ''})."
+    return f"{text}\n\n{origin(made, tier)}"
+
+
+def origin(made: Sequence[RunRecord], tier: str) -> str:
+    """Data, schedule, seeds, machines and commits of these runs: a table in a fold, which :func:`publish` moves.
+
+    Args:
+        made: At least one finished run.
+        tier: Theirs.
+    """
+    configs, provenances = [record.config for record in made], [record.provenance for record in made]
+    rows = {
+        "tier": tier,
+        "seeds, paired over what is compared": _listed({config.seed for config in configs}),
+        "networks": _networks(made),
+        "training images": _listed({config.num_train for config in configs}),
+        "epochs": _listed({config.epochs for config in configs}),
+        "batch size": _listed({config.batch_size for config in configs}),
+        "learning rates": _listed({config.learning_rate for config in configs}),
+        "precision": _listed({config.precision for config in configs}),
+        "hardware": _listed({f"{run.device}, {run.threads} thread{'s' * (run.threads > 1)}" for run in provenances}),
+        "PyTorch": _listed({run.torch for run in provenances}),
+        "commits": _listed({(run.commit or "unknown")[:7] for run in provenances}),
+    }
+    lines = [f"| {name} | {value} |" for name, value in rows.items() if value]
+    return "\n".join([ORIGIN_BEGINS, "", "| setting | in these runs |", "| --- | --- |", *lines, "", ORIGIN_ENDS])
 
 
 _MOST_NETWORKS = 3  # more are told by the page itself
@@ -61,11 +78,10 @@ def _networks(made: Sequence[RunRecord]) -> str:
     found = {run.config.network: run for run in made if not run.config.weighting.startswith("opt(")}
     if not 1 <= len(found) <= _MOST_NETWORKS:
         return ""
-    told = [
+    return "; ".join(
         f"`{sized_name(network)}`, {run.num_exits} exits, {run.costs.macs_cumulative[-1] / 1e6:.1f} million MACs"
         for network, run in sorted(found.items())
-    ]
-    return f"Network{'s' if len(told) > 1 else ''}: {'; '.join(told)}. "
+    )
 
 
 def _listed(values: Iterable[Any]) -> str:

@@ -13,7 +13,6 @@ from anytime_study.pages.figures import (
     mean_curves,
     over_epochs,
     sample_images,
-    sign,
     use_book_style,
 )
 from anytime_study.runs.registries import WEIGHTINGS
@@ -180,14 +179,6 @@ def test_exits_are_marked_by_whole_numbers():
     (axes,) = mean_curves(table, "exit", "value", xlabel="exit", ylabel="v").axes
     axes.figure.canvas.draw()
     assert all(tick == int(tick) for tick in axes.get_xticks())
-
-
-def test_a_signature_stands_below_all_panels():
-    figure, _ = plt.subplots(1, 2)
-    sign(figure, "three seeds")
-    (text,) = figure.texts
-    assert (text.get_text(), text.get_va()) == ("three seeds", "top")
-    assert text.get_position()[1] < 0  # of the figure's height: a saved figure grows to hold it
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, (1, 1)), (2, (1, 2)), (3, (2, 2)), (5, (3, 2))])

@@ -8,12 +8,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from papermill.cli import papermill as command_line
 
-from anytime_study.pages.publishing import NOT_DRAWN, PublishError, publish, rerun_command
+from anytime_study.pages.publishing import NOT_DRAWN, ORIGIN_BEGINS, ORIGIN_ENDS, PublishError, publish, rerun_command
 
 BARS = "\r  0%|          | 0/10 [00:00<?, ?it/s]\r 50%|#####     | 5/10 [00:01<00:01,  4.9it/s, loss=0.3]\n"
 PICTURE = new_output("display_data", {"image/svg+xml": "<svg/>", "text/plain": "<Figure>"})
 SENTENCE = new_output("execute_result", {"text/markdown": "None.", "text/plain": "<M>"}, execution_count=1)
 GLUED = new_output("display_data", {"application/papermill.record/text/plain": "'5 seeds'"})
+SHOWN = "<IPython.core.display.Markdown object>"
 CAPTION = "Errors of {glue:text}`seeds:s`."
 MADE = {"end_time": "2026-01-01T00:00:01", "exception": False, "input_path": "/somewhere/a.ipynb"}
 
@@ -60,9 +61,8 @@ def test_progress_bars_go_and_the_pieces_of_stdout_join(tmp_path):
 
 
 def test_empty_cells_and_sentences_that_say_nothing_are_dropped(tmp_path):
-    name = "<IPython.core.display.Markdown object>"
     outputs = [
-        new_output("execute_result", {"text/plain": name, **said}, execution_count=1)
+        new_output("execute_result", {"text/plain": SHOWN, **said}, execution_count=1)
         for said in ({}, {"text/markdown": ""}, {"text/markdown": "Something."})
     ]
     page = page_of(tmp_path, code("  \n", count=None), *[code("a", output) for output in outputs])
@@ -102,6 +102,37 @@ def test_what_was_not_drawn_keeps_a_place_to_refer_to(tmp_path, said, shown):
     cell = page_of(tmp_path, figure_cell(*said)).cells[1]
     assert cell.metadata.mystnb.figure == {"caption": NOT_DRAWN, "name": "fig-a"}
     assert cell.outputs[-1].data["text/markdown"] == shown
+
+
+@pytest.mark.parametrize(
+    ("mime", "content", "classes"),
+    [
+        ("image/svg+xml", '<svg height="200pt" width="403.2pt"/>', None),
+        ("image/svg+xml", '<svg height="200pt" width="576pt"/>', "wide"),
+        ("image/svg+xml", '<svg width="600.5pt"><image href="data:"/></svg>', "wide photograph"),
+        ("image/png", "AA==", "photograph"),
+    ],
+)
+def test_pictures_are_classed_by_what_the_style_sheet_does_to_them(tmp_path, mime, content, classes):
+    picture = new_output("display_data", {mime: content, "text/plain": "<Figure>"})
+    assert page_of(tmp_path, figure_cell(picture)).cells[1].metadata.mystnb.get("image", {}).get("classes") == classes
+
+
+def test_what_cells_tell_of_their_runs_is_in_one_fold_at_the_end(tmp_path):
+    def told(text, table):
+        said = {"text/markdown": f"{text}\n\n{ORIGIN_BEGINS}\n\n{table}\n\n{ORIGIN_ENDS}", "text/plain": SHOWN}
+        return code("header()", new_output("execute_result", said, execution_count=1))
+
+    first, second, again, last = page_of(
+        tmp_path, told("All in.", "| a |"), told("", "| b |"), told("All in.", "| a |")
+    ).cells[1:]
+    assert [cell.outputs[0].data["text/markdown"] for cell in (first, again)] == ["All in."] * 2
+    assert second.outputs == []
+    assert last.source.splitlines() == [
+        "```{admonition} Where the numbers come from",
+        ":class: dropdown origin",
+        *("| a |", "", "| b |", "```"),
+    ]
 
 
 # --------------------------------------------------------------------------------------------- what is refused

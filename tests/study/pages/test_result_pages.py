@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -6,6 +8,7 @@ from anytime_study.analysis.claims import Decision
 from anytime_study.analysis.decisions import Evidence
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.analysis.verdicts import Trial, Verdict
+from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
 from anytime_study.pages.result_pages import (
     collect,
     counted,
@@ -52,11 +55,15 @@ def verdict(effect="shown as claimed", values=(-3.0, -1.0, -2.0), **fields):
 def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, made_up_experiment):
     made = [made_up_record(seed=seed, batch_size=size) for seed, size in [(0, 64), (2, 128)]]
     text = header(made_up_experiment([*made, made_up_divergence(seed=1)], unmade=[made_up_record(seed=3)]), "laptop")
-    assert "3 of 4 planned runs have been made, 1 of them diverged" in text
-    assert "seeds 0, 2," in text
-    assert "batch: 64, 128" in text
-    assert "Network: `resann(n=3, c=4, s=3)`, 3 exits, 0.0 million MACs. Training images" in text
-    assert "none, 1 thread(s)" in text
+    said, _, folded = text.partition(ORIGIN_BEGINS)
+    assert said.strip() == "So far 3 of 4 planned runs are in (tier *laptop*; 1 of them diverged)."
+    rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", folded, re.MULTILINE))
+    assert rows["seeds, paired over what is compared"] == "0, 2"
+    assert rows["batch size"] == "64, 128"
+    assert rows["networks"] == "`resann(n=3, c=4, s=3)`, 3 exits, 0.0 million MACs"
+    assert rows["hardware"] == "none, 1 thread"
+    assert rows["commits"] == made[0].provenance.commit[:7]
+    assert folded.endswith(ORIGIN_ENDS)
 
 
 def test_the_signature_names_tier_seeds_and_hardware(made_up_record, made_up_experiment):
@@ -68,7 +75,7 @@ def test_the_signature_names_tier_seeds_and_hardware(made_up_record, made_up_exp
 
 def test_the_header_of_nothing():
     assert header(Experiment("e", {}, {}, {}), "cifar") == (
-        "**Tier *cifar*:** 0 of 0 planned runs have been made. There is nothing to show yet."
+        "No run has finished yet (tier *cifar*). There is nothing to show."
     )
 
 
