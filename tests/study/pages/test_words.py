@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from anytime_study.pages.words import change_in_words
+from anytime_study.pages.words import change_in_words, listed, number, percent
 
 
 def logs(*percents):
@@ -12,11 +12,11 @@ def logs(*percents):
 @pytest.mark.parametrize(
     ("percents", "text"),
     [
-        # means ± 4.303 / √3 times the standard deviation of three logarithms
-        ((-3, -3, -3), "3.0 % fewer errors (95 % interval: 3.0 % to 3.0 % fewer; 3 seeds)"),
-        ((8, 8), "8.0 % more errors (95 % interval: 8.0 % to 8.0 % more; 2 seeds)"),
-        ((0, 0), "as many errors (95 % interval: 0.0 % to 0.0 % fewer; 2 seeds)"),
-        ((5,), "5.0 % more errors (one seed, so no interval)"),
+        ((-3, -3, -3), "3.0 % fewer errors (95 % interval 3.0 to 3.0 % fewer, 3 seeds)"),
+        ((12, 12, 12), "12 % more errors (95 % interval 12 to 12 % more, 3 seeds)"),
+        ((0, 0, 0), "as many errors (95 % interval 0.0 to 0.0 % fewer, 3 seeds)"),
+        ((8, 8), "8.0 % more errors (2 seeds, so no interval)"),
+        ((5,), "5.0 % more errors (1 seed, so no interval)"),
     ],
 )
 def test_changes_are_said_in_words(percents, text):
@@ -25,13 +25,19 @@ def test_changes_are_said_in_words(percents, text):
 
 def test_an_interval_across_zero_names_both_sides():
     text = change_in_words([-4.0, 0.0, 1.0], "answers")
-    assert text.startswith("1.0 % fewer answers (95 % interval: ")
-    half = 4.303 * 2.6458 / 3**0.5
+    assert text.startswith("1.0 % fewer answers (95 % interval ")
+    half = 4.303 * 2.6458 / 3**0.5  # Student's t for two degrees of freedom, times the standard error
     low, high = (100 * (math.exp(value / 100) - 1) for value in (-1 - half, -1 + half))
-    assert text.endswith(f"{-low:.1f} % fewer to {high:.1f} % more; 3 seeds)")
+    assert text.endswith(f"{-low:.1f} % fewer to {high:.1f} % more, 3 seeds)")
 
 
 def test_the_smaller_change_comes_first():
-    fewer = change_in_words(logs(-4.0, -4.0, -4.0, -3.5, -4.3))
-    assert fewer == "4.0 % fewer errors (95 % interval: 3.6 % to 4.3 % fewer; 5 seeds)"
-    assert change_in_words([-value for value in logs(-4.0, -3.0, -5.0)]).endswith(" more; 3 seeds)")
+    fewer = change_in_words(logs(-4.0, -4.0, -4.0, -3.5, -4.3), "")
+    assert fewer == "4.0 % fewer (95 % interval 3.6 to 4.3 % fewer, 5 seeds)"
+    assert change_in_words([-value for value in logs(-4.0, -3.0, -5.0)]).endswith(" more, 3 seeds)")
+
+
+def test_numbers_and_lists():
+    assert [number(count) for count in (0, 1, 12, 13, 45000)] == ["no", "one", "twelve", "13", "45,000"]
+    assert [listed(words) for words in (["a"], ["a", "b"], "abc")] == ["a", "a and b", "a, b and c"]
+    assert [percent(value) for value in (-3.14, 9.96, -0.04)] == ["−3.1", "10", "0.0"]

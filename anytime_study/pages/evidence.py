@@ -1,0 +1,191 @@
+"""The records that speak to the book's question, from both tiers, as the pages of the answer show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from anytime_study.analysis.trade_offs import averaged_by_seed, change_table, headroom_table, made, pairs_of, setting
+from anytime_study.analysis.verdicts import Verdict, verdicts
+from anytime_study.pages.answer import Found, Relevant
+from anytime_study.pages.figures import label
+from anytime_study.pages.result_pages import collect, interval_text
+from anytime_study.pages.words import percent
+from anytime_study.studies.experiments import Experiment, load_experiments
+from anytime_study.studies.study import RECORDS, ROOT, load_study
+
+if TYPE_CHECKING:  # torch comes with the records, not with this module
+    from anytime_study.runs.record import RunRecord
+
+PRIMARY = "adaloss-trades-early-for-late"
+_DOSE = ("trade_off", "dose", "scripts", "three_sets")  # experiments with AdaLoss and CONST at several settings
+_GARMENTS = ("weightings", "eann", "small_against_large")  # the same network at four depths
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Experiments of both tiers, and the verdicts of the tier cifar.
+
+    Attributes:
+        laptop, cifar: Experiments by name.
+        records: Folder of the records of both tiers.
+        found: Verdicts of the tier cifar, in the order of the claims.
+        relevant: The smallest relevant changes.
+    """
+
+    laptop: Mapping[str, Experiment]
+    cifar: Mapping[str, Experiment]
+    records: Path
+    found: list[Verdict]
+    relevant: Relevant
+
+    @cached_property
+    def short_runs(self) -> pd.DataFrame:
+        """Pairs on Fashion-MNIST at one learning rate and batch size, a row each."""
+        table = change_table(pairs_of([*self.laptop.values()]))
+        return table[
+            (table["dataset"] == "fashion-mnist") & table["learning_rate"].eq(0.1) & table["batch_size"].eq(128)
+        ]
+
+    @cached_property
+    def own_data(self) -> pd.DataFrame:
+        """Pairs on the paper's own kind of data, in all settings that count, a row each."""
+        experiments = [self.cifar[name] for name in _DOSE if name in self.cifar]
+        table = change_table(pairs_of(experiments))
+        return table[table["batch_size"] == 128]
+
+    @property
+    def other(self) -> Found:
+        """Six epochs of Fashion-MNIST, each seed averaged over the networks."""
+        experiments = [self.laptop[name] for name in _GARMENTS if name in self.laptop]
+        table = change_table(pairs_of(experiments))
+        table = table[table["learning_rate"].eq(0.1) & table["batch_size"].eq(128)]
+        return Found("Fashion-MNIST, trained for six epochs", averaged_by_seed(table), epochs=6)
+
+    @property
+    def counted(self) -> Found:
+        """The primary comparison on CIFAR-10; without a seed as long as none has finished."""
+        empty = change_table([]).set_index("seed")
+        if (experiment := self.cifar.get("trade_off")) is None:
+            return Found("CIFAR-10", empty)
+        table = change_table(pairs_of([experiment]))
+        epochs = {config.epochs for config in experiment.planned.values()}
+        verdict = next(verdict for verdict in self.found if verdict.claim == PRIMARY)
+        return Found(
+            f"CIFAR-10, trained for {max(epochs)} epochs",
+            table.set_index("seed") if len(table) else empty,
+            len({config.seed for config in experiment.planned.values()}),
+            verdict.effect,
+            max(epochs),
+        )
+
+    def gate(self) -> list[RunRecord]:
+        """The runs that chose the regime; they count nowhere else."""
+        from anytime_study.runs.record import load_outcome
+
+        _, planned = load_study(ROOT / "workflow/studies/cifar/gate.yaml")
+        files = (self.records / "cifar" / f"{config.name}.json" for config in planned)
+        return [record for file in files if file.exists() and (record := load_outcome(file)).outcome == "finished"]
+
+    def headroom(self) -> pd.DataFrame:
+        """Headroom by setting, seed and network, of the counted runs of both tiers at one rate and batch size."""
+        tables = []
+        for experiments in (self.laptop, self.cifar):
+            records = {
+                record.name: record
+                for experiment in experiments.values()
+                for record in made(experiment)
+                if record.config.batch_size == 128 and (experiment.own_rates or record.config.learning_rate == 0.1)
+            }
+            tables.append(headroom_table(records.values()))
+        return pd.concat(tables, ignore_index=True)
+
+
+def load_evidence(records: Path | None = None, *, studies: Path | None = None) -> Evidence:
+    """Read everything.
+
+    Args:
+        records: A folder with the folders ``laptop`` and ``cifar`` instead of data/records.
+        studies: Folder of the studies instead of workflow/studies.
+
+    Raises:
+        InputError: a study, a record or the claims cannot be read or do not fit together.
+    """
+    from anytime_study.analysis.claims import load_claims
+
+    folder = records or RECORDS
+    laptop, cifar = (load_experiments(tier, records=folder / tier, studies=studies) for tier in ("laptop", "cifar"))
+    claims = load_claims()
+    primary = next(claim for claim in claims.claims if claim.id == PRIMARY)
+    late, early = (part.decision.delta or 0.0 for part in primary.parts)
+    found = verdicts(claims, cifar, tier="cifar")
+    return Evidence(laptop, cifar, folder, found, Relevant(quarter=early, last=late))
+
+
+def gate_table(records: list[RunRecord]) -> pd.DataFrame:
+    """Headroom of both regimes of the gate: a row each, with what is not measured yet left empty.
+
+    Columns: ``regime``, ``ratio`` (of CONST's training losses), ``opt`` and ``half_end`` (of test error), ``opt_loss``
+    and ``half_end_loss`` (of training loss); per cent.
+    """
+    room = headroom_table(records)
+    const = {setting(record.config): record for record in records if record.config.weighting == "const"}
+    rows = []
+    for regime in sorted({setting(record.config) for record in records}):
+        row: dict[str, object] = {"regime": regime, "ratio": None}
+        if regime in const:
+            losses = const[regime].train.loss
+            row["ratio"] = losses[0] / losses[-1]
+        for alone in ("opt", "half_end"):
+            own = room[(room["setting"] == regime) & (room["alone"] == alone)]
+            row[alone] = own["error"].mean() if len(own) else None
+            row[f"{alone}_loss"] = own["loss"].mean() if len(own) else None
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["regime", "ratio", "opt", "half_end", "opt_loss", "half_end_loss"])
+
+
+def over_opt(evidence: Evidence, table3a: pd.DataFrame) -> pd.DataFrame:
+    """Test errors over OPT in per cent, the paper's Table 3a beside this study, where that has runs.
+
+    Columns: weighting, where, and the four costs.
+    """
+    costs = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 1.0: "all"}
+    rows = []
+    for weighting in ("const", "linear", "adaloss"):
+        published = table3a[table3a["scheme"].str.lower() == weighting].set_index("cost_fraction").iloc[:, -1]
+        numbers = {text: percent(published[fraction]) for fraction, text in costs.items()}
+        rows.append({"weighting": label(weighting), "where": "the paper", **numbers})
+        for where, experiments in {"Fashion-MNIST": evidence.laptop, "CIFAR-10": evidence.cifar}.items():
+            settings = [
+                ({"cost": text}, {"name": "increase_over_opt", "weighting": weighting, "fraction": fraction})
+                for fraction, text in costs.items()
+            ]
+            experiment = experiments.get("weightings")
+            found = collect(experiment, settings) if experiment else pd.DataFrame()
+            if len(found):
+                by_cost = found.groupby("cost")["value"].agg(interval_text)
+                rows.append({"weighting": label(weighting), "where": where, **by_cost.to_dict()})
+    return pd.DataFrame(rows, columns=["weighting", "where", *costs.values()]).fillna("not yet")
+
+
+def confirmatory(evidence: Evidence) -> pd.DataFrame:
+    """The claims that are tested, in their order: a row each, with what has become of it so far."""
+    tested = [verdict for verdict in evidence.found if verdict.role != "estimate"]
+    return pd.DataFrame(
+        {"claim": verdict.says, "where it stands": _standing(verdict, evidence.cifar.get(verdict.experiment))}
+        for verdict in tested
+    )
+
+
+def _standing(verdict: Verdict, experiment: Experiment | None) -> str:
+    if verdict.trials:
+        stopped = ", since the claim before it was not shown" if verdict.stopped_by else ""
+        return f"{verdict.effect}{stopped}"
+    if experiment is None:
+        return "not started"
+    return f"{len(experiment.outcomes)} of {len(experiment.planned)} runs made; judged when all are"

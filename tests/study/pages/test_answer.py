@@ -1,0 +1,207 @@
+"""The answer in sentences, with no seed, with some, and with all."""
+
+import itertools
+import math
+import re
+
+import pandas as pd
+import pytest
+
+from anytime_study.pages.answer import (
+    CONCLUSIONS,
+    Found,
+    Relevant,
+    answer,
+    answer_short,
+    conclusion,
+    gate_in_words,
+    halves,
+    measured,
+    objective,
+    power,
+    progress,
+    side,
+)
+from anytime_study.pages.evidence import Evidence, confirmatory, load_evidence
+
+RELEVANT = Relevant(quarter=4.88, last=3.92)
+
+
+def found(seeds, quarter=8.0, last=-5.0, *, planned=8, effect="not tested"):
+    """Changes in per cent, a little apart by seed."""
+    apart = [0.3 * (seed % 3 - 1) for seed in range(seeds)]
+    logs = {
+        name: [100 * math.log(1 + mean / 100) + each for each in apart]
+        for name, mean in (("quarter", quarter), ("last", last))
+    }
+    return Found("CIFAR-10, trained for 20 epochs", pd.DataFrame(logs), planned, effect, 20)
+
+
+OTHER = Found("Fashion-MNIST, trained for six epochs", found(5, 5.0, -1.5).changes, epochs=6)
+
+
+def sentences(text):
+    """That read like sentences: each begins with a capital and none has a hole."""
+    parts = re.split(r"(?<=[.]) (?=[A-Z])", text)
+    for part in parts:
+        assert re.fullmatch(r"[A-Z].*\.", part), part
+        assert not re.search(r"\bnan\b|None|  |\b0 of\b|\(\)", part), part
+    return parts
+
+
+@pytest.mark.parametrize("seeds", [0, 1, 2, 4, 8])
+def test_the_answer_reads_well_with_any_number_of_seeds(seeds):
+    counted = found(seeds, effect="shown as claimed" if seeds == 8 else "not tested")
+    parts = sentences(answer(counted, OTHER, RELEVANT))
+    text = " ".join(parts)
+    assert text.startswith("So far, AdaLoss ") == (seeds < 8)
+    assert ("Fashion-MNIST" in text) == (seeds < 3)
+    assert ("too few" in text) == (seeds in (1, 2))
+    assert ("20 of the paper's 300 epochs" in text) == (seeds >= 3)
+    assert ("the trade-off is shown" in text) == (seeds == 8)
+    sentences(answer_short(counted, OTHER, RELEVANT))
+
+
+def test_a_small_gain_is_called_small():
+    text = answer(found(0), OTHER, RELEVANT)
+    assert "AdaLoss costs early accuracy and gives little back at the end: less than the 4 % that we call" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([-6.0, -5.0, -5.5], "fewer"),
+        ([-1.0, -1.2, -1.1], "slightly"),
+        ([-1.0, 1.0, 0.1], "same"),
+        ([-9.0, 9.0, 1.0], "open"),
+        ([1.0, 1.2, 1.1], "more"),
+    ],
+)
+def test_sides(values, expected):
+    assert side(values, 3.92) == expected
+
+
+def test_there_is_a_conclusion_for_every_pair_of_sides():
+    early, late = ("more", "fewer", "same", "open"), ("more", "fewer", "slightly", "same", "open")
+    assert set(CONCLUSIONS) == set(itertools.product(early, late))
+    assert len(set(CONCLUSIONS.values())) == len(CONCLUSIONS)
+    assert conclusion(found(4, -1.0, -5.0), RELEVANT) == "AdaLoss is better than equal weights, early and late"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "planned", "effect", "text"),
+    [
+        (0, 6, "not tested", "no pair of runs that counts has finished yet."),
+        (1, 6, "not tested", "One of six planned pairs of runs has finished; the claim is judged when all have."),
+        (2, 6, "not tested", "Two of six planned pairs of runs have finished; the claim is judged when all have."),
+        (1, 0, "not tested", "One pair of runs has finished; the claim is not judged yet."),
+        (6, 6, "not tested", "Six pairs of runs have finished; the claim is not judged yet."),
+        (6, 6, "undecided", "By the rule that was written before the runs, the claim stays undecided."),
+        (6, 6, "shown opposite", "at least one half of the claimed trade-off is refuted"),
+        (6, 6, "no effect as large as δ", "at least one half of the claimed trade-off is too small to matter."),
+    ],
+)
+def test_progress(seeds, planned, effect, text):
+    assert text in progress(found(seeds, planned=planned, effect=effect))
+
+
+def test_what_was_measured():
+    assert measured(found(1, 8.3, -5.2)).endswith("compared with equal weights (one seed, so no interval).")
+    assert "8.0 % more errors at a quarter of the cost and 5.0 % fewer at the last exit" in measured(found(3))
+    assert "(95 % intervals 7.2 to 8.8 % more and 4.3 to 5.7 % fewer, three seeds)" in measured(found(3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ([(5, -1)], "the only seed so far shows both halves"),
+        ([(5, 1)], "the only seed so far does not show both halves"),
+        ([(5, -1), (4, -2)], "both seeds pay early and gain late"),
+        ([(5, -1), (4, -2), (3, -1)], "all three seeds pay early and gain late"),
+        ([(5, -1), (4, 2), (-3, -1)], "one of three seeds pays early and gains late"),
+        ([(5, -1), (4, -2), (-3, -1)], "two of three seeds pay early and gain late"),
+        ([(5, 1), (4, 2)], "none of the two seeds both pays early and gains late"),
+    ],
+)
+def test_seeds_one_by_one(changes, text):
+    assert text in halves(Found("CIFAR-10", pd.DataFrame(changes, columns=["quarter", "last"])))
+
+
+def test_power_from_four_seeds_on():
+    assert power(found(3), RELEVANT) == ""
+    assert power(found(4), RELEVANT).endswith("would be found with a chance of more than 99 %.")
+    assert "varies by 0.3 % from seed to seed" in power(found(8), RELEVANT)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([], ""),
+        ([1.0], "a higher value of its own objective."),
+        ([1.0, 2.0], "higher value of its own objective than equal weights in both settings"),
+        ([-1.0, -2.0], "lower value of its own objective than equal weights in both settings"),
+        ([1.0, -2.0, 1.0], "higher value of its own objective than equal weights in two of three settings"),
+    ],
+)
+def test_the_objective(values, text):
+    table = pd.DataFrame({"setting": map(str, range(len(values))), "network": "n", "objective": values})
+    assert text in objective(table)
+
+
+@pytest.mark.parametrize(
+    ("opt", "text"),
+    [
+        ((None, None), "no regime can be judged yet"),
+        ((14.0, None), "is more than the 8 % that we asked for. The other regime"),
+        ((4.0, None), "is less than the 8 % that we asked for. The other regime"),
+        ((14.0, 15.0), "(a: 14 %; b: 15 %). By the rule, the counted runs are trained as in “b”."),
+        ((4.0, 5.0), "Neither regime has the headroom of 8 % that we asked for (a: 4.0 %; b: 5.0 %)"),
+    ],
+)
+def test_the_gate(opt, text):
+    halves_ = [None if room is None else 1.0 for room in opt]
+    assert text in gate_in_words(pd.DataFrame({"regime": ["a", "b"], "opt": opt, "half_end": halves_}))
+
+
+# --- from records ---------------------------------------------------------------------------------------------------
+
+STUDY = """
+title: Trade-off
+tier: cifar
+committed: true
+experiment: trade_off
+common: {dataset: cifar10, epochs: 2, network: "resann(n=3, c=4, s=3)"}
+grids: [{seed: [1, 2, 3, 4], weighting: [const, adaloss]}]
+"""
+
+
+@pytest.fixture
+def evidence(tmp_path, made_up_record):
+    """Of a study of four pairs on CIFAR-10 of which the first few are made."""
+
+    def make(pairs):
+        (tmp_path / "studies" / "cifar").mkdir(parents=True)
+        (tmp_path / "studies" / "cifar" / "trade_off.yaml").write_text(STUDY)
+        (tmp_path / "records" / "cifar").mkdir(parents=True)
+        for seed in range(1, pairs + 1):
+            for weighting, last in (("const", 0.2), ("adaloss", 0.19 - 0.001 * seed)):
+                errors = [0.5 + 0.04 * (weighting == "adaloss"), 0.3, last]
+                fields = {"dataset": "cifar10", "weighting": weighting, "seed": seed, "scores": {"test": errors}}
+                made_up_record(**fields).save(tmp_path / "records" / "cifar")
+        return load_evidence(tmp_path / "records", studies=tmp_path / "studies")
+
+    return make
+
+
+@pytest.mark.parametrize("made", [0, 1, 4])
+def test_records_become_the_answer(evidence, made):
+    there: Evidence = evidence(made)
+    counted = there.counted
+    assert (counted.seeds, counted.planned, counted.epochs) == (made, 4, 2)
+    assert there.relevant == RELEVANT
+    text = " ".join(sentences(answer(counted, OTHER, there.relevant)))
+    assert ("on CIFAR-10, trained for 2 epochs".lower() in text.lower()) is True
+    assert ("the trade-off is shown" in text) == (made == 4)
+    (primary, *others) = confirmatory(there)["where it stands"]
+    assert primary == ("shown as claimed" if made == 4 else f"{2 * made} of 8 runs made; judged when all are")
+    assert others[:2] == ["not started"] * 2
