@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # torch comes with the records, not with this module
 AT = {"quarter": 0.25, "half": 0.5, "three_quarters": 0.75, "last": 1.0}
 """Columns of :func:`change_table` by the fraction of the cost at which errors are read."""
 
+ADALOSS, CONST = {"weighting": "adaloss"}, {"weighting": "const"}
+
 Pair = tuple["RunRecord", "RunRecord"]
 
 
@@ -59,30 +61,34 @@ def made(experiment: Experiment) -> list[RunRecord]:
 
 def pairs(
     records: Iterable[RunRecord],
-    first: str = "adaloss",
-    second: str = "const",
+    first: Mapping[str, object] = ADALOSS,
+    second: Mapping[str, object] = CONST,
     *,
-    own_rates: Mapping[str, float] | None = None,
+    own_rates: bool = False,
 ) -> list[Pair]:
-    """Runs under two weightings that differ in nothing else, in the order of their setting and seed.
+    """Runs that differ as said and in nothing else, in the order of their setting and seed.
 
     Args:
         records: Of any settings.
-        first, second: Weightings.
-        own_rates: Learning rates by weighting where each has its own; else the rates of a pair are equal.
+        first, second: Values of the same fields of the config, such as ``{"weighting": "const", "batch_size": 64}``.
+        own_rates: Whether each weighting has its own learning rate; else the rates of a pair are equal.
     """
-    apart = {"weighting", "learning_rate"} if own_rates else {"weighting"}
-    found: dict[str, dict[str, RunRecord]] = {}
+    apart = {*first, *second, "device", "workers", *(["learning_rate"] if own_rates else [])}
+    found: dict[str, list[RunRecord | None]] = {}
     for record in records:
-        shared = record.config.model_copy(update={"device": "auto", "workers": 0}).model_dump_json(exclude=apart)
-        found.setdefault(shared, {})[record.config.weighting] = record
-    both = [(by[first], by[second]) for by in found.values() if first in by and second in by]
+        shared = record.config.model_dump_json(exclude=apart)
+        for place, fields in enumerate((first, second)):
+            if all(getattr(record.config, name) == value for name, value in fields.items()):
+                found.setdefault(shared, [None, None])[place] = record
+    both = [(a, b) for a, b in found.values() if a is not None and b is not None]
     return sorted(both, key=lambda pair: (setting(pair[1].config), pair[1].config.network, pair[1].config.seed))
 
 
-def pairs_of(experiments: Iterable[Experiment], first: str = "adaloss", second: str = "const") -> list[Pair]:
+def pairs_of(
+    experiments: Iterable[Experiment], first: Mapping[str, object] = ADALOSS, second: Mapping[str, object] = CONST
+) -> list[Pair]:
     """The pairs of several experiments, each once."""
-    found = [pair for one in experiments for pair in pairs(made(one), first, second, own_rates=one.own_rates)]
+    found = [pair for one in experiments for pair in pairs(made(one), first, second, own_rates=bool(one.own_rates))]
     return list({(a.name, b.name): (a, b) for a, b in found}.values())
 
 
@@ -122,23 +128,23 @@ def averaged_by_seed(table: pd.DataFrame) -> pd.DataFrame:
 def headroom_table(records: Iterable[RunRecord]) -> pd.DataFrame:
     """How much lower the last exit's error is when it has the weight to itself, against CONST of the same seed.
 
-    Columns: ``setting``, ``network``, ``seed``, ``alone`` (opt or half_end), ``error`` and ``loss``: by how many per
+    Columns: ``setting``, ``place``, ``seed``, ``alone`` (opt or half_end), ``error`` and ``loss``: by how many per
     cent the last exit's test error and training loss are lower.
     """
     records = list(records)
     rows = [
         {
             "setting": setting(b.config),
-            "network": b.config.network,
+            "place": place(b.config),
             "seed": b.config.seed,
             "alone": alone,
             "error": 100 * (1 - a.test.error[-1] / b.test.error[-1]),
             "loss": 100 * (1 - a.train.loss[-1] / b.train.loss[-1]),
         }
         for alone in ("opt", "half_end")
-        for a, b in pairs(records, alone)
+        for a, b in pairs(records, {"weighting": alone})
     ]
-    return pd.DataFrame(rows, columns=["setting", "network", "seed", "alone", "error", "loss"])
+    return pd.DataFrame(rows, columns=["setting", "place", "seed", "alone", "error", "loss"])
 
 
 def published_changes(table3a: pd.DataFrame) -> dict[str, float]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from anytime_study.analysis.selection import validation_error
 from anytime_study.analysis.trade_offs import averaged_by_seed, change_table, headroom_table, made, pairs_of, setting
 from anytime_study.analysis.verdicts import Verdict, verdicts
+from anytime_study.datasets import find_card
 from anytime_study.pages.answer import Found, Relevant
 from anytime_study.pages.figures import label
 from anytime_study.pages.result_pages import collect, interval_text
@@ -86,9 +88,28 @@ class Evidence:
 
     def gate(self) -> list[RunRecord]:
         """The runs that chose the regime; they count nowhere else."""
+        return self._of_study("gate")
+
+    def rates(self) -> pd.DataFrame:
+        """Validation error by weighting and learning rate on CIFAR-10, per cent; one seed, counted nowhere else.
+
+        Columns: weighting, learning_rate, error. The mean over exits; of OPT, the last exit.
+        """
+        rows = [
+            {
+                "weighting": record.config.weighting,
+                "learning_rate": record.config.learning_rate,
+                "error": 100 * validation_error({0: record}),
+            }
+            for record in self._of_study("rates")
+        ]
+        return pd.DataFrame(rows, columns=["weighting", "learning_rate", "error"])
+
+    def _of_study(self, name: str) -> list[RunRecord]:
+        """Finished runs of a study of the tier cifar that belongs to no experiment."""
         from anytime_study.runs.record import load_outcome
 
-        _, planned = load_study(ROOT / "workflow/studies/cifar/gate.yaml")
+        _, planned = load_study(ROOT / f"workflow/studies/cifar/{name}.yaml")
         files = (self.records / "cifar" / f"{config.name}.json" for config in planned)
         return [record for file in files if file.exists() and (record := load_outcome(file)).outcome == "finished"]
 
@@ -104,6 +125,15 @@ class Evidence:
             }
             tables.append(headroom_table(records.values()))
         return pd.concat(tables, ignore_index=True)
+
+    @property
+    def everywhere(self) -> pd.DataFrame:
+        """All pairs of both tiers, with the title of their data, and ``headroom`` under OPT where it was measured."""
+        table = pd.concat([self.own_data, self.short_runs], ignore_index=True)
+        room = self.headroom()
+        room = room[room["alone"] == "opt"].groupby("place")["error"].mean()
+        titles = {name: find_card(name).title for name in table["dataset"].unique()}
+        return table.assign(dataset=table["dataset"].map(titles), headroom=table["place"].map(room))
 
 
 def load_evidence(records: Path | None = None, *, studies: Path | None = None) -> Evidence:

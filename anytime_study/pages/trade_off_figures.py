@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from anytime_study.analysis.trade_offs import AT
 from anytime_study.pages.figures import ends, looks
@@ -18,7 +20,7 @@ _TICKS = {0.25: "1/4", 0.5: "1/2", 0.75: "3/4", 1.0: "all"}
 _GREY = "0.55"
 
 
-def _colours(names: Mapping[str, pd.DataFrame]) -> dict[str, tuple[object, str]]:
+def _colours(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Colour and marker of each source: the last one, which matters most, is coloured, the others are grey."""
     accent = looks(["adaloss"])["adaloss"].colour
     return {name: (accent, "s") if name == list(names)[-1] else (_GREY, "o") for name in names}
@@ -86,53 +88,32 @@ def seed_by_seed(sources: Mapping[str, pd.DataFrame], published: Mapping[str, fl
     return figure
 
 
-def dose(table: pd.DataFrame, x: str, xlabel: str, *, log_x: bool = False) -> Figure:
-    """The change at the last exit in each setting against something that might explain it; bars are 95 % intervals.
+def dose(table: pd.DataFrame, x: str, xlabel: str, *, series: Mapping[str, str], log_x: bool = False) -> Figure:
+    """The change in each setting against something that might explain it: means with 95 % intervals.
 
     Args:
-        table: A row per pair, with the columns ``dataset``, ``point`` (what is averaged), ``x`` and ``last``.
+        table: A row per pair, with the columns ``dataset``, ``place`` (what is averaged), ``x`` and of ``series``.
         x: Column.
         xlabel: Its label.
+        series: Columns with changes by their names, the one that matters most last.
         log_x: Whether x is on a logarithmic axis.
     """
     figure, axes = plt.subplots()
     axes.axhline(0, color="0.3", linewidth=1)
-    sets = list(dict.fromkeys(table["dataset"]))
-    styles = looks(sets)
-    for name in sets:
-        rows = table[table["dataset"] == name]
-        for number, (_, own) in enumerate(rows.groupby("point")):
-            mean, (low, high) = as_percent(own["last"].mean()), ends(own["last"])
+    sets = dict(zip(dict.fromkeys(table["dataset"]), "osD^v", strict=False))
+    colours = {name: colour for name, (colour, _) in _colours(series).items()}
+    for (name, column), (dataset, marker) in product(series.items(), sets.items()):
+        for _, own in table[table["dataset"] == dataset].groupby("place"):
+            mean, (low, high) = as_percent(own[column].mean()), ends(own[column])
             arms = None if np.isnan(low) else [[mean - as_percent(low)], [as_percent(high) - mean]]
-            look = styles[name]
-            axes.errorbar(
-                own[x].mean(),
-                mean,
-                yerr=arms,
-                color=look.colour,
-                marker=look.marker,
-                ms=7,
-                capsize=3,
-                linestyle="none",
-                label=name if number == 0 else None,
-            )
+            axes.errorbar(own[x].mean(), mean, yerr=arms, color=colours[name], marker=marker, ms=7, capsize=3)
     if log_x:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel=xlabel, ylabel="change in test errors at the last exit (%)")
-    _below(axes)
-    axes.legend(title=None, fontsize="small")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel=xlabel, ylabel="change in test errors (%)")
+    marks = [Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in colours.items()]
+    shapes = [Line2D([], [], color="0.3", marker=m, linestyle="none", label=name) for name, m in sets.items()]
+    axes.legend(handles=[*(marks if len(marks) > 1 else []), *shapes], title=None, fontsize="small")
     return figure
-
-
-def _below(axes: Axes) -> None:
-    """Which way is better, in the corner."""
-    axes.text(
-        0.02,
-        0.03,
-        "below the line: AdaLoss is better",
-        transform=axes.transAxes,
-        fontsize="small",
-        color="0.3",
-        style="italic",
-    )

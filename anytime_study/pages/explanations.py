@@ -1,0 +1,145 @@
+"""What might explain a gain, in sentences: room at the end, losses that differ, the length of a step, the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from anytime_study.analysis.statistics import mean_interval
+from anytime_study.analysis.trade_offs import change_table, made, pairs
+from anytime_study.pages.words import FEWEST, change_in_words, listed, mean_in_words, percent
+
+if TYPE_CHECKING:
+    from anytime_study.studies.experiments import Experiment
+
+
+def _fields(weighting: str, batch_size: int, **others: object) -> dict[str, object]:
+    return {"weighting": weighting, "batch_size": batch_size, "head_weight_decay": "same", **others}
+
+
+# As rows of a figure. The first is the sum of FAIR_64 and BATCH, in logarithms.
+SCRIPTS = "as in the scripts: AdaLoss at 64, CONST at 128"
+WITH_DECAY = "the same, and AdaLoss with their decay of the heads"
+BATCH = "CONST at 64 against CONST at 128"
+FAIR_64 = "AdaLoss against CONST, both at 64"
+FAIR_128 = "AdaLoss against CONST, both at 128"
+ADALOSS_BATCH = "AdaLoss at 64 against AdaLoss at 128"
+EQUAL_STEPS = "CONST at 64 against CONST at 128 for twice the epochs"
+COMPARISONS: dict[str, tuple[Mapping[str, object], Mapping[str, object]]] = {
+    SCRIPTS: (_fields("adaloss", 64), _fields("const", 128)),
+    WITH_DECAY: (_fields("adaloss", 64, head_weight_decay="sieve"), _fields("const", 128)),
+    FAIR_64: (_fields("adaloss", 64), _fields("const", 64)),
+    FAIR_128: (_fields("adaloss", 128), _fields("const", 128)),
+    BATCH: (_fields("const", 64), _fields("const", 128)),
+    ADALOSS_BATCH: (_fields("adaloss", 64), _fields("adaloss", 128)),
+    EQUAL_STEPS: (_fields("const", 64), _fields("const", 128)),
+}
+
+
+def batch_table(experiment: Experiment) -> pd.DataFrame:
+    """The changes of every comparison in :data:`COMPARISONS`, a row per pair, with the column ``comparison``."""
+    epochs = int(experiment.main["epochs"])
+    tables = []
+    for name, (first, second) in COMPARISONS.items():
+        twice = 2 * epochs if name == EQUAL_STEPS else epochs
+        found = pairs(made(experiment), {**first, "epochs": epochs}, {**second, "epochs": twice})
+        tables.append(change_table(found).assign(comparison=name))
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+
+
+def batch_in_words(table: pd.DataFrame, where: str) -> str:
+    """How much of the difference that the scripts show is the batch, and how much the weighting."""
+    values = {name: own["last"] for name, own in table.groupby("comparison")}
+    if SCRIPTS not in values or BATCH not in values:
+        return f"On {where}, the runs that tell batch and weighting apart have not finished yet."
+    told = [
+        f"On {where}, compared as in the scripts, AdaLoss makes "
+        f"{change_in_words(values[SCRIPTS], 'errors at the last exit')}.",
+        f"Halving the batch alone gives equal weights {change_in_words(values[BATCH])}.",
+    ]
+    fair = [(name, size) for name, size in ((FAIR_64, 64), (FAIR_128, 128)) if name in values]
+    like = listed(f"{change_in_words(values[name], '')} at {size}" for name, size in fair)
+    told.append(f"At equal batches AdaLoss makes {like}.")
+    if len(values[SCRIPTS]) >= FEWEST and mean_interval(values[SCRIPTS]).high < 0:
+        told.append(_share(values[BATCH], values[SCRIPTS]))
+    return " ".join(told)
+
+
+def _share(batch: pd.Series, scripts: pd.Series) -> str:
+    """Of the batch in the difference of the scripts, where that is fewer errors."""
+    share, sure = 100 * float(batch.mean() / scripts.mean()), mean_interval(batch).high < 0
+    if share <= 0:
+        return "So the smaller batch does not explain the scripts' difference."
+    part = "all" if share >= 100 else f"{share:.0f} %"
+    if not sure:
+        return f"By these means the batch accounts for {part} of the difference, but the seeds are too few to be sure."
+    rest = "" if share >= 100 else ", and the weights for the rest"
+    return f"So the batch accounts for {part} of the scripts' difference{rest}."
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The settings in which an explanation is smallest and largest."""
+
+    low: pd.DataFrame
+    high: pd.DataFrame
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, x: str) -> Extremes:
+        """By the mean of a column over the pairs of a ``place``; the table is not empty."""
+        means = table.groupby("place")[x].mean()
+        names = means.sort_values(kind="stable").index
+        return cls(table[table["place"] == names[0]], table[table["place"] == names[-1]])
+
+
+def ratio_in_words(table: pd.DataFrame) -> str:
+    """The price at the first exit where CONST's losses differ least, and where they differ most."""
+    if table["place"].nunique() < 2:
+        return ""
+    ends = Extremes.of(table, "ratio")
+    low, high = (percent(one["ratio"].mean()) for one in (ends.low, ends.high))
+    return (
+        f"Where these losses differ least, by a factor of {low} ({_place(ends.low)}), AdaLoss makes "
+        f"{mean_in_words(ends.low['first'])} at the first exit. Where they differ most, by a factor of {high} "
+        f"({_place(ends.high)}), it makes {mean_in_words(ends.high['first'])} there."
+    )
+
+
+def headroom_in_words(table: pd.DataFrame) -> str:
+    """The change at the last exit where it could win least, and where it could win most."""
+    if table["place"].nunique() < 2:
+        return ""
+    ends = Extremes.of(table, "headroom")
+    low, high = (percent(one["headroom"].mean()) for one in (ends.low, ends.high))
+    return (
+        f"Headroom lies between {low} % ({_place(ends.low)}) and {high} % ({_place(ends.high)}). At the last exit "
+        f"AdaLoss makes {change_in_words(ends.low['last'])} where it is smallest, and "
+        f"{change_in_words(ends.high['last'], '')} where it is largest."
+    )
+
+
+def rates_in_words(tried: pd.DataFrame) -> str:
+    """Which rates validation images chose for CONST and AdaLoss, and whether the grid was wide enough.
+
+    Args:
+        tried: From :func:`anytime_study.analysis.comparisons.rates_tried`.
+    """
+    chosen = tried[tried["best"]].set_index("weighting")
+    if not {"const", "adaloss"} <= set(chosen.index):
+        return "The runs at other learning rates have not finished yet."
+    const, adaloss = (chosen.loc[name, "learning_rate"] for name in ("const", "adaloss"))
+    if const == adaloss:
+        text = f"Validation images choose the same rate for both, {const:g}"
+    else:
+        text = f"Validation images choose {const:g} for equal weights and {adaloss:g} for AdaLoss"
+    at_the_edge = chosen.loc[["const", "adaloss"], "at_the_edge"]
+    if at_the_edge.all():
+        return f"{text}. Both lie at an end of the grid, so better ones may lie beyond."
+    return f"{text}." if not at_the_edge.any() else f"{text}. One of them lies at an end of the grid."
+
+
+def _place(table: pd.DataFrame) -> str:
+    return str(table["place"].iloc[0])
