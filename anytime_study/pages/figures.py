@@ -93,14 +93,20 @@ class Look(NamedTuple):
 def looks(keys: Iterable[str], *, in_turn: bool = True) -> dict[str, Look]:
     """A look for each; variants of a weighting share those of their kind.
 
+    What else is compared gets a colour each in turn, unless AdaLoss is named among it (``"small, AdaLoss"``): then that
+    is what is coloured, and the rest is black and grey.
+
     Args:
         keys: What is compared.
-        in_turn: Whether things that are no weightings get one each, or all the same grey.
+        in_turn: Whether things that are no weightings get a look each, or all the same grey.
     """
-    found = {}
-    for place, key in enumerate(map(str, dict.fromkeys(keys))):
-        other = _IN_TURN[place % len(_IN_TURN)] if in_turn else (_DARK, "o", "")
-        _, colour, marker, dashes = _LOOKS.get(key.partition("(")[0], ("", *other))
+    found, keys = {}, [str(key) for key in dict.fromkeys(keys)]
+    greys = any("AdaLoss" in key for key in keys)
+    for place, key in enumerate(keys):
+        colour, marker, dashes = _IN_TURN[place % len(_IN_TURN)] if in_turn else (_DARK, "o", "")
+        if greys:
+            colour = _ADALOSS if "AdaLoss" in key else (_BLACK, _GREY, _DARK)[place % 3]
+        _, colour, marker, dashes = _LOOKS.get(key.partition("(")[0], ("", colour, marker, dashes))
         found[key] = Look(label(key), colour, marker, dashes)
     return found
 

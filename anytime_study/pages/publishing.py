@@ -50,7 +50,7 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
     """Write the page of the book that belongs to a notebook executed by papermill, whole or not at all.
 
     - Metadata of the run and progress bars are dropped, ids and counts of cells begin anew.
-    - The cell with the defaults is folded if papermill injected values after it.
+    - The cell with the defaults is folded, and the one with the values that papermill injected after it.
     - A figure that was not drawn keeps its place and its number, so that references to it have an end.
     - Pictures get the classes ``wide`` and ``photograph`` where they are, for the style sheet.
     - What cells tell of their runs, between ``ORIGIN_BEGINS`` and ``ORIGIN_ENDS``, goes into one fold at the end.
@@ -79,7 +79,6 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
             f"{executed}: expected a run that papermill has finished, found one that failed or did not end"
         )
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type != "code" or cell.source.strip()]
-    injected = any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
     origins: list[str] = []
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
@@ -88,7 +87,7 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
                     f"{executed}: cell {number + 1} (`{cell.source.strip().splitlines()[0][:60]}`) {fault}"
                 )
             origins += _take_origins(cell)
-            _settle(cell, number, fold=injected and "parameters" in cell.metadata.get("tags", []))
+            _settle(cell, number)
         cell.metadata = {name: kept for name, kept in cell.metadata.items() if name in ("tags", "mystnb") and kept}
     if title is not None:
         _set_title(notebook, title, executed)
@@ -165,7 +164,7 @@ def _picture_classes(cell: Any) -> list[str]:
     return ["wide"] * bool(width and float(width[1]) > _WIDE) + ["photograph"] * raster
 
 
-def _settle(cell: Any, number: int, *, fold: bool) -> None:
+def _settle(cell: Any, number: int) -> None:
     """Leave of a cell what depends on its results alone."""
     import nbformat
 
@@ -185,8 +184,9 @@ def _settle(cell: Any, number: int, *, fold: bool) -> None:
             output.execution_count = number + 1
         kept.append(output)
     cell.outputs = kept
-    if fold:
-        cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]
+    tags = cell.metadata.get("tags", [])
+    if {"parameters", "injected-parameters"} & set(tags):
+        cell.metadata["tags"] = [*tags, "hide-input"]
     if classes := _picture_classes(cell):
         cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["classes"] = " ".join(classes)
     figure = cell.metadata.get("mystnb", {}).get("figure")

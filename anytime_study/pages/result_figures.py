@@ -25,7 +25,7 @@ def dots(
     reference: Mapping[tuple[str, str], float] | None = None,
     xlabel: str,
     zero: bool = True,
-    share_x: bool = False,
+    share_x: bool = True,
 ) -> Figure:
     """Values of seeds as small marks, their mean with its 95 % interval as a large one; a line per row.
 
@@ -38,13 +38,13 @@ def dots(
         reference: Published values by (panel, row), shown as hollow diamonds; without panels, by ("", row).
         xlabel: Axis label.
         zero: Whether to draw a line at 0.
-        share_x: Whether all panels have one scale.
+        share_x: Whether all panels have one scale; else a small effect looks as wide as a large one.
     """
     styles = looks(rows if rows is not None else table[row], in_turn=False)
     names = [""] if panel is None else list(panels) if panels is not None else list(dict.fromkeys(table[panel]))
-    height = 1.1 + (0.42 if len(names) <= 3 else 0.36) * len(styles)
-    figure, axes_list = panels_of(len(names), (3.3, height), sharex=share_x)
-    if len(names) > 3:
+    height = 1.1 + 0.42 * len(styles)
+    figure, axes_list = panels_of(len(names), (3.8, height), sharex=share_x)
+    if len(names) > 2:
         figure.set_layout_engine("constrained", hspace=0.06)  # titles stand clear of the ticks above them
     for axes, name in zip(axes_list, names, strict=True):
         part = table if panel is None else table[table[panel] == name]

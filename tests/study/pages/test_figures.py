@@ -73,6 +73,14 @@ def test_every_weighting_has_its_own_name_and_can_be_drawn(made_up_record):
     assert curves(error_against_cost(exits_table(made_up_record(weighting=name) for name in WEIGHTINGS.entries)))
 
 
+def test_where_adaloss_is_named_it_alone_is_coloured():
+    found = looks(["large, CONST", "small, AdaLoss", "small, CONST"])
+    assert found["small, AdaLoss"].colour == looks(["adaloss"])["adaloss"].colour
+    others = {look.colour for key, look in found.items() if "AdaLoss" not in key}
+    assert len(others) == 2
+    assert all(colour[1:3] == colour[3:5] == colour[5:7] for colour in others)  # greys
+
+
 # --- error against cost --------------------------------------------------------------------------------------------
 
 
