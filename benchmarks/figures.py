@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,8 +9,6 @@ from matplotlib.figure import Figure
 from anytime_study.pages.figures import label
 from benchmarks.page import interval_of_share
 from benchmarks.report import Comparison, Trial
-
-DASHES, MARKERS = ("-", "--", ":"), ("o", "s", "^")
 
 
 def ratios_figure(comparison: Comparison, limit: float | None = None) -> Figure:
@@ -30,34 +26,22 @@ def ratios_figure(comparison: Comparison, limit: float | None = None) -> Figure:
     return figure
 
 
-def accuracy_figure(trials: Mapping[str, Trial]) -> Figure:
-    """Accuracy against the deadline with Wilson's intervals, and below it the exits that answered in the first trial.
-
-    Args:
-        trials: Of one trained network, by the name in the legend.
-    """
-    figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(7.5, 6.2), height_ratios=(3, 2))
-    for place, (name, trial) in enumerate(trials.items()):
-        right = [part.correct or 0 for part in trial.bins]
-        calls = [part.count for part in trial.bins]
-        ends = np.array([interval_of_share(*each) for each in zip(right, calls, strict=True)])  # [bins, 2]
-        look = {"color": f"C{place}", "linestyle": DASHES[place % 3], "marker": MARKERS[place % 3], "markersize": 4}
-        top.plot(_middles(trial), 100 * np.divide(right, calls), label=name, **look)
-        top.fill_between(_middles(trial), *(100 * ends.T), color=f"C{place}", alpha=0.15)
+def accuracy_figure(trial: Trial) -> Figure:
+    """Accuracy of a trained network against the deadline with Wilson's intervals, above the exits that answered."""
+    figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(5.6, 5.2), height_ratios=(3, 2))
+    right, calls = [part.correct or 0 for part in trial.bins], [part.count for part in trial.bins]
+    ends = np.array([interval_of_share(*each) for each in zip(right, calls, strict=True)])  # [bins, 2]
+    middles = [500 * (part.low_s + part.high_s) for part in trial.bins]
+    top.plot(middles, 100 * np.divide(right, calls), marker="o", markersize=4)
+    top.fill_between(middles, *(100 * ends.T), alpha=0.18, linewidth=0)
     top.set_ylabel("accuracy (%)")
-    top.legend(loc="lower right")
-    first = next(iter(trials.values()))
-    shares = np.array([np.divide(part.exits, part.count) for part in first.bins])  # [bins, K]
+    shares = np.array([np.divide(part.exits, part.count) for part in trial.bins])  # [bins, K]
     colours = plt.get_cmap("crest")(np.linspace(0.05, 0.95, shares.shape[1]))  # light is early
-    bottom.stackplot(_middles(first), 100 * shares.T, colors=colours, edgecolor="white", linewidth=0.3)
+    bottom.stackplot(middles, 100 * shares.T, colors=colours, edgecolor="white", linewidth=0.3)
     bottom.set(xlabel="deadline (ms)", ylabel="answers of\neach exit (%)", ylim=(0, 100))
     bottom.margins(x=0)
-    for axes in (top, bottom):
-        axes.axvline(1000 * first.full_s, color="0.3", linewidth=1, linestyle=":")
+    for axes, colour in ((top, "0.3"), (bottom, "white")):
+        axes.axvline(1000 * trial.full_s, color=colour, linewidth=1, linestyle=":")
     where = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": "small"}
-    top.annotate("last exit,\nmedian time", (1000 * first.full_s, top.get_ylim()[0]), **where)
+    top.annotate("last exit,\nmedian time", (1000 * trial.full_s, top.get_ylim()[0]), **where)
     return figure
-
-
-def _middles(trial: Trial) -> list[float]:
-    return [500 * (part.low_s + part.high_s) for part in trial.bins]

@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 
 from anytime_study.analysis.curves import Steps
 from anytime_study.pages.figures import label
+from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
 from benchmarks.report import Comparison, Ratio, Report, Row, Trial, load_report
 
 WEIGHTING_LIMIT = 1.02  # step time over CONST's
@@ -146,27 +147,41 @@ def stopping_table(row: Row) -> pd.DataFrame:
 def stopping_sentence(row: Row) -> str:
     """The price of both ways to stop, against the limit."""
     ratios = [comparison.ratios.values() for comparison in row.comparisons.values()]
-    predict, refine = ([ratio.median for ratio in way] for way in zip(*ratios, strict=True))
-    within = sum(median <= PRICE_LIMIT for median in predict)
+    predict, refine = ([100 * (ratio.median - 1) for ratio in way] for way in zip(*ratios, strict=True))
+    within = sum(price <= 100 * (PRICE_LIMIT - 1) for price in predict)
+    all_within = "at every exit" if within == len(predict) else f"at {within} of {len(predict)} exits"
     return (
-        f"`predict(exit=k)` takes {min(predict):.3f} to {max(predict):.3f} times as long as a network that is cut at "
-        f"exit k; at {within} of {len(predict)} exits the median is within {100 * (PRICE_LIMIT - 1):.0f} % of it. "
-        f"Streaming all answers up to exit k takes {min(refine):.2f} to {max(refine):.2f} times as long."
+        f"Asking for one exit takes {min(predict):.1f} to {max(predict):.1f} % longer than a network that ends there "
+        f"and cannot stop. We had allowed {100 * (PRICE_LIMIT - 1):.0f} %, and {all_within} that is kept. Streaming "
+        f"every answer on the way takes {min(refine):.0f} to {max(refine):.0f} % longer, since every head is paid."
+    )
+
+
+def out_of_order_sentence(row: Row) -> str:
+    """Why a later exit may look faster than the one before it; empty if none does."""
+    times = [comparison.contenders[0].value.median for comparison in row.comparisons.values()]
+    found = [k for k in range(1, len(times)) if times[k] < times[k - 1]]
+    if not found:
+        return ""
+    looks = " and ".join(
+        f"exit {k + 1} looks faster than exit {k} ({times[k]:.2f} against {times[k - 1]:.2f} ms)" for k in found
+    )
+    return (
+        f"{looks[0].upper()}{looks[1:]}. It cannot be: its way leads through all that the earlier exit computes. Exits "
+        "were timed one after the other, and the machine was slower while the earlier one had its turn. The ratios do "
+        "not suffer, since the three ways to one exit took turns."
     )
 
 
 def trial_table(trials: Mapping[str, Trial]) -> pd.DataFrame:
-    """A row per trial: what ran beside, how many answers were late, and by how much."""
+    """A row per trial: what ran beside, and how many answers were late."""
     return pd.DataFrame(
         [
             {
                 "other work": trial.load,
                 "latency table": "yes" if trial.table else "no",
-                "deadlines (ms)": f"{1000 * trial.bins[0].low_s:.2f} to {1000 * trial.bins[-1].high_s:.2f}",
-                "calls": trial.count,
                 "late (%)": percent(trial.late, trial.count),
                 "late by more than a step (%)": percent(trial.late_by_step, trial.count),
-                "late by: median / 90 % / most (ms)": " / ".join(f"{1000 * t:.2f}" for t in trial.lateness_s or ()),
             }
             for trial in trials.values()
         ]
@@ -177,14 +192,18 @@ def late_sentences(trials: Mapping[str, Trial]) -> str:
     """The two rules about late answers, judged."""
     idle, busy = trials["table, idle"], trials["table, one core busy"]
     return (
-        f"- **Idle, with a latency table, late at all below {100 * LATE_LIMIT:g} %:** "
-        f"{percent(idle.late, idle.count)} % of {idle.count} answers were late: "
-        f"{kept(idle.late, idle.count, LATE_LIMIT)}.\n"
-        f"- **One core busy, late by more than a step below {100 * STEP_LIMIT:g} %:** "
-        f"{percent(busy.late_by_step, busy.count)} % of {busy.count} answers were: "
-        f"{kept(busy.late_by_step, busy.count, STEP_LIMIT)}. A step is {1000 * busy.step_s:.2f} ms here: the longest "
-        "segment with its head."
+        f"- *Idle, fewer than {100 * LATE_LIMIT:g} % of the answers are late*: {_share(idle.late, idle.count)} "
+        f"{kept(idle.late, idle.count, LATE_LIMIT)}\n"
+        f"- *With one core busy, fewer than {100 * STEP_LIMIT:g} % are late by more than a step*, which is "
+        f"{1000 * busy.step_s:.2f} ms here: {_share(busy.late_by_step, busy.count)} "
+        f"{kept(busy.late_by_step, busy.count, STEP_LIMIT)}"
     )
+
+
+def _share(count: int, total: int) -> str:
+    low, high = interval_of_share(count, total)
+    verb = "was" if count == 1 else "were"
+    return f"{100 * count / total:.2f} % {verb} (95 % interval {100 * low:.2f} to {100 * high:.2f} %)."
 
 
 def interval_of_share(count: int, total: int) -> tuple[float, float]:
@@ -203,8 +222,8 @@ def kept(count: int, total: int, limit: float) -> str:
     """Whether a share is below a limit, as its whole interval tells."""
     low, high = interval_of_share(count, total)
     if high < limit:
-        return "kept"
-    return "not kept" if low > limit else "neither shown to be kept nor to be broken"
+        return "We kept this rule."
+    return "We broke this rule." if low > limit else "We cannot tell whether we kept this rule."
 
 
 def expected_errors(trial: Trial, steps_of_seeds: Mapping[int, Steps], exit_costs: Sequence[float]) -> pd.DataFrame:
@@ -223,27 +242,21 @@ def expected_errors(trial: Trial, steps_of_seeds: Mapping[int, Steps], exit_cost
 
 def speed_sentence(row: Row) -> str:
     """What early exit saves on the clock."""
-    last, early = row.comparisons["speed"].contenders
     (ratio,) = row.comparisons["speed"].ratios.values()
     return (
-        f"On the clock, over {row.comparisons['speed'].name}: {early.value.median:.2f} s with early exit against "
-        f"{last.value.median:.2f} s to the last exit for all, a ratio of {bracketed(ratio)}. "
-        f"These images need {row.facts['macs_early_over_last']:.2f} of the multiply-adds."
+        f"In this network early exit takes {row.facts['macs_early_over_last']:.2f} times the multiply-adds of the last "
+        f"exit alone, and {ratio.median:.2f} times its time (95 % interval {ratio.low:.2f} to {ratio.high:.2f})."
     )
 
 
-def calibration_table(row: Row) -> pd.DataFrame:
-    """A row per exit: temperature, expected calibration error and log loss before and after."""
-    table = pd.DataFrame(row.tables["calibration"])
-    return pd.DataFrame(
-        {
-            "exit": range(1, len(table) + 1),
-            "temperature": table["temperature"],
-            "calibration error before (%)": 100 * table["ece_before"],
-            "after (%)": 100 * table["ece_after"],
-            "log loss before (nats)": table["nll_before"],
-            "after (nats)": table["nll_after"],
-        }
+def calibration_sentence(row: Row) -> str:
+    """By how much confidence is off at the first and the last exit, before and after a temperature."""
+    before, after = (
+        [100 * row.tables["calibration"][f"ece_{when}"][exit] for exit in (0, -1)] for when in ("before", "after")
+    )
+    return (
+        f"The first exit's confidence is off by {before[0]:.1f} percentage points on average, and by {after[0]:.1f} "
+        f"with its temperature; the last exit's by {before[1]:.1f} and {after[1]:.1f}."
     )
 
 
@@ -251,8 +264,24 @@ def changes_sentence(row: Row) -> str:
     """How often more compute is worse."""
     facts = row.facts
     return (
-        f"Of {facts['images']:.0f} test images, {100 * facts['ever_right_to_wrong']:.1f} % lose a right answer from "
-        f"some exit to the next. {100 * facts['overthinking']:.1f} % are wrong at the last exit although an earlier "
-        f"one was right: more than a perfect rule would need. {100 * facts['never_right']:.1f} % are wrong at every "
-        "exit."
+        f"Of {facts['images']:,.0f} test images, {100 * facts['overthinking']:.1f} % are wrong at the last exit "
+        f"although an earlier exit was right, and {100 * facts['never_right']:.1f} % are wrong at every exit."
     )
+
+
+def origin(report: Report, rows: Sequence[str]) -> str:
+    """How these rows were measured, in a fold that goes to the end of the page."""
+    table = [["row", "setting", "commit", "PyTorch", "threads", "seconds"], ["---"] * 6]
+    table += [
+        [
+            name,
+            row.setting,
+            (row.made.commit or "unknown")[:7],
+            row.made.torch,
+            str(row.made.threads),
+            f"{row.seconds:.0f}",
+        ]
+        for name, row in report.rows.items()
+        if name in rows
+    ]
+    return "\n".join([ORIGIN_BEGINS, "", *(f"| {' | '.join(line)} |" for line in table), "", ORIGIN_ENDS])

@@ -1,73 +1,87 @@
-"""A small network against one about twice as large, over cost: curves, and what of the gap is weighting or size.
+"""A small network against one about twice as large, at the same cost: what its size changes, and what its weighting.
 
-Source: Hu et al. 2019, Fig. 4a-c; the split of the gap is this study's.
+Source: Hu et al. 2019, Fig. 4a-c; the split is this study's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from anytime_study.analysis.compute_saved import Pair, pair_name, pairs
 from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.measures.pairs import percent_over
 from anytime_study.analysis.selection import Selection
+from anytime_study.runs.registries import NETWORKS, short_name
 
 if TYPE_CHECKING:
     from anytime_study.runs.record import RunRecord
 
-CURVES = ("large, CONST", "small, AdaLoss", "small, CONST")
-PARTS = ("together", "weighting: AdaLoss over CONST, both small", "size: small over large, both CONST")
+Pair = tuple[str, str]
+"""A small network and a large one."""
+
+PARTS = ("together", "size", "weighting")
 
 
-def extra_errors(selection: Selection) -> pd.DataFrame:
-    """Test error over the final one of the small network with AdaLoss, in per cent, at every exit.
+def pairs(selection: Selection) -> list[Pair]:
+    """Each network planned with AdaLoss and the one planned with CONST that has about twice its n, largest first.
 
-    Returns:
-        A row per pair, curve, seed and exit: ``pair``, ``curve`` (of :data:`CURVES`), ``seed``, ``cost`` (over the
-        small network's), ``error``. Only seeds that have all three runs.
+    About is one more or less at most, as in the paper (7 and 13); of several the nearest is taken. All options but n
+    and s, the spacing of exits, are the same.
     """
-    rows = [
-        (pair_name(pair), curve, seed, cost / whole, percent_over(error, small.test.error[-1]))
-        for pair in pairs(selection)
-        for seed, (small, control, large) in _by_seed(selection, pair).items()
-        for whole in [small.costs.macs_cumulative[-1]]
-        for curve, record in zip(CURVES, (large, small, control), strict=True)
-        for cost, error in zip(record.costs.macs_cumulative, record.test.error, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["pair", "curve", "seed", "cost", "error"])
+    found = []
+    for small in selection.networks("adaloss"):
+        options = NETWORKS.parse(small).options
+        twice = {
+            large: abs(given["n"] - 2 * options["n"])
+            for large in selection.networks("const")
+            if large != small and _others(given := NETWORKS.parse(large).options) == _others(options)
+        }
+        if twice and min(twice.values()) <= 1:
+            found.append((small, min(twice, key=twice.__getitem__)))
+    return sorted(found, key=lambda pair: NETWORKS.parse(pair[0]).options["n"], reverse=True)
 
 
-def gap_parts(selection: Selection, fractions: list[float] | None = None) -> pd.DataFrame:
-    """The gap between small with AdaLoss and large with CONST at one cost, as the sum of two.
+def pair_name(pair: Pair) -> str:
+    """Such as ``(3, 16) against (6, 16)``."""
+    return " against ".join(short_name(network) for network in pair)
 
-    100 ln(small AdaLoss / large CONST) = 100 ln(small AdaLoss / small CONST) + 100 ln(small CONST / large CONST), of
-    test errors. Errors are linear in cost between exits; a network keeps its last one.
+
+def size_and_weighting(selection: Selection, fractions: Sequence[float] | None = None) -> pd.DataFrame:
+    """The small network with AdaLoss against the large one with CONST at one cost, and the two steps between them.
+
+    The change of test error in two steps, in hundredths of a natural logarithm, in which they add up: ``size`` from
+    the large network with CONST to the small one with CONST, ``weighting`` from there to the small one with AdaLoss.
+    Errors are linear in cost between exits; a network keeps its last one.
 
     Args:
         selection: Finds the records.
-        fractions: Costs over the small network's; if left out, of its exits and of the large one's that cost more.
+        fractions: Costs over the small network's; if left out, those of its exits and of the large one's that cost
+            more.
 
     Returns:
-        A row per pair, part, seed and cost: ``pair``, ``part`` (of :data:`PARTS`), ``seed``, ``cost``, ``value``.
+        A row per pair, part, seed and cost: ``pair``, ``part`` (of :data:`PARTS`), ``seed``, ``fraction``, ``change``.
+        Only seeds that have all three runs.
     """
     rows = []
     for pair in pairs(selection):
-        for seed, (small, control, large) in _by_seed(selection, pair).items():
-            whole = small.costs.macs_cumulative[-1]
+        for seed, (ada, const, large) in _by_seed(selection, pair).items():
+            whole = const.costs.macs_cumulative[-1]
             beyond = [cost for cost in large.costs.macs_cumulative if cost > whole]
-            exits = np.array([*small.costs.macs_cumulative, *beyond]) / whole
-            costs = exits if fractions is None else np.array(fractions)
+            exits = np.array([*const.costs.macs_cumulative, *beyond]) / whole
+            at = exits if fractions is None else np.array(fractions)
             logs = [
-                100 * np.log(interpolated(record.costs.macs_cumulative, record.test.error, costs * whole))
-                for record in (small, control, large)
+                100 * np.log(interpolated(record.costs.macs_cumulative, record.test.error, at * whole))
+                for record in (ada, const, large)
             ]
-            parts = (logs[0] - logs[2], logs[0] - logs[1], logs[1] - logs[2])
-            for part, values in zip(PARTS, parts, strict=True):
-                rows += [(pair_name(pair), part, seed, cost, value) for cost, value in zip(costs, values, strict=True)]
-    return pd.DataFrame(rows, columns=["pair", "part", "seed", "cost", "value"])
+            for part, values in zip(PARTS, (logs[0] - logs[2], logs[1] - logs[2], logs[0] - logs[1]), strict=True):
+                rows += [(pair_name(pair), part, seed, *each) for each in zip(at, values, strict=True)]
+    return pd.DataFrame(rows, columns=["pair", "part", "seed", "fraction", "change"])
+
+
+def _others(options: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if name not in ("n", "s")}
 
 
 def _by_seed(selection: Selection, pair: Pair) -> dict[int, tuple[RunRecord, RunRecord, RunRecord]]:

@@ -126,6 +126,7 @@ def panels_of(count: int, size: tuple[float, float], **options: Any) -> tuple[Fi
     )
     for unused in grid.flat[count:]:
         unused.remove()
+        grid[lines - 2, -1].xaxis.set_tick_params(labelbottom=True)  # the one above it is now the last of its column
     return figure, figure.axes
 
 
@@ -137,6 +138,7 @@ def mean_curves(
     xlabel: str,
     ylabel: str,
     hue: str = "weighting",
+    highlight: str | None = None,
     panel: str | None = None,
     bars: bool = False,
     steps: bool = False,
@@ -150,6 +152,7 @@ def mean_curves(
         x, y: Columns of the numbers; exits are marked by whole numbers.
         xlabel, ylabel: Axis labels.
         hue: Column of what is compared.
+        highlight: Which of them alone has a colour; the others are grey.
         panel: Column that spreads the curves over panels, each with its own x axis.
         bars: Whether intervals are bars instead of bands.
         steps: Whether a value holds until the next one is there (anytime use), instead of a straight line.
@@ -157,6 +160,9 @@ def mean_curves(
         percent: Whether y is a fraction to be shown as per cent.
     """
     styles = {one.text: one for one in looks(table[hue]).values()}  # a thing has one look in all panels
+    if highlight is not None:
+        colours = {text: _COLOURS[0] if text == label(highlight) else _GREY for text in styles}
+        styles = {text: one._replace(colour=colours[text]) for text, one in styles.items()}
     names = [None] if panel is None else list(dict.fromkeys(table[panel]))
     figure, axes_list = panels_of(len(names), (4.2, 4.3))
     for axes, name in zip(axes_list, names, strict=True):

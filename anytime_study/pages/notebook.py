@@ -8,17 +8,38 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from anytime_core.errors import InputError, did_you_mean
 from anytime_study.foundations.validation import validated
+from anytime_study.studies.study import ROOT
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _INJECTED = "# Parameters"  # how papermill begins the cell that it adds
+
+
+class TierParameters(BaseModel):
+    """Parameters of a page that shows the records of a tier.
+
+    Attributes:
+        tier: Its name.
+        records_dir: Where the records are, relative to the checkout; empty for data/records of the tier.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tier: str
+    records_dir: str
+
+    @property
+    def records(self) -> Path | None:
+        """The folder; None for the tier's own."""
+        return ROOT / self.records_dir if self.records_dir else None
 
 
 def read_parameters(

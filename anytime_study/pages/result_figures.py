@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from anytime_study.analysis.compute_saved import factor_summary
-from anytime_study.pages.figures import Look, ends, looks, panels_of, plain_logarithm
+from anytime_study.pages.figures import ends, looks, panels_of, plain_logarithm
 
 
 def dots(
@@ -26,6 +24,7 @@ def dots(
     xlabel: str,
     zero: bool = True,
     share_x: bool = True,
+    changes: bool = False,
 ) -> Figure:
     """Values of seeds as small marks, their mean with its 95 % interval as a large one; a line per row.
 
@@ -39,7 +38,9 @@ def dots(
         xlabel: Axis label.
         zero: Whether to draw a line at 0.
         share_x: Whether all panels have one scale; else a small effect looks as wide as a large one.
+        changes: Whether values are hundredths of a natural logarithm, which the axis shows as per cent.
     """
+    shown = (lambda numbers: 100 * np.expm1(np.asarray(numbers) / 100)) if changes else np.asarray
     styles = looks(rows if rows is not None else table[row], in_turn=False)
     names = [""] if panel is None else list(panels) if panels is not None else list(dict.fromkeys(table[panel]))
     height = 1.1 + 0.42 * len(styles)
@@ -52,73 +53,25 @@ def dots(
             values = part.loc[part[row] == key, value].dropna()
             if len(values):
                 beside = np.full(len(values), place - 0.22)  # seeds a little above the line
-                axes.scatter(values, beside, color=look.colour, marker=look.marker, s=14, alpha=0.5, linewidths=0)
-                mean, (low, high) = values.mean(), ends(values)
+                axes.scatter(
+                    shown(values), beside, color=look.colour, marker=look.marker, s=14, alpha=0.5, linewidths=0
+                )
+                mean, low, high = shown([values.mean(), *ends(values)])
                 arms = None if np.isnan(low) else [[mean - low], [high - mean]]
                 axes.errorbar([mean], [place], xerr=arms, color=look.colour, marker=look.marker, ms=7, capsize=3)
             published = (reference or {}).get((name, key))
             if published is not None:
-                axes.plot(published, place, marker="D", ms=8, mfc="none", mec="0.25", mew=1.4, linestyle="none")
+                axes.plot(shown(published), place, marker="D", ms=8, mfc="none", mec="0.25", mew=1.4, linestyle="none")
         if zero:
             axes.axvline(0, color="0.4", linewidth=1)
+        if changes:
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_formatter(lambda at, _: f"{at:+g} %".replace("-", "−") if at else "0")
         axes.set(yticks=range(len(styles)), yticklabels=[look.text for look in styles.values()], title=name)
         axes.set_ylim(len(styles) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
     figure.supxlabel(xlabel, fontsize="medium")
     return figure
-
-
-def factors_with_limits(table: pd.DataFrame) -> Figure:
-    """Factors of compute saved at several costs: seeds, and their centre with its interval; a panel per pair.
-
-    A seed of which only a lower bound is known is an open triangle at the limit, a dotted line.
-
-    Args:
-        table: From :func:`anytime_study.analysis.compute_saved.saved_table`.
-    """
-    names, fractions = list(dict.fromkeys(table["pair"])), sorted(table["fraction"].unique())
-    styles = looks(table["weighting"])
-    figure, axes_list = panels_of(len(names), (4.2, 4.2))
-    for axes, name in zip(axes_list, names, strict=True):
-        part = table[table["pair"] == name]
-        for place, (weighting, look) in enumerate(styles.items()):
-            aside = 0.26 * (place - (len(styles) - 1) / 2)
-            for fraction, rows in part[part["weighting"] == weighting].groupby("fraction"):
-                _factor(axes, rows, fractions.index(fraction) + aside, look)
-        for place, fraction in enumerate(fractions):  # what could be seen at most
-            limit = part.loc[part["fraction"] == fraction, "limit"].max()
-            axes.plot([place - 0.4, place + 0.4], [limit, limit], color="0.4", linestyle=":", linewidth=1)
-        axes.axhline(1, color="0.4", linewidth=1)
-        axes.set(title=name, xlabel="fraction of the small network's cost", yscale="log")
-        axes.set_xticks(range(len(fractions)), [f"{fraction:g}" for fraction in fractions])
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.set_yticks([0.5, 1, 2, 4, 8], minor=False)
-        axes.minorticks_off()
-        axes.grid(visible=False, axis="x")
-    axes_list[0].set_ylabel("factor of compute saved")
-    marks = [
-        plt.Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=f"small, {look.text}")
-        for look in styles.values()
-    ]
-    axes_list[-1].legend(handles=marks, title=None)
-    return figure
-
-
-def _factor(axes: Axes, rows: pd.DataFrame, place: float, look: Look) -> None:
-    """One weighting at one cost: seeds beside centre and interval."""
-    limit, known = float(rows["limit"].max()), np.isfinite(rows["factor"])
-    beside = np.full(len(rows), place - 0.1)
-    axes.scatter(
-        beside[known], rows.loc[known, "factor"], color=look.colour, marker=look.marker, s=14, alpha=0.5, linewidths=0
-    )
-    if not known.all():  # a little apart, or one would hide the others
-        apart = beside[~known] + np.linspace(-0.04, 0.04, int((~known).sum()))
-        axes.scatter(apart, np.full(len(apart), limit), facecolors="none", edgecolors=[look.colour], marker="^", s=30)
-    found = factor_summary(rows["factor"], limit)
-    if np.isfinite(found.low):
-        axes.plot([place, place], [found.low, min(found.high, limit)], color=look.colour)
-    if np.isfinite(found.centre):
-        axes.plot(place, found.centre, color=look.colour, marker=look.marker, markersize=7)
 
 
 def inflation_over_budget(

@@ -13,8 +13,10 @@ from anytime_core.errors import InputError
 from anytime_study.analysis.measures import measured
 from anytime_study.analysis.selection import MissingRuns, Selection
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.analysis.verdicts import Verdict
+from anytime_study.analysis.verdicts import CONTROLLED, Verdict
+from anytime_study.datasets import find_card
 from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
+from anytime_study.pages.words import listed, number
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_study.analysis.claims import Protocol
@@ -30,17 +32,32 @@ def published(name: str) -> pd.DataFrame:
 
 
 def header(experiment: Experiment, tier: str) -> str:
-    """How many runs the page rests on, in Markdown, with their origin in a fold that goes to the end of the page."""
+    """What runs the page rests on, in Markdown, with their origin in a fold that goes to the end of the page."""
     made = [outcome for outcome in experiment.outcomes.values() if outcome.outcome == "finished"]
-    done, planned = len(experiment.outcomes), len(experiment.planned)
+    planned = len(experiment.planned)
     if not made:
         return f"No run has finished yet (tier *{tier}*). There is nothing to show."
-    text = (
-        f"All {planned} planned runs are in" if done == planned else f"So far {done} of {planned} planned runs are in"
+    configs = [record.config for record in made]
+    all_made = len(experiment.outcomes) == planned
+    runs = (
+        f"{planned} training runs"
+        if all_made
+        else f"{len(experiment.outcomes)} of {planned} planned training runs so far"
     )
-    diverged = done - len(made)
-    text += f" (tier *{tier}*{f'; {diverged} of them diverged' if diverged else ''})."
+    seeds, titles = {config.seed for config in configs}, {find_card(config.dataset).title for config in configs}
+    images, epochs = (_either(getattr(config, name) for config in configs) for name in ("num_train", "epochs"))
+    text = (
+        f"Drawn from {runs} (tier *{tier}*): {listed(sorted(titles))}, {images} training images, {epochs} epochs, "
+        f"{number(len(seeds))} {'seeds' if len(seeds) > 1 else 'seed'}."
+    )
+    if diverged := len(experiment.outcomes) - len(made):
+        text += f" {number(diverged).capitalize()} of them diverged: the loss became NaN or infinite."
     return f"{text}\n\n{origin(made, tier)}"
+
+
+def _either(values: Iterable[int]) -> str:
+    """``6``, or ``6 or 12``."""
+    return " or ".join(f"{value:,}" for value in sorted(set(values)))
 
 
 def origin(made: Sequence[RunRecord], tier: str) -> str:
@@ -179,6 +196,24 @@ def ours_text(verdict: Verdict) -> str:
 def _waiting(verdict: Verdict) -> str:
     missing = ", ".join(protocol.replace("_", " ") for protocol in verdict.untested)
     return f" (runs with {missing} are missing)" if verdict.waits else ""
+
+
+def judged(found: Sequence[Verdict]) -> str:
+    """What became of some claims, as a sentence: ``Of three claims, two are shown as claimed; one is undecided.``"""
+    words = {"no effect as large as δ": "shown to have no effect that matters", "not tested": "not tested yet"}
+    counts = Counter(
+        "shown as claimed, but not because of AdaLoss: the control shows the same"
+        if verdict.flag == CONTROLLED and verdict.effect == "shown as claimed"
+        else words.get(verdict.effect, verdict.effect)
+        for verdict in found
+    )
+    if len(found) == 1:
+        return f"The only claim is {next(iter(counts))}."
+    if len(counts) == 1:
+        all_of_them = "Both" if len(found) == 2 else f"All {number(len(found))}"
+        return f"{all_of_them} claims are {next(iter(counts))}."
+    told = [f"{number(count)} {'is' if count == 1 else 'are'} {word}" for word, count in counts.most_common()]
+    return f"Of {number(len(found))} claims, {'; '.join(told)}."
 
 
 def counted(found: Sequence[Verdict]) -> str:

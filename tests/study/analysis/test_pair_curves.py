@@ -2,7 +2,7 @@ from math import log
 
 import pytest
 
-from anytime_study.analysis.pair_curves import CURVES, PARTS, extra_errors, gap_parts
+from anytime_study.analysis.pair_curves import PARTS, pair_name, pairs, size_and_weighting
 from anytime_study.analysis.selection import Selection
 
 SCORES = {
@@ -23,36 +23,39 @@ def selection(made_up_record, made_up_experiment):
     return Selection(made_up_experiment(records, unmade=unmade))
 
 
-def test_extra_errors_by_hand(selection):
-    found = extra_errors(selection)
-    assert sorted(found["seed"].unique()) == [0, 1]
-    one = found[found["seed"] == 0].set_index("curve")
-    assert one.loc[CURVES[0], "cost"].tolist() == [0.5, 1.5, 2]  # of the large one, over the small one's cost
-    assert one.loc[CURVES[0], "error"].tolist() == pytest.approx([200, 100, -50])
-    assert one.loc[CURVES[1], "error"].tolist() == pytest.approx([150, 0])
-    assert one.loc[CURVES[2], "error"].tolist() == pytest.approx([100, 50])
-
-
-def test_the_parts_by_hand(selection):
-    found = gap_parts(selection, [0.5, 1.0, 2.0])
-    one = found[found["seed"] == 1].pivot(index="cost", columns="part", values="value")
+def test_the_parts_by_hand_add_up(selection):
+    found = size_and_weighting(selection, [0.5, 1.0, 2.0])
+    assert sorted(found["seed"].unique()) == [0, 1]  # the third has no run with AdaLoss
+    one = found[found["seed"] == 1].pivot(index="fraction", columns="part", values="change")
     # at the small one's end the large one has 0.5, halfway from 0.6 to 0.4; beyond it the small ones keep their errors
     expected = {0.5: (0.5, 0.4, 0.6), 1.0: (0.2, 0.3, 0.5), 2.0: (0.2, 0.3, 0.1)}
-    for cost, (ada, control, large) in expected.items():
-        together, weighting, size = (one.loc[cost, part] for part in PARTS)
+    for fraction, (ada, const, large) in expected.items():
+        together, size, weighting = (one.loc[fraction, part] for part in PARTS)
         assert together == pytest.approx(100 * log(ada / large))
-        assert weighting == pytest.approx(100 * log(ada / control))
-        assert size == pytest.approx(100 * log(control / large))
-        assert together == pytest.approx(weighting + size)
+        assert size == pytest.approx(100 * log(const / large))
+        assert weighting == pytest.approx(100 * log(ada / const))
 
 
 def test_costs_are_those_of_the_exits(selection):
-    found = gap_parts(selection)
+    found = size_and_weighting(selection)
     one = found[(found["seed"] == 0) & (found["part"] == PARTS[0])]
-    assert one["cost"].tolist() == [0.5, 1.0, 1.5, 2.0]
+    assert one["fraction"].tolist() == [0.5, 1.0, 1.5, 2.0]
 
 
 def test_nothing_made_is_an_empty_table(made_up_record, made_up_experiment):
     selection = Selection(made_up_experiment([], unmade=[made_up_record(weighting="adaloss")]))
-    assert extra_errors(selection).empty
-    assert gap_parts(selection).empty
+    assert size_and_weighting(selection).empty
+
+
+def test_pairs_are_about_twice_as_deep(made_up_record, made_up_experiment):
+    planned = [(n, 16, w) for n in (7, 13) for w in ("adaloss", "const")]
+    planned += [(n, c, "const") for n in (9, 17, 25) for c in (16, 32)] + [(9, 32, "adaloss"), (3, 32, "adaloss")]
+    records = [made_up_record(network=f"resann(n={n}, c={c})", weighting=w) for n, c, w in planned]
+    records.append(made_up_record(network="resann(n=27, c=16, s=3)", weighting="const"))
+    found = pairs(Selection(made_up_experiment(records)))
+    # 13: 25 and 27 are as near; the first is taken. 9 with 32 channels has 17, and 3 has none: 9 is too large
+    assert [pair_name(pair) for pair in found] == [
+        "(13, 16) against (25, 16)",
+        "(9, 32) against (17, 32)",
+        "(7, 16) against (13, 16)",
+    ]

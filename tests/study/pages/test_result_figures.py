@@ -10,7 +10,6 @@ import pytest
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.pages.result_figures import (
     dots,
-    factors_with_limits,
     inflation_over_budget,
     weights_over_steps,
 )
@@ -49,6 +48,14 @@ def test_dots_spread_over_panels_in_the_order_asked_for():
     assert [axes.get_title() for axes in figure.axes] == ["b", "a"]
 
 
+def test_dots_of_changes_are_in_per_cent():
+    logs = [100 * math.log(factor) for factor in (0.5, 1.0, 2.0)]
+    (axes,) = dots(values(numbers=logs), value="value", row="row", xlabel="x", changes=True).axes
+    assert sorted(axes.collections[0].get_offsets()[:, 0].tolist()) == pytest.approx([-50, 0, 100])
+    assert axes.containers[0].lines[0].get_xdata().tolist() == pytest.approx([0])  # a geometric mean
+    assert axes.xaxis.get_major_formatter()(-5, 0) == "−5 %"
+
+
 def test_weights_over_steps_are_shades_on_one_scale():
     left, right = np.array([[0.0, 1.0], [0.5, 1.0], [0.0, 2.0]]), np.ones((3, 2))
     figure = weights_over_steps({"a": left, "b": right})
@@ -57,33 +64,6 @@ def test_weights_over_steps_are_shades_on_one_scale():
     assert np.array_equal(shades[0].get_array().reshape(2, 3), left.T)  # a row per exit, a column per step
     assert {shade.get_clim() for shade in shades} == {(0, 2)}
     assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((0.5, 3.5), (0.5, 2.5))  # step 1, exit 1
-
-
-def factors(values, *, pair="a", weighting="adaloss", fraction=1.0, limit=2.0):
-    shared = {"pair": pair, "weighting": weighting, "fraction": fraction, "limit": limit}
-    return pd.DataFrame([{**shared, "seed": seed, "factor": value} for seed, value in enumerate(values)])
-
-
-def test_a_panel_per_pair_and_a_mark_per_seed():
-    table = pd.concat([factors([1.2, 1.4, 1.3]), factors([1.1, 1.0, 0.9], weighting="const"), factors([1.5], pair="b")])
-    figure = factors_with_limits(table)
-    assert [axes.get_title() for axes in figure.axes] == ["a", "b"]
-    assert [len(marks.get_offsets()) for marks in figure.axes[0].collections] == [3, 3]
-
-
-def test_an_unknown_factor_is_an_open_mark_at_the_limit():
-    axes = factors_with_limits(factors([1.2, math.inf, 1.3, math.inf, 1.1])).axes[0]
-    known, unknown = axes.collections
-    assert len(known.get_offsets()) == 3
-    assert unknown.get_offsets()[:, 1].tolist() == [2, 2]
-    assert unknown.get_facecolor().size == 0
-    interval = next(line for line in axes.get_lines() if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2)
-    assert list(interval.get_ydata()) == [1.1, 2]  # cut off at the limit
-
-
-def test_all_unknown_has_no_centre():
-    axes = factors_with_limits(factors([math.inf] * 3)).axes[0]
-    assert not [line for line in axes.get_lines() if line.get_marker() == "s"]
 
 
 def test_inflation_has_seeds_mean_prediction_and_bounds():

@@ -7,13 +7,14 @@ from anytime_core.errors import InputError
 from anytime_study.analysis.claims import Decision
 from anytime_study.analysis.decisions import Evidence
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.analysis.verdicts import Trial, Verdict
+from anytime_study.analysis.verdicts import CONTROLLED, Trial, Verdict
 from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
 from anytime_study.pages.result_pages import (
     collect,
     counted,
     header,
     interval_text,
+    judged,
     published,
     require_runs,
     signature,
@@ -56,7 +57,10 @@ def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, mad
     made = [made_up_record(seed=seed, batch_size=size) for seed, size in [(0, 64), (2, 128)]]
     text = header(made_up_experiment([*made, made_up_divergence(seed=1)], unmade=[made_up_record(seed=3)]), "laptop")
     said, _, folded = text.partition(ORIGIN_BEGINS)
-    assert said.strip() == "So far 3 of 4 planned runs are in (tier *laptop*; 1 of them diverged)."
+    assert said.strip() == (
+        "Drawn from 3 of 4 planned training runs so far (tier *laptop*): Optical digits, 1,257 training images, "
+        "2 epochs, two seeds. One of them diverged: the loss became NaN or infinite."
+    )
     rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", folded, re.MULTILINE))
     assert rows["seeds, paired over what is compared"] == "0, 2"
     assert rows["batch size"] == "64, 128"
@@ -111,6 +115,17 @@ def test_verdicts_as_a_table():
     assert table["source"].tolist() == ["Table 1: −2.5", "Table 1"]
     assert table["verdict"].tolist() == ["shown as claimed (other data)", "not tested, amended"]
     assert counted([verdict(), verdict(), verdict("shown opposite")]) == "2 shown as claimed, 1 shown opposite"
+
+
+def test_verdicts_as_a_sentence():
+    control, unclear = verdict(flag=CONTROLLED), verdict("undecided")
+    assert judged([verdict()]) == "The only claim is shown as claimed."
+    assert judged([unclear, unclear]) == "Both claims are undecided."
+    assert judged([unclear] * 3) == "All three claims are undecided."
+    assert judged([unclear, unclear, control, verdict("not tested")]) == (
+        "Of four claims, two are undecided; one is shown as claimed, but not because of AdaLoss: the control shows the "
+        "same; one is not tested yet."
+    )
 
 
 def test_a_verdict_that_waits_for_runs_says_so():
