@@ -204,13 +204,13 @@ def test_an_image_of_another_size_is_refused(new_page):
     assert new_page().evaluate(text) == "pixels: expected 9·11·3 numbers, found 1"
 
 
-def test_a_whole_network_takes_less_than_60_ms_after_warming_up(new_page):
+def test_a_whole_network_takes_less_than_60_ms_after_warming_up(quiet, new_page):
     pixels = [index % 256 for index in range(32 * 32 * 3)]
     times = new_page().evaluate(TIMES, {"name": "photographs", "pixels": pixels})
     assert min(times) < 60  # the quietest: others use this machine too
 
 
-def test_no_task_of_a_fresh_page_takes_50_ms(new_page):
+def test_no_task_of_a_fresh_page_takes_50_ms(quiet, new_page):
     """The quietest of three pages: on a busy machine a task is also long when others have the processor."""
     settings = {"name": "photographs", "pixels": [128] * (32 * 32 * 3)}
     assert new_page().evaluate(LONG_TASKS, {**settings, "givenBack": False}), "long tasks are not seen"

@@ -74,13 +74,16 @@ def test_the_folded_network_is_the_network_at_every_exit(options):
 @pytest.mark.parametrize("folder", sorted(MODELS.glob("*/")), ids=lambda folder: folder.name)
 def test_shipped_networks_fold_exactly_and_are_small(folder):
     model = load_model(folder)
-    images = torch.randn(8, 1, 28, 28)
+    channels, height, width = model.card.input_shape
+    images = torch.randn(8, channels, height, width)
     with torch.inference_mode():
         torch.testing.assert_close(logits_of_folded(fold(model.net), images), model.net(images), atol=1e-3, rtol=0)
     script = live_script("garments", model)
     assert len(script) < 750_000
     data = read(script, "garments")
-    assert (data["shape"], data["channels"]) == ([28, 28, 1], [[16]] * 3 + [[32]] * 3 + [[64]] * 3)
+    n, c = model.card.options["n"], model.card.options["c"]
+    assert data["channels"] == [[c * 2**stage] for stage in range(3) for _ in range(n)]
+    assert data["shape"] == [height, width, channels]
     assert data["classes"] == list(model.card.class_names)
 
 
