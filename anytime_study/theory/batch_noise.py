@@ -48,34 +48,6 @@ def mean_age(momentum: npt.ArrayLike, refresh_period: npt.ArrayLike) -> Array:
     return 1 + momentum / (1 - momentum) + (refresh_period - 1) / 2
 
 
-def weight_error(variation: float, momentum: float, refresh_period: int, drift: float) -> float:
-    """Root mean square of the relative error of a weight 1 / mean, for small errors: noise and lag together.
-
-    The loss changes by the fraction δ of itself per step. The error is then δ times the age plus the noise of the
-    mean. The age is :func:`mean_age` on average, and over the refresh period it varies with variance (P² - 1) / 12:
-
-        error² = δ² (age² + (P² - 1) / 12) + κ² (1 - β) / (1 + β).
-
-    Args:
-        variation: κ of the batch losses.
-        momentum: β.
-        refresh_period: P, in steps.
-        drift: δ, per step.
-    """
-    late = mean_age(momentum, refresh_period) ** 2 + (refresh_period**2 - 1) / 12
-    return float(np.sqrt(drift**2 * late + running_mean_variance(variation, momentum)))
-
-
-def best_momentum(variation: float, refresh_period: int, drift: float) -> float:
-    """The momentum β with the smallest :func:`weight_error`: a longer memory has less noise, but more lag."""
-    require(variation > 0, "variation", "above 0", variation)
-    require(drift > 0, "drift", "above 0", drift)
-    found = scipy.optimize.minimize_scalar(  # over β = 1 - e^-s, since β comes close to 1
-        lambda s: weight_error(variation, -math.expm1(-s), refresh_period, drift), bounds=(0, 20), method="bounded"
-    )
-    return -math.expm1(-found.x)
-
-
 # --- two exits, one of them with samples that nobody can learn ------------------------------------------------------
 
 

@@ -1,22 +1,20 @@
 """*Why it descends, and where it can fail*: majorise-minimise steps, and losses that come close to zero.
 
 The weights 1/ℓ_i(a) of an anchor a turn Σ ℓ_i(θ)/ℓ_i(a) into a bound from above on S = Σ ln ℓ_i that touches it at a.
-So whatever lowers the weighted sum lowers S. Steps that minimise the weighted sum exactly are also those of Frank and
-Wolfe for the concave function Σ ln z_i of the losses z. But S has no lower end: :func:`.quadratics.two_targets` shows
-the choice between exits and what a floor does to it, :func:`.quadratics.one_loss` the step.
+So whatever lowers the weighted sum lowers S. But S has no lower end: :func:`.quadratics.two_targets` shows the choice
+between exits and what a floor does to it.
 
 The paper derives its weights from a minimisation over both the weights and θ (its Eq. 2) and gives no floor; the
-descent lemma, the powers, the rate and the failures are derived here. Batches are in :mod:`.batch_noise`, an exit that
-learns slowly is in :mod:`.slow_exit`.
+descent lemma and the failures are derived here. Batches are in :mod:`.batch_noise`, an exit that learns slowly is in
+:mod:`.slow_exit`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 
-from anytime_study.theory.geometric_mean import inverse_power, inverse_weights, log_sum
+from anytime_study.theory.geometric_mean import inverse_weights, log_sum
 from anytime_study.theory.quadratics import Array, QuadraticLosses, require
 
 
@@ -30,48 +28,20 @@ def majoriser(losses: Array, anchor: Array) -> np.float64:
     return log_sum(anchor) + (losses / anchor - 1).sum(axis=-1)
 
 
-def descent_bound(losses: Array, anchor: Array) -> np.float64:
-    """K ln W with W = (1 / K) Σ ℓ_i / a_i, by Jensen never below S(ℓ) - S(a): [..., K], [K] -> [...].
-
-    It is 0 or less as soon as the weighted sum has not risen, W ≤ 1, however θ was found. It is never above what the
-    tangents promise, K (W - 1).
-    """
-    return losses.shape[-1] * np.log((losses / anchor).mean(axis=-1))
-
-
-def majorise_minimise(problem: QuadraticLosses, start: Array, *, steps: int, power: float = 1.0) -> Array:
-    """Repeat B ← ℓ(θ)^-p, θ ← argmin Σ B_i ℓ_i, and keep the way.
+def majorise_minimise(problem: QuadraticLosses, start: npt.ArrayLike, *, steps: int) -> Array:
+    """Repeat B ← 1 / ℓ(θ), θ ← argmin Σ B_i ℓ_i, and keep the way.
 
     Args:
         start: θ, [d].
         steps: T.
-        power: p; 1 is AdaLoss. The weights ℓ^-p descend Φ_p = Σ (ℓ_i^(1-p) - 1) / (1 - p), concave in ℓ for p ≥ 0.
 
     Returns:
         θ before every step and after the last, [T + 1, d].
     """
     path = [np.asarray(start, dtype=np.float64)]
     for _ in range(steps):
-        path.append(problem.minimiser(inverse_weights(problem.losses(path[-1]), normaliser="max", power=power)))
+        path.append(problem.minimiser(inverse_weights(problem.losses(path[-1]), normaliser="max")))
     return np.array(path)
-
-
-def contraction(problem: QuadraticLosses, theta: Array, *, power: float = 1.0) -> float:
-    """The factor by which :func:`majorise_minimise` shrinks small distances to its fixed point θ.
-
-    It is the largest eigenvalue of p (Σ ℓ_i^-p H_i)⁻¹ Σ ℓ_i^(-p-1) g_i g_iᵀ, with H_i the Hessian of ℓ_i. All
-    eigenvalues are real and 0 or more, so nothing oscillates, and all are below 1 where ∇²Φ_p, which is the matrix in
-    brackets less p times the other sum, is positive definite.
-
-    Args:
-        problem: The losses; Σ ℓ_i^-p H_i must be positive definite.
-        theta: θ, a fixed point, [d].
-        power: p.
-    """
-    losses, gradients = problem.losses(theta), problem.gradients(theta)
-    curvature = 2 * np.tensordot(inverse_power(losses, power), problem.curvature, axes=1)  # [d, d]
-    spread = power * (gradients.T * inverse_power(losses, power + 1)) @ gradients  # [d, d]
-    return float(scipy.linalg.eigh(spread, curvature, eigvals_only=True)[-1])
 
 
 def loss_floor_fixed_points(epsilon: float) -> tuple[Array, Array]:
@@ -116,23 +86,3 @@ def boole(values: npt.ArrayLike) -> Array:
     """
     values = np.asarray(values, dtype=np.float64)
     return values - 1 / values
-
-
-def boole_scales(scale: float, steps: int) -> Array:
-    """The median distance from 0 after 0, 1, …, T steps of :func:`boole`, from a Cauchy law of this scale around 0.
-
-    The image of a Cauchy law is a Cauchy law (Letac 1977). Here the scale follows s ← s + 1/s, so s² grows by a little
-    more than 2 a step, for ever.
-
-    Args:
-        scale: s_0 above 0, that median at the start.
-        steps: T.
-
-    Returns:
-        s, [T + 1].
-    """
-    require(scale > 0, "scale", "above 0", scale)
-    scales = [float(scale)]
-    for _ in range(steps):
-        scales.append(scales[-1] + 1 / scales[-1])
-    return np.array(scales)

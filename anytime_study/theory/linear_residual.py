@@ -42,18 +42,6 @@ def linear_residual(num_exits: int = 6, *, correlation: float = 0.8, sigma2: flo
     )
 
 
-def residual_moments(problem: QuadraticLosses, theta: Array) -> Array:
-    """M_ij = E r_i r_j, the moments of the residuals: [d] -> [K, K]; its diagonal is ℓ.
-
-    Args:
-        problem: From :func:`linear_residual`, where exit i uses the first i parameters.
-        theta: θ.
-    """
-    used = np.tri(problem.num_exits) * theta  # [K, d]: what exit i uses of θ
-    overlap = problem.slope[-1] @ used.T  # E y ŷ_i, [K]; the last exit sees every input, so its A is their covariance
-    return problem.constant[-1] - overlap[:, None] - overlap[None, :] + used @ problem.curvature[-1] @ used.T
-
-
 @dataclass(frozen=True)
 class TwoExits:
     """The same with two exits, solved by hand: a function of u, its one free number. Derived here, not in the paper.
@@ -104,12 +92,6 @@ class TwoExits:
         """u where B_1 ℓ_1 + B_2 ℓ_2 is least: ρ B_1 / (B_1 + k B_2); B [2] is 0 or more and not all 0."""
         first, second = np.asarray(weights, dtype=np.float64)
         return float(self.correlation * first / (first + self.unexplained * second))
-
-    @property
-    def const_last_increase(self) -> float:
-        """ℓ_2 / OPT_2 - 1 under CONST: (1 - ρ²) ρ² / ((2 - ρ²)² σ²). It has no upper end as σ² → 0."""
-        rho2 = self.correlation**2
-        return (1 - rho2) * rho2 / ((2 - rho2) ** 2 * self.sigma2)
 
     @property
     def adaloss_points(self) -> Array:

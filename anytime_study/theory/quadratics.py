@@ -1,6 +1,6 @@
 """Quadratic losses of several exits, whose minimiser is known in closed form for every choice of weights.
 
-The main one is :mod:`.linear_residual`; here are those that show one thing each.
+The main one is :mod:`.linear_residual`; here is the one with a choice between two exits.
 """
 
 from __future__ import annotations
@@ -91,50 +91,3 @@ def two_targets(floor: float) -> QuadraticLosses:
     return QuadraticLosses(
         curvature=np.ones((2, 1, 1)), slope=np.array([[0.0], [1.0]]), constant=np.array([floor, 1.0 + floor])
     )
-
-
-def wanted_places(places: npt.ArrayLike, floor: float) -> QuadraticLosses:
-    """Exits that want the parameters in places of their own: ℓ_i = ½ ‖θ - μ_i‖² + ε.
-
-    Args:
-        places: μ, one for each exit, [K, d].
-        floor: ε, the loss that none can go below; 0 or more.
-    """
-    points = np.asarray(places, dtype=np.float64)
-    require(points.ndim == 2 and points.size, "places", "a row of parameters for each exit", points.shape)
-    require(floor >= 0, "floor", "0 or more", floor)
-    count, dim = points.shape
-    curvature = np.repeat(np.eye(dim)[None] / 2, count, axis=0)
-    return QuadraticLosses(curvature, points / 2, (points**2).sum(axis=1) / 2 + floor)
-
-
-def one_loss(floor: float = 0.0) -> QuadraticLosses:
-    """One exit alone, ℓ = θ² + ε: an exit whose training loss nothing keeps from its minimum.
-
-    Args:
-        floor: ε, 0 or more.
-    """
-    return QuadraticLosses(np.ones((1, 1, 1)), np.zeros((1, 1)), np.array([floor]))
-
-
-def random_quadratics(
-    random: np.random.Generator, *, num_exits: int = 5, dim: int = 4, mean_floor: float = 0.05
-) -> QuadraticLosses:
-    """K quadratics ℓ_i = ‖R_i (θ - μ_i)‖² + c_i with nothing in common: problems to look for counterexamples in.
-
-    R_i has a random number of rows from 1 to d, so most exits do not determine θ alone. R and μ are standard normal,
-    c_i is exponential.
-
-    Args:
-        random: The source of chance.
-        num_exits: K.
-        dim: d.
-        mean_floor: The mean of c.
-    """
-    roots = random.normal(size=(num_exits, dim, dim))
-    roots *= np.arange(dim)[:, None] < random.integers(1, dim + 1, size=num_exits)[:, None, None]
-    targets = random.normal(size=(num_exits, dim))
-    curvature = roots.transpose(0, 2, 1) @ roots
-    slope = np.einsum("kij,kj->ki", curvature, targets)
-    remainders = random.exponential(mean_floor, size=num_exits)
-    return QuadraticLosses(curvature, slope, np.einsum("ki,ki->k", slope, targets) + remainders)

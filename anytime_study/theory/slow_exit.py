@@ -16,7 +16,7 @@ import numpy as np
 import scipy.integrate
 import scipy.special
 
-from anytime_study.theory.geometric_mean import Normaliser, Rule
+from anytime_study.theory.geometric_mean import Normaliser, inverse_weights
 from anytime_study.theory.quadratics import Array, require
 
 Pair = tuple[float, float]
@@ -87,10 +87,11 @@ def descend_adaloss(
     They are made of a running mean at every refresh, used from the next step on, and 1 before.
 
     Args:
-        floor, momentum, refresh_period, normaliser: Of :class:`.geometric_mean.Rule`.
+        floor, normaliser: Of :func:`.geometric_mean.inverse_weights`.
+        momentum: β of the running mean.
+        refresh_period: P, in steps.
         level, max_steps: As in :func:`descend_fixed`.
     """
-    made = Rule(floor=floor, momentum=momentum, refresh_period=refresh_period, normaliser=normaliser)
     step, first_mean, second_mean = 0, math.nan, math.nan
     weights = (1.0, 1.0)
 
@@ -101,7 +102,7 @@ def descend_adaloss(
         second_mean = second if step == 1 else momentum * second_mean + (1 - momentum) * second
         if step % refresh_period == 0:
             means = np.array([first_mean, second_mean])
-            first_weight, second_weight = made.weights(means, means).tolist()
+            first_weight, second_weight = inverse_weights(means, normaliser=normaliser, floor=floor).tolist()
             weights = (first_weight, second_weight)
         return weights
 

@@ -76,7 +76,7 @@ WITHOUT_EXERCISES = {
 }
 TAUGHT = [chapter for chapter in CHAPTERS if chapter.page.removeprefix("book/") not in WITHOUT_EXERCISES]
 THEORY = {
-    *("anytime_prediction", "losses_of_different_size", "geometric_mean", "likelihood_and_barrier"),
+    *("anytime_prediction", "what_adaloss_does", "likelihood_and_barrier"),
     *("descent_and_failure", "sequences_in_full", "fairness_axioms"),
 }
 PAGES = [*(chapter.source for chapter in CHAPTERS), ROOT / "book" / "intro.md"]

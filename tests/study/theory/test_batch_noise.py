@@ -1,19 +1,10 @@
 import numpy as np
 import pytest
-import scipy.integrate
-import scipy.optimize
 import scipy.signal
 import torch
 
 from anytime_core.weighting.adaloss import AdaLoss
-from anytime_study.theory.batch_noise import (
-    HardSamples,
-    best_momentum,
-    mean_age,
-    running_mean_variance,
-    weight_error,
-    weighted_descent,
-)
+from anytime_study.theory.batch_noise import HardSamples, mean_age, running_mean_variance, weighted_descent
 
 CHAINS, SETTLE = 200, 500
 
@@ -72,34 +63,6 @@ def test_the_packages_weights_are_as_old_as_the_formula_says(momentum, refresh_p
     found = ages(momentum, refresh_period)
     assert found.mean() == pytest.approx(mean_age(momentum, refresh_period), rel=1e-6)
     assert found.var() == pytest.approx((refresh_period**2 - 1) / 12, rel=1e-6, abs=1e-6)
-
-
-# --- noise against lateness ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("variation", "momentum", "refresh_period"), [(0.02, 0.9, 1), (0.02, 0.5, 100), (0.01, 0.9, 100)]
-)
-def test_the_error_of_a_weight_is_that_of_a_simulation(variation, momentum, refresh_period):
-    drift, steps = 1e-4, 2500
-    falling = np.exp(-drift * np.arange(steps))
-    means = running_means(falling * gamma_losses(variation, (400, steps)), momentum)
-    truth = falling[SETTLE:]
-    refreshed = np.arange(means.shape[1]) // refresh_period * refresh_period
-    error = (truth[1:] / means[:, refreshed[:-1]] - 1)[:, : (means.shape[1] - 1) // refresh_period * refresh_period]
-    found, spread = mean_and_error(np.square(error))
-    assert np.sqrt(found) == pytest.approx(weight_error(variation, momentum, refresh_period, drift), rel=0.02)
-    assert spread < 0.02 * found
-
-
-@pytest.mark.parametrize("variation", [0.1, 0.3])
-@pytest.mark.parametrize("refresh_period", [1, 100])
-def test_the_best_momentum_is_the_best_of_a_grid(variation, refresh_period):
-    grid = np.linspace(0, 0.999, 4000)
-    errors = [weight_error(variation, momentum, refresh_period, 1 / 2000) for momentum in grid]
-    best = best_momentum(variation, refresh_period, 1 / 2000)
-    assert best == pytest.approx(grid[np.argmin(errors)], abs=3e-4)
-    assert min(errors) < 0.99 * weight_error(variation, 0.999, refresh_period, 1 / 2000)
 
 
 # --- two exits -----------------------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from anytime_study.theory.batch_noise import HardSamples
 from anytime_study.theory.cost_inflation import worst_case
 from anytime_study.theory.cost_simulation import run_sequence
 from anytime_study.theory.fairness_axioms import nash_step
-from anytime_study.theory.geometric_mean import Rule, adaloss_fixed_point, log_sum, log_sum_gradient
+from anytime_study.theory.geometric_mean import adaloss_fixed_point, inverse_weights, log_sum, log_sum_gradient
 from anytime_study.theory.likelihood_and_barrier import barrier_weights
 from anytime_study.theory.linear_residual import TwoExits, linear_residual
-from anytime_study.theory.quadratics import two_targets, wanted_places
+from anytime_study.theory.quadratics import two_targets
 from anytime_study.theory.slow_exit import SlowExit
 
 NETWORKS = [TwoExits(rho, sigma2) for rho in (0.3, 0.8, 0.9) for sigma2 in (1e-3, 0.1, 10.0)]
@@ -52,8 +52,9 @@ def test_the_place_under_any_weights_is_the_solvers(toy, weights):
 def test_what_const_costs_the_last_exit(toy):
     problem = network(toy)
     solved = problem.losses(problem.minimiser([1, 1]))[1] / problem.optima[1] - 1
-    assert toy.const_last_increase == pytest.approx(solved, rel=1e-9)
-    assert toy.const_last_increase == pytest.approx(toy.increases(toy.at((1, 1)))[1], rel=1e-9)
+    rho2 = toy.correlation**2
+    assert (1 - rho2) * rho2 / ((2 - rho2) ** 2 * toy.sigma2) == pytest.approx(solved, rel=1e-9)
+    assert toy.increases(toy.at((1, 1)))[1] == pytest.approx(solved, rel=1e-9)
 
 
 # --- AdaLoss -------------------------------------------------------------------------------------------------------
@@ -173,10 +174,9 @@ def test_rescaled_losses_are_the_same_losses_in_other_units():
         (lambda: linear_residual(sigma2=float("nan")), "sigma2"),
         (lambda: TwoExits(0.5, 0.0), "sigma2"),
         (lambda: two_targets(-1), "floor"),
-        (lambda: wanted_places([1.0, 2.0], 0.1), "places"),
         (lambda: linear_residual().rescaled(0.0), "factors"),
-        (lambda: Rule(floor=1.5), "floor"),
-        (lambda: Rule(momentum=1.0), "momentum"),
+        (lambda: inverse_weights(np.ones(2), floor=1.5), "floor"),
+        (lambda: inverse_weights(np.ones(2), normaliser="mean"), "normaliser"),
         (lambda: barrier_weights([1.0], barrier=0.0), "barrier"),
         (lambda: worst_case(1.0, 2.0), "growth"),
         (lambda: run_sequence([], 2.0), "costs"),
