@@ -1,7 +1,8 @@
 """Competence, measured: from which fraction of its cost on a network is as good as separately trained ones.
 
 Theory (:mod:`anytime_study.theory.cost_inflation`) takes the competence b as given. Here it is read off validation
-errors, so that what theory predicts from it for test errors is a prediction.
+errors. They are averaged over seeds first: the errors of one seed's validation images are about as uncertain as the
+tolerances that one would like to use, so that a competence by seed is mostly noise.
 
 Source: Hu et al. 2019, section 4, has b as an assumption; the measure is this study's.
 """
@@ -9,7 +10,6 @@ Source: Hu et al. 2019, section 4, has b as an assumption; the measure is this s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,6 @@ import pandas as pd
 
 from anytime_study.analysis.curves import interpolated
 from anytime_study.analysis.measures.pairs import percent_over
-from anytime_study.analysis.medians import median_interval
 from anytime_study.runs.registries import short_name
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def separate_runs(experiments: Iterable[Experiment], like: RunConfig) -> dict[int, list[RunRecord]]:
-    """Networks trained for one exit alone (OPT), by seed: the same networks and exits for every seed.
+    """Networks trained for one exit alone (OPT), by seed: the same networks and exits, in one order, for every seed.
 
     Args:
         experiments: Where they are looked for; a run that several share counts once.
@@ -55,13 +54,14 @@ def separate_runs(experiments: Iterable[Experiment], like: RunConfig) -> dict[in
     return found
 
 
-def frontier(separate: Sequence[RunRecord]) -> tuple[np.ndarray, np.ndarray]:
-    """The best separately trained networks: costs and validation errors, from cheap to costly.
+def frontier(separate: Sequence[Sequence[RunRecord]]) -> tuple[np.ndarray, np.ndarray]:
+    """The best separately trained networks: costs, and validation errors averaged over seeds, from cheap to costly.
 
     One that is no better than a cheaper one is left out, as the best network of its cost does not need it.
 
     Args:
-        separate: Records of networks that were trained for one exit each. Only that exit's head is paid.
+        separate: For each seed the records of the same networks, trained for one exit each, in one order. Only that
+            exit's head is paid.
 
     Returns:
         [J] MACs, increasing, and [J] errors, decreasing.
@@ -70,11 +70,12 @@ def frontier(separate: Sequence[RunRecord]) -> tuple[np.ndarray, np.ndarray]:
         ValueError: no network, or one was trained for several exits.
     """
     points = []
-    for record in separate:
-        exits = np.flatnonzero(record.epoch_weights[-1])
+    for records in zip(*separate, strict=True):
+        exits = np.flatnonzero(records[0].epoch_weights[-1])
         if len(exits) != 1:
-            raise ValueError(f"separate: expected networks trained for one exit, found {record.config.weighting}")
-        points.append((record.costs.macs_fixed[exits[0]], record.validation.error[exits[0]]))
+            raise ValueError(f"separate: expected networks trained for one exit, found {records[0].config.weighting}")
+        error = float(np.mean([record.validation.error[exits[0]] for record in records]))
+        points.append((records[0].costs.macs_fixed[exits[0]], error))
     if not points:
         raise ValueError("separate: expected at least one record, found none")
     kept: list[tuple[int, float]] = []
@@ -85,59 +86,30 @@ def frontier(separate: Sequence[RunRecord]) -> tuple[np.ndarray, np.ndarray]:
     return costs, errors
 
 
-def excess(record: RunRecord, separate: Sequence[RunRecord]) -> np.ndarray:
-    """Validation error of every exit over that of the best separately trained network of its cost, per cent.
-
-    The latter is linear in cost between the networks that there are. Below the cheapest it is that one's error, which
-    asks more of an exit than a cheaper network would.
-
-    Args:
-        record: Of an anytime network; an exit costs all that was paid up to it.
-        separate: Of the same seed.
-
-    Returns:
-        [K].
-
-    Raises:
-        ValueError: as :func:`frontier`; or a separately trained network makes no error, so nothing can be relative.
-    """
-    reference = interpolated(*frontier(separate), record.costs.macs_cumulative)
-    return np.array([percent_over(*both) for both in zip(record.validation.error, reference, strict=True)])
-
-
-def reliable_from(costs: npt.ArrayLike, excesses: npt.ArrayLike, tolerance: float) -> float:
-    """q: the smallest cost fraction from which on the excess of every exit is at most the tolerance.
-
-    Args:
-        costs: [K], increasing: cumulative MACs of the exits.
-        excesses: [K], from :func:`excess`, per cent.
-        tolerance: Per cent.
-
-    Returns:
-        From above 0 to 1; infinite if the last exit is beyond the tolerance, so that there is no such fraction.
-    """
-    costs, beyond = np.asarray(costs, dtype=float), np.asarray(excesses, dtype=float) > tolerance
-    if beyond[-1]:
-        return float("inf")
-    first = np.flatnonzero(beyond)[-1] + 1 if beyond.any() else 0
-    return float(costs[first] / costs[-1])
-
-
 def excess_table(experiments: Sequence[Experiment], like: RunConfig, weightings: Sequence[str]) -> pd.DataFrame:
-    """:func:`excess` of all networks that the experiments train with these weightings.
+    """How far the exits of the first experiment's networks are above the best separate network of their cost.
+
+    That network's error is the mean over seeds, linear in cost between the networks that there are. Below the cheapest
+    it is that one's error, which asks more of an exit than a cheaper network would. So the mean of the excess over
+    seeds is the excess of the mean error.
 
     Args:
-        experiments: Of the networks and of the separately trained ones.
+        experiments: That of the anytime networks, then others with separately trained networks.
         like: All have its settings but the network, the weighting and the seed.
         weightings: Of the anytime networks.
 
     Returns:
         A row per network, weighting, seed and exit: ``network`` (by its short name), ``weighting``, ``seed``, ``exit``,
-        ``macs`` (cumulative), ``cost`` (as a fraction of the network's), ``excess`` (per cent). Networks by cost.
+        ``cost`` (cumulative, as a fraction of the network's), ``excess`` (of the validation error, per cent). Networks
+        by cost.
     """
     separate = separate_runs(experiments, like)
+    columns = ["network", "weighting", "seed", "exit", "cost", "excess"]
+    if not separate:
+        return pd.DataFrame(columns=columns)
+    costs, errors = frontier(list(separate.values()))
     rows: list[tuple[Any, ...]] = []  # with what they are sorted by in front
-    for record in {name: r for experiment in experiments for name, r in experiment.outcomes.items()}.values():
+    for record in experiments[0].outcomes.values():
         config = record.config
         if record.outcome != "finished" or config.weighting not in weightings or config.seed not in separate:
             continue
@@ -146,55 +118,45 @@ def excess_table(experiments: Sequence[Experiment], like: RunConfig, weightings:
         macs = record.costs.macs_cumulative
         order = (macs[-1], weightings.index(config.weighting), config.seed)
         names = (short_name(config.network), config.weighting, config.seed)
-        values = excess(record, separate[config.seed])
-        rows += [(*order, *names, k + 1, macs[k], macs[k] / macs[-1], values[k]) for k in range(len(macs))]
-    columns = ["network", "weighting", "seed", "exit", "macs", "cost", "excess"]
+        reference = interpolated(costs, errors, macs)
+        for exit, (cost, *both) in enumerate(zip(macs, record.validation.error, reference, strict=True), start=1):
+            rows.append((*order, *names, exit, cost / macs[-1], percent_over(*both)))
     return pd.DataFrame([row[3:] for row in sorted(rows)], columns=columns)
 
 
+def competence(costs: npt.ArrayLike, excesses: npt.ArrayLike, tolerance: float) -> float:
+    """b: one over the smallest cost fraction from which on the excess of every exit is at most the tolerance.
+
+    Args:
+        costs: [K], increasing: cost fractions of the exits, up to 1.
+        excesses: [K], per cent.
+        tolerance: Per cent.
+
+    Returns:
+        1 or more; 0 if the last exit is beyond the tolerance, so that there is no such fraction.
+    """
+    costs, beyond = np.asarray(costs, dtype=float), np.asarray(excesses, dtype=float) > tolerance
+    if beyond[-1]:
+        return 0.0
+    first = np.flatnonzero(beyond)[-1] + 1 if beyond.any() else 0
+    return float(1 / costs[first])
+
+
 def competence_table(excesses: pd.DataFrame, tolerances: Iterable[float]) -> pd.DataFrame:
-    """Competence of every network, weighting and seed.
+    """Competence of every network and weighting, from errors averaged over seeds.
 
     Args:
         excesses: From :func:`excess_table`.
         tolerances: Per cent.
 
     Returns:
-        A row per network, weighting, tolerance and seed: ``network``, ``weighting``, ``tolerance``, ``seed``, ``q``
-        (infinite if there is none), ``b`` = 1 / q (0 if there is none).
+        A row per network, weighting and tolerance: ``network``, ``weighting``, ``tolerance``, ``b`` (0 for none).
     """
-    rows = []
-    for (network, weighting, seed), exits in excesses.groupby(["network", "weighting", "seed"], sort=False):
-        for tolerance in tolerances:
-            q = reliable_from(exits["macs"], exits["excess"], tolerance)
-            rows.append((network, weighting, tolerance, seed, q, 1 / q))
-    return pd.DataFrame(rows, columns=["network", "weighting", "tolerance", "seed", "q", "b"])
-
-
-def competence_text(values: Sequence[float] | pd.Series) -> str:
-    """Median of b over seeds with the interval of the sign test and its confidence; 0 is written as none."""
-    found = median_interval(values)
-    median, low, high = (f"{value:.2f}" if value else "none" for value in (found.median, found.low, found.high))
-    middle = sorted(values)[(found.n - 1) // 2 : found.n // 2 + 1]
-    if min(middle) == 0 < max(middle):
-        median = f"none to {max(middle):.2f}"  # half of the seeds have none
-    return f"{median} [{low}, {high}], {found.coverage:.0%}" if found.n > 1 else median
-
-
-def sequence_competence(by_member: Sequence[float]) -> float:
-    """The one b that theory may use of a sequence of networks: the smallest of all after the first.
-
-    Of the first only the end counts, so it needs b = 1 and no more. 0 if a network has no competence.
-
-    Args:
-        by_member: b of each network, in the order in which they run; 0 for none. Two or more.
-    """
-    return 0.0 if min(by_member) == 0 else min(by_member[1:])
-
-
-def mean_growth(costs: Sequence[float]) -> float:
-    """g: the mean cost ratio of successive networks."""
-    return float(np.mean([after / before for before, after in pairwise(costs)]))
+    rows: list[tuple[Any, ...]] = []
+    for (network, weighting), exits in excesses.groupby(["network", "weighting"], sort=False):
+        means = exits.groupby("exit")[["cost", "excess"]].mean()
+        rows += [(network, weighting, tau, competence(means["cost"], means["excess"], tau)) for tau in tolerances]
+    return pd.DataFrame(rows, columns=["network", "weighting", "tolerance", "b"])
 
 
 def _is_opt(config: RunConfig) -> bool:

@@ -1,4 +1,4 @@
-"""An EANN and what it is compared with, over budgets: test errors, and the cost inflation as seen and as predicted.
+"""An EANN and what it is compared with, over budgets: test errors, and the cost inflation, seen and by theory's rules.
 
 Source: Hu et al. 2019, section 4 and Fig. 5a, b.
 """
@@ -6,25 +6,28 @@ Source: Hu et al. 2019, section 4 and Fig. 5a, b.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from anytime_study.analysis.competence import mean_growth, sequence_competence
 from anytime_study.analysis.curves import Steps, anytime_steps, best_separate, inflation, sequence_cost, sequence_steps
-from anytime_study.analysis.measures.sequences import BUDGETS, by_depth, eann_members, linear_ensemble_members
+from anytime_study.analysis.measures.pairs import percent_over
+from anytime_study.analysis.measures.sequences import (
+    BUDGETS,
+    by_depth,
+    compared,
+    eann_members,
+    linear_ensemble_members,
+)
 from anytime_study.analysis.selection import MissingRuns, Selection
-from anytime_study.runs.registries import short_name
-from anytime_study.theory.cost_inflation import log_mean, worst_case
 from anytime_study.theory.cost_simulation import run_sequence
 
 if TYPE_CHECKING:
     from anytime_study.runs.record import RunRecord
 
 CURVES = ("EANN", "its last member alone", "best separate network", "linear ensemble")
-PREDICTED = ("b", "g", "formula, worst", "formula, mean", "predicted worst", "predicted mean")
-SEEN = ("seen worst", "seen mean")
 
 
 def eann_curves(selection: Selection, weighting: str, *, points: int = 400) -> pd.DataFrame:
@@ -77,6 +80,27 @@ def relative_curve(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def difference_if_silence_is_chance(selection: Selection, *, first: str, second: str, chance: float) -> pd.Series:
+    """As the measure ``eann_difference``, but a sequence without an answer yet errs as a guess does.
+
+    Args:
+        selection: Finds the records.
+        first, second: As there.
+        chance: The error of a guess, 0 to 1.
+
+    Raises:
+        MissingRuns: fewer than three seeds have all runs.
+    """
+
+    def difference(ours: Steps, theirs: Steps, end: float) -> float:
+        low = float(ours.costs[0])
+        if low < theirs.costs[0]:
+            theirs = Steps(np.append(low, theirs.costs), np.append(chance, theirs.errors))
+        return percent_over(ours.log_mean(low, end), theirs.log_mean(low, end))
+
+    return compared(selection, first, second, difference)
+
+
 def inflation_curves(selection: Selection, weighting: str, *, tolerance: float) -> pd.DataFrame:
     """Cost inflation of an EANN as seen, at the budgets of the measure ``eann_inflation``.
 
@@ -91,53 +115,18 @@ def inflation_curves(selection: Selection, weighting: str, *, tolerance: float) 
     Raises:
         MissingRuns: no seed has all runs.
     """
-    eann, separate = _eann_and_separate(selection, weighting)
+    eann, separate = eann_members(selection, weighting), by_depth(selection, "opt")
+    if without := set(eann) - set(separate):
+        raise MissingRuns([f"separately trained networks (opt), n = {', '.join(map(str, sorted(without)))}"])
+    alone = {depth: separate[depth] for depth in eann}
     rows = []
-    for seed in _common_seeds(selection, eann, separate):
+    for seed in _common_seeds(selection, eann, alone):
         members = _of(eann, seed)
         steps = sequence_steps(members)
         budgets = np.geomspace(steps.costs[0], sequence_cost(members), BUDGETS)
-        found = _seen(steps, _of(separate, seed), budgets, tolerance)
+        found = inflation(steps, best_separate(_of(alone, seed)), budgets, tolerance=tolerance / 100)
         rows += [(seed, budget, value) for budget, value in zip(budgets, found, strict=True)]
     return pd.DataFrame(rows, columns=["seed", "cost", "inflation"])
-
-
-def inflation_table(
-    selection: Selection, weighting: str, competences: pd.DataFrame, *, tolerance: float
-) -> pd.DataFrame:
-    """Cost inflation of an EANN: what theory predicts from its measured competence and growth, and what is seen.
-
-    Both over the budgets from the end of the first member to that of the last. `formula` is the limit for long
-    sequences of this growth, `predicted` runs theory's rules with the members' own costs. Means are over the logarithm
-    of the budget.
-
-    Args:
-        selection: Finds the records.
-        weighting: Of the members.
-        competences: From :func:`anytime_study.analysis.competence.competence_table`, of this weighting and a tolerance.
-        tolerance: Per cent of test error that counts as the same.
-
-    Returns:
-        A row per seed that has all runs and the competence of all members: ``seed``, the columns :data:`PREDICTED` and
-        :data:`SEEN`. Predictions are NaN where a member has no competence: theory says nothing then.
-
-    Raises:
-        MissingRuns: no seed has all runs.
-    """
-    eann, separate = _eann_and_separate(selection, weighting)
-    rows = []
-    for seed in _common_seeds(selection, eann, separate):
-        members = _of(eann, seed)
-        known = competences[competences["seed"] == seed].set_index("network")["b"]
-        names = [short_name(record.config.network) for record in members]
-        if not set(names) <= set(known.index):
-            continue
-        costs = _costs(members)
-        budgets = np.geomspace(costs[0], sum(costs), BUDGETS)
-        seen = _seen(sequence_steps(members), _of(separate, seed), budgets, tolerance)
-        predicted = prediction(costs, sequence_competence(known[names].tolist()))
-        rows.append({"seed": seed, **predicted, "seen worst": seen.max(), "seen mean": seen.mean()})
-    return pd.DataFrame(rows, columns=["seed", *PREDICTED, *SEEN])
 
 
 def member_costs(selection: Selection, weighting: str) -> list[float]:
@@ -147,7 +136,12 @@ def member_costs(selection: Selection, weighting: str) -> list[float]:
         MissingRuns: no seed has all members.
     """
     eann = eann_members(selection, weighting)
-    return _costs(_of(eann, _common_seeds(selection, eann)[0]))
+    return [float(record.costs.macs_cumulative[-1]) for record in _of(eann, _common_seeds(selection, eann)[0])]
+
+
+def mean_growth(costs: Sequence[float]) -> float:
+    """g: the mean cost ratio of successive networks."""
+    return float(np.mean([after / before for before, after in pairwise(costs)]))
 
 
 def predicted_curve(costs: Sequence[float], competence: float, *, points: int = 2000) -> pd.DataFrame:
@@ -165,46 +159,8 @@ def predicted_curve(costs: Sequence[float], competence: float, *, points: int = 
     return pd.DataFrame({"cost": budgets, "inflation": run_sequence(costs, competence).inflation(budgets)})
 
 
-def prediction(costs: Sequence[float], competence: float) -> dict[str, float]:
-    """What theory predicts for networks of these costs, two or more and growing, by the names of :data:`PREDICTED`.
-
-    Args:
-        costs: Of the networks, in the order in which they run.
-        competence: b, 1 or more; 0 for none, of which nothing but the growth follows.
-    """
-    growth = mean_growth(costs)
-    if not competence:
-        return dict.fromkeys(PREDICTED, float("nan")) | {"b": 0.0, "g": growth}
-    run = run_sequence(costs, competence)
-    values = (
-        competence,
-        growth,
-        worst_case(growth, competence),
-        log_mean(growth, competence),
-        run.highest(costs[0], sum(costs)),
-        predicted_curve(costs, competence)["inflation"].mean(),
-    )
-    return dict(zip(PREDICTED, map(float, values), strict=True))
-
-
-def _costs(members: Sequence[RunRecord]) -> list[float]:
-    return [float(record.costs.macs_cumulative[-1]) for record in members]
-
-
-def _seen(steps: Steps, separate: Sequence[RunRecord], budgets: np.ndarray, tolerance: float) -> np.ndarray:
-    return inflation(steps, best_separate(separate), budgets, tolerance=tolerance / 100)
-
-
 Runs = Mapping[int, Mapping[int, "RunRecord"]]
 """Records by depth and seed."""
-
-
-def _eann_and_separate(selection: Selection, weighting: str) -> tuple[Runs, Runs]:
-    """The members, and the separately trained networks of their depths."""
-    eann, separate = eann_members(selection, weighting), by_depth(selection, "opt")
-    if without := set(eann) - set(separate):
-        raise MissingRuns([f"separately trained networks (opt), n = {', '.join(map(str, sorted(without)))}"])
-    return eann, {depth: separate[depth] for depth in eann}
 
 
 def _of(runs: Runs, seed: int) -> list[RunRecord]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from anytime_study.pages.figures import ends, looks, panels_of, plain_logarithm
+from anytime_study.pages.figures import ends, looks, panels_of
 
 
 def dots(
@@ -74,37 +75,20 @@ def dots(
     return figure
 
 
-def inflation_over_budget(
-    table: pd.DataFrame, *, predicted: pd.DataFrame, bounds: Mapping[str, float], starts: Sequence[float]
-) -> Figure:
-    """Cost inflation of EANNs against the budget: seeds thin, their mean thick; a panel per weighting.
+def ratio_and_place(table: pd.DataFrame, names: Sequence[str]) -> Figure:
+    """Where the weights lie against the ratio of losses: a mark per run, a cross at the mean of each data set.
 
     Args:
-        table: A row per seed and budget, with the columns ``weighting``, ``seed``, ``cost`` (MACs) and ``inflation``.
-        predicted: What theory's rules give with the measured competence, a row per budget, with the columns
-            ``weighting``, ``cost`` and ``inflation``; a weighting without prediction has no rows.
-        bounds: Horizontal lines by their names.
-        starts: Budgets at which a member starts, in MACs.
+        table: A row per run, with the columns ``data``, ``ratio`` and ``place`` (per cent of the network's cost).
+        names: The data sets in the order of the legend.
     """
-    styles = looks(table["weighting"])
-    figure, axes_list = panels_of(len(styles), (4.4, 4.4))
-    for axes, (name, look) in zip(axes_list, styles.items(), strict=True):
-        part, rules = table[table["weighting"] == name], predicted[predicted["weighting"] == name]
-        seeds = part.pivot(index="cost", columns="seed", values="inflation")
-        axes.plot(seeds.index / 1e6, seeds, color=look.colour, linewidth=0.8, alpha=0.4)
-        axes.plot(seeds.index / 1e6, seeds.mean(axis=1), color=look.colour, lw=2.2, label="seen, mean (thin: seeds)")
-        if len(rules):
-            axes.plot(rules["cost"] / 1e6, rules["inflation"], color="0.2", linestyle="--", label="predicted")
-        for (bound, value), dashes in zip(bounds.items(), (":", "-."), strict=False):
-            axes.axhline(value, color="black", linewidth=1, linestyle=dashes, label=bound)
-        for start in starts:
-            axes.axvline(start / 1e6, color="0.8", linewidth=0.8, zorder=0)
-        axes.set(title=look.text, xlabel="budget (millions of MACs)")
-        axes.grid(visible=False, axis="x")
-        plain_logarithm(axes)
-    axes_list[0].set_ylim(bottom=0)  # after all panels, which share the axis
-    axes_list[0].set_ylabel("cost inflation $C$")
-    axes_list[0].legend(title=None, fontsize=9, loc="upper left")
+    figure, axes = plt.subplots()
+    for name, look in looks(names).items():
+        part = table[table["data"] == name]
+        axes.scatter(part["ratio"], part["place"], color=look.colour, marker=look.marker, s=26, alpha=0.6, label=name)
+        axes.plot(part["ratio"].mean(), part["place"].mean(), "+", color=look.colour, ms=16, mew=2.5)
+    axes.set(xlabel="training loss of the first exit / of the last", ylabel="place of the weight (% of the cost)")
+    axes.legend(title=None, fontsize="small")
     return figure
 
 
@@ -115,7 +99,7 @@ def weights_over_steps(weights: Mapping[str, np.ndarray]) -> Figure:
         weights: [steps, K] by the panel's title; 0 or more.
     """
     largest = max(float(of_rule.max()) for of_rule in weights.values())
-    figure, axes_list = panels_of(len(weights), (4.6, 3.2))
+    figure, axes_list = panels_of(len(weights), (3.6, 2.9))
     for axes, (title, of_rule) in zip(axes_list, weights.items(), strict=True):
         steps, exits = of_rule.shape
         # cells around whole numbers, so that step t and exit i stand at t and i

@@ -7,10 +7,8 @@ a network is good; that is an ordinary network. The *cost inflation* is
 
     C(B) = B / (cost of the network that the best competent answer at budget B is as good as).
 
-Growth (above 1) and competence (1 or more) may be arrays.
-
-S_i = x_0 + … + x_{i-1} is what was spent before network i, and q = min(b, g): a competence above g goes unused,
-because the network before is still ahead then.
+Growth (above 1) and competence (1 or more) may be arrays. S_i = x_0 + … + x_{i-1} is what was spent before network i,
+and q = min(b, g): a competence above g goes unused, because the network before is still ahead then.
 
 The paper (section 4, Proposition 4.1) has the growth g = b. General growth, the best growth, the lower bound and the
 exact figures for parallel workers are derived here, not in the paper. :mod:`.cost_simulation` finds C by running the
@@ -24,7 +22,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-import scipy.optimize
 import scipy.special
 
 from anytime_study.theory.quadratics import Array, require
@@ -35,87 +32,29 @@ Criterion = Literal["worst case", "linear mean", "log mean"]
 GOLDEN_SQUARE = (3 + math.sqrt(5)) / 2
 
 
-def start_share(growth: npt.ArrayLike, *, index: float = math.inf, workers: int = 1) -> Array:
-    """When network i starts, over its own cost: T_i / x_i = (1 - g^(-M n)) / (g^M - 1), n = ⌊i / M⌋.
+def worst_case(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int = 1) -> Array:
+    """The supremum of C over all budgets: g / (g^M - 1) + max(1, g / b).
 
-    Network i waits for network i - M on the same worker, so T_i = x_{i-M} + x_{i-2M} + … With one worker T_i = S_i.
-
-    Args:
-        index: i, 0 or more; infinity gives the limit 1 / (g^M - 1).
-        workers: M, 1 or more.
-    """
-    growth = _growth(growth)
-    require(index == math.inf or (index >= 0 and index == int(index)), "index", "0, 1, 2, … or infinity", index)
-    require(workers >= 1, "workers", "at least 1", workers)
-    rounds = index if index == math.inf else index // workers
-    return -np.expm1(-np.log(growth) * workers * rounds) / np.expm1(workers * np.log(growth))
-
-
-def worst_case(
-    growth: npt.ArrayLike,
-    competence: npt.ArrayLike,
-    *,
-    index: float = math.inf,
-    workers: int = 1,
-    overhead: float = 0.0,
-) -> Array:
-    """The peak of C while network i works; for i → ∞ its supremum over all budgets, g / (g^M - 1) + max(1, g / b).
-
-    It is reached just before network i overtakes the end of network i - 1, at internal cost max(x_i / b, x_{i-1}). Each
-    network may pay a fixed overhead c before its work; the network that C compares with pays none. The peak is then
-
-        g T_i / x_i + max(1, g / b) + (⌊i / M⌋ + 1) c / x_{i-1}.
-
-    With one worker, no overhead and g = b it is 2 + 1 / (b - 1) for i → ∞, the paper's Proposition 4.1.
+    The peaks of C come just before network i overtakes the end of network i - 1, at internal cost
+    max(x_i / b, x_{i-1}); they grow with i. With one worker and g = b it is 2 + 1 / (b - 1), the paper's Proposition
+    4.1.
 
     Args:
-        index: i, 1 or more; infinity gives the supremum, in which the overhead no longer counts.
         workers: M, 1 or more; B is then wall-clock time, so the work done is M B.
-        overhead: c, in units of the first network's cost, 0 or more.
     """
     growth, competence = _growth(growth), _competence(competence)
-    require(index >= 1, "index", "at least 1", index)
-    require(overhead >= 0, "overhead", "0 or more", overhead)
-    peak = growth * start_share(growth, index=index, workers=workers) + np.maximum(1, growth / competence)
-    if index != math.inf and overhead:
-        peak = peak + (index // workers + 1) * overhead * growth ** (1 - index)
-    return peak
+    return growth * _start_share(growth, workers) + np.maximum(1, growth / competence)
 
 
-def linear_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, index: float = math.inf) -> Array:
-    """Mean of C for B uniform over the complete run of network i, one worker.
+def linear_mean(growth: npt.ArrayLike, competence: npt.ArrayLike) -> Array:
+    """Mean of C for B uniform over the complete run of a late network, one worker: a bound for every complete run.
 
-    With r = S_i / x_i and q = min(b, g): 1 - 1 / q + g / (2 q²) + r (g / q + ln q). It grows with i, so the limit
-    bounds every complete run, but not the mean up to an arbitrary end; see :func:`running_mean`. With g = b the limit
-    is 1 - 1 / (2 b) + (1 + ln b) / (b - 1), the paper's Proposition 4.1.
-
-    Args:
-        index: i, 1 or more; infinity gives the limit.
+    With q = min(b, g): 1 - 1 / q + g / (2 q²) + (g / q + ln q) / (g - 1). With g = b it is
+    1 - 1 / (2 b) + (1 + ln b) / (b - 1), the paper's Proposition 4.1.
     """
     growth, competence = _growth(growth), _competence(competence)
-    require(index >= 1, "index", "at least 1", index)
     used = np.minimum(competence, growth)
-    spent = start_share(growth, index=index)
-    return 1 - 1 / used + growth / (2 * used**2) + spent * (growth / used + np.log(used))
-
-
-def running_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, fraction: npt.ArrayLike) -> Array:
-    """Mean of C for B uniform up to the moment when the fraction u of a late network's cost is done, one worker.
-
-    At u = 0 and u = 1 it is :func:`linear_mean`; between them it first falls below and, if b > 1, then rises above. So
-    "the mean over uniform budgets" depends on where the budgets end.
-
-    Args:
-        fraction: u, from 0 to 1.
-    """
-    growth, competence, fraction = _growth(growth), _competence(competence), np.asarray(fraction, dtype=np.float64)
-    require(np.all((fraction >= 0) & (fraction <= 1)), "fraction", "0 to 1", fraction)
-    used = np.minimum(competence, growth)
-    spent = start_share(growth)
-    waiting = np.minimum(fraction, 1 / used)  # while the end of the network before is the best answer
-    ahead = np.maximum(fraction, 1 / used)  # after it
-    integral = growth * (spent * waiting + waiting**2 / 2) + (ahead - 1 / used) + spent * np.log(used * ahead)
-    return (spent * linear_mean(growth, competence) + integral) / (spent + fraction)
+    return 1 - 1 / used + growth / (2 * used**2) + _start_share(growth, 1) * (growth / used + np.log(used))
 
 
 def log_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int = 1) -> Array:
@@ -133,7 +72,7 @@ def log_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int =
     """
     growth, competence = _growth(growth), _competence(competence)
     used = np.minimum(competence, growth)
-    waited = (growth - 1) * start_share(growth, workers=workers)
+    waited = (growth - 1) * _start_share(growth, workers)
     return (waited + growth / used - 1 + np.log(used)) / np.log(growth)
 
 
@@ -200,21 +139,10 @@ def smallest_spent(ratio: float, competence: float, *, networks: int) -> Array:
     return np.array(spent)
 
 
-def smallest_ratio(competence: float, *, networks: int = 3000) -> float:
-    """The smallest R at which :func:`smallest_spent` stays within R - 1 for so many networks, by bisection.
-
-    With more networks it rises to ``best_inflation(b, "worst case")``, which it does not know.
-
-    Args:
-        networks: How long the sequence must last, 2 or more.
-    """
-    require(networks >= 2, "networks", "at least 2", networks)
-
-    def excess(ratio: float) -> float:
-        return 1.0 if smallest_spent(ratio, competence, networks=networks)[-1] > ratio - 1 else -1.0
-
-    # below 2 the second network is already too late; 5 is more than doubling ever pays
-    return float(scipy.optimize.bisect(excess, 1.5, 5.0, xtol=1e-12))
+def _start_share(growth: Array, workers: int) -> Array:
+    """When a late network starts, over its own cost: 1 / (g^M - 1), as x_{i-M} + x_{i-2M} + … was spent before."""
+    require(workers >= 1, "workers", "at least 1", workers)
+    return 1 / np.expm1(workers * np.log(growth))
 
 
 def _growth(growth: npt.ArrayLike) -> Array:

@@ -1,8 +1,7 @@
 """A sequence of networks, run: workers take the networks in order, and at each budget the best answer so far is kept.
 
-Only the rules are here. What follows from them is in :mod:`.cost_inflation`, which this module does not know, so that
-each can be checked against the other. The rules are those of the paper's section 4; overhead, exits at a spacing and
-costs that are no geometric sequence are added here.
+Only the rules are here, those of the paper's section 4. What follows from them is in :mod:`.cost_inflation`, which this
+module does not know, so that each can be checked against the other.
 """
 
 from __future__ import annotations
@@ -24,24 +23,20 @@ class SequenceRun:
     """Networks with the moments at which they start. A budget is a moment on the clock, in units of cost.
 
     Attributes:
-        costs: x, [n], in order of start, without overhead.
+        costs: x, [n], in order of start.
         starts: When each network's worker takes it up, [n].
         competence: b. A network's answer at internal cost d counts once d ≥ x / b, and then it is as good as that of
             the best network of cost d. The answer at its end always counts.
-        overhead: Paid on the clock by each network before its work.
-        spacing: Internal cost between exits; 0 means that there is an answer at every internal cost.
     """
 
     costs: Array
     starts: Array
     competence: float
-    overhead: float
-    spacing: float
 
     @property
     def ends(self) -> Array:
         """When each network has finished, [n]."""
-        return self.starts + self.overhead + self.costs
+        return self.starts + self.costs
 
     def best(self, budgets: npt.ArrayLike) -> Array:
         """The cost of the network that the best competent answer so far is as good as: [...] -> [...], 0 before any."""
@@ -49,9 +44,7 @@ class SequenceRun:
         best = np.zeros_like(budgets)
         for cost, start, end in zip(self.costs, self.starts, self.ends, strict=True):
             # an end is read off the clock, as rounding could leave the work done a hair below the cost
-            done = np.where(budgets >= end, cost, np.clip(budgets - start - self.overhead, 0, cost))
-            if self.spacing:  # the last exit passed; the end of a network is always one
-                done = np.where(done < cost, np.floor(done / self.spacing) * self.spacing, cost)
+            done = np.where(budgets >= end, cost, np.clip(budgets - start, 0, cost))
             best = np.maximum(best, np.where((done >= cost / self.competence) | (done == cost), done, 0))
         return best
 
@@ -63,15 +56,13 @@ class SequenceRun:
     def events(self) -> Array:
         """Every budget at which the rule for the best answer can change, sorted.
 
-        A network becomes competent, passes an exit, ends, or draws level with what another network reaches at its end.
-        Between two events C is smooth: the best answer stands still, or grows with the clock.
+        A network becomes competent, ends, or draws level with what another network reaches at its end. Between two
+        events C is smooth: the best answer stands still, or grows with the clock.
         """
-        moments = []
-        for cost, start in zip(self.costs, self.starts, strict=True):
-            inside = [self.costs[self.costs <= cost], [cost / self.competence]]
-            if self.spacing:
-                inside.append(np.arange(self.spacing, cost, self.spacing))
-            moments.append(start + self.overhead + np.concatenate(inside))
+        moments = [
+            start + np.append(self.costs[self.costs <= cost], cost / self.competence)
+            for cost, start in zip(self.costs, self.starts, strict=True)
+        ]
         return np.unique(np.concatenate(moments))
 
     def highest(self, low: float, high: float) -> float:
@@ -86,70 +77,40 @@ class SequenceRun:
         looked_at = np.concatenate([[low, high], inside * (1 - _ASIDE)])
         return float(self.inflation(looked_at[looked_at >= low]).max())
 
+    def mean(self, low: float, high: float, *, logarithmic: bool = False, points: int = 200_000) -> float:
+        """Mean of C over budgets from ``low`` to ``high``, evenly spaced in B, or in ln B if ``logarithmic``."""
+        require(0 < low < high, "low", f"above 0 and below high = {high}", low)
+        require(self.best(low) > 0, "low", "a budget with a competent answer", low)
+        place = (np.arange(points) + 0.5) / points
+        budgets = low * (high / low) ** place if logarithmic else low + (high - low) * place
+        return float(self.inflation(budgets).mean())
 
-def run_sequence(
-    costs: npt.ArrayLike, competence: float, *, workers: int = 1, overhead: float = 0.0, spacing: float = 0.0
-) -> SequenceRun:
+
+def run_sequence(costs: npt.ArrayLike, competence: float, *, workers: int = 1) -> SequenceRun:
     """Let workers run networks in the given order: whoever is free first takes the next one and runs it to its end.
 
     Args:
         costs: x, [n], each above 0, in any order.
         competence: b, 1 or more.
         workers: M, 1 or more.
-        overhead: Paid by each network before its work, 0 or more.
-        spacing: Internal cost between exits, 0 or more; 0 means an answer at every internal cost.
     """
     costs = np.asarray(costs, dtype=np.float64)
     good = costs.ndim == 1 and len(costs) and np.all((costs > 0) & np.isfinite(costs))
     require(good, "costs", "one or more finite numbers above 0", costs)
-    least = {"competence": (competence, 1), "workers": (workers, 1), "overhead": (overhead, 0), "spacing": (spacing, 0)}
-    for name, (value, low) in least.items():
-        require(low <= value < math.inf, name, f"{low} or more", value)
+    for name, value in (("competence", competence), ("workers", workers)):
+        require(1 <= value < math.inf, name, "1 or more", value)
     free = [0.0] * workers  # when each worker is free again; a heap
     starts = []
     for cost in costs.tolist():
         start = heapq.heappop(free)
         starts.append(start)
-        heapq.heappush(free, start + overhead + cost)
-    return SequenceRun(costs, np.array(starts), float(competence), float(overhead), float(spacing))
+        heapq.heappush(free, start + cost)
+    return SequenceRun(costs, np.array(starts), float(competence))
 
 
-def geometric_costs(growth: float, *, reach: float, first: float = 1.0, whole: bool = False) -> Array:
-    """Costs first · g^i, i = 0, 1, …, up to the first that is at least ``reach``; rounded to integers if ``whole``."""
-    for name, value, least in (("growth", growth, 1), ("first", first, 0), ("reach", reach, 0)):
+def geometric_costs(growth: float, *, reach: float) -> Array:
+    """Costs g^i, i = 0, 1, …, up to the first that is at least ``reach``."""
+    for name, value, least in (("growth", growth, 1), ("reach", reach, 0)):
         require(least < value < math.inf, name, f"finite and above {least}", value)
-    count = 1 + max(0, math.ceil(math.log(reach / first) / math.log(growth) - 1e-9))  # a reach of g^k needs k + 1
-    costs = first * growth ** np.arange(count, dtype=np.float64)
-    if whole:
-        costs = np.round(costs)
-        require(np.all(np.diff(costs, prepend=0) > 0), "first", "so large that the integer costs grow", costs)
-    return costs
-
-
-@dataclass(frozen=True)
-class SampledMean:
-    """A mean over random budgets and its standard error."""
-
-    mean: float
-    standard_error: float
-
-
-def sampled_mean(
-    run: SequenceRun, low: float, high: float, *, trials: int, seed: int, logarithmic: bool = False
-) -> SampledMean:
-    """Mean of C over random budgets from ``low`` to ``high``.
-
-    Args:
-        run: A run with a competent answer at ``low``.
-        low, high: The range of budgets.
-        trials: Number of budgets, 2 or more.
-        seed: Of the random generator.
-        logarithmic: The logarithm of the budget is uniform, not the budget.
-    """
-    require(0 < low < high, "low", f"above 0 and below high = {high}", low)
-    require(run.best(low) > 0, "low", "a budget with a competent answer", low)
-    require(trials >= 2, "trials", "at least 2", trials)
-    place = np.random.default_rng(seed).random(trials)
-    budgets = low * (high / low) ** place if logarithmic else low + (high - low) * place
-    inflation = run.inflation(budgets)
-    return SampledMean(float(inflation.mean()), float(inflation.std(ddof=1) / math.sqrt(trials)))
+    count = 1 + max(0, math.ceil(math.log(reach) / math.log(growth) - 1e-9))  # a reach of g^k needs k + 1
+    return growth ** np.arange(count, dtype=np.float64)

@@ -6,8 +6,7 @@ matter) and free of scale (ℓ → a∘ℓ keeps it); the chapter has the proof.
 utilities it is known from social choice. :func:`rank_flips` counts how often the usual aggregators break this.
 
 Nash bargaining over the losses maximises Π_i (d_i - ℓ_i), where d_i is what exit i gets without an agreement (Nash
-1950); over a step of training it maximises Π_i g_iᵀu (Nash-MTL, Navon et al. 2022). Both are the minimum of a
-self-concordant function. How they differ from AdaLoss is derived here.
+1950). How it differs from AdaLoss is derived here.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
-import scipy.optimize
 import scipy.stats
 
 from anytime_study.theory.quadratics import Array, QuadraticLosses, require
@@ -34,17 +32,11 @@ class Flips:
         scale: Share of pairs, 0 to 1, after the losses of each exit got another unit.
         offset: The same after a constant was added to the losses of each exit.
         renumbering: The same after the exits changed places.
-        pairs: How many pairs were drawn.
     """
 
     scale: float
     offset: float
     renumbering: float
-    pairs: int
-
-    def standard_error(self, rate: float) -> float:
-        """Of a share of independent pairs."""
-        return float(np.sqrt(rate * (1 - rate) / self.pairs))
 
 
 def aggregators(num_exits: int) -> dict[str, Aggregator]:
@@ -99,7 +91,7 @@ def rank_flips(
     order = generator.permuted(np.tile(np.arange(num_exits), (pairs, 1)), axis=1)[:, None, :]
     changes = [factors * losses, losses + offsets, np.take_along_axis(losses, order, axis=-1)]
     return {
-        name: Flips(*(flip_rate(aggregate, losses, changed) for changed in changes), pairs=pairs)
+        name: Flips(*(flip_rate(aggregate, losses, changed) for changed in changes))
         for name, aggregate in aggregators(num_exits).items()
     }
 
@@ -126,7 +118,7 @@ def nash_bargaining(problem: QuadraticLosses, disagreement: npt.ArrayLike) -> Ar
         θ, [d].
 
     Raises:
-        ValueError: no θ gives every exit a lower loss than its d_i.
+        ValueError: the minimum of Σ ℓ_i / (d_i - OPT_i), where the search begins, has a loss that is not below its d_i.
     """
     limits = np.broadcast_to(np.asarray(disagreement, dtype=np.float64), (problem.num_exits,))
 
@@ -135,77 +127,12 @@ def nash_bargaining(problem: QuadraticLosses, disagreement: npt.ArrayLike) -> Ar
         pulls = weights[:, None] * problem.gradients(theta)
         return pulls.sum(axis=0), 2 * np.tensordot(weights, problem.curvature, axes=1) + pulls.T @ pulls
 
-    return _newton(_agreeable(problem, limits), derivatives)
-
-
-def _agreeable(problem: QuadraticLosses, limits: Array) -> Array:
-    """Some θ with ℓ_i(θ) < d_i for all i: the largest (ℓ_i - d_i) / (d_i - OPT_i) is made small, whatever the units."""
     room = limits - problem.optima
     require(((room > 0) & np.isfinite(room)).all(), "disagreement", f"finite numbers above {problem.optima}", limits)
     begin = problem.minimiser(1 / room)
-    excess = (problem.losses(begin) - limits) / room
-    if excess.max() < -1e-3:  # a look saves the search where d is generous
-        return begin
-    found = scipy.optimize.minimize(  # over (θ, t): the smallest t that no excess is above
-        lambda point: point[-1],
-        np.append(begin, excess.max()),
-        jac=lambda point: np.append(np.zeros(len(point) - 1), 1.0),
-        constraints={
-            "type": "ineq",
-            "fun": lambda point: point[-1] - (problem.losses(point[:-1]) - limits) / room,
-            "jac": lambda point: np.column_stack(
-                [-problem.gradients(point[:-1]) / room[:, None], np.ones(problem.num_exits)]
-            ),
-        },
-        method="SLSQP",
-        options={"ftol": 1e-12, "maxiter": 500},
-    )
-    theta = found.x[:-1]
-    require((problem.losses(theta) < limits).all(), "disagreement", "losses that all can go below together", limits)
-    return theta
-
-
-@dataclass(frozen=True)
-class NashStep:
-    """What the exits agree on for one step θ ← θ - η u.
-
-    Attributes:
-        direction: u = Gᵀα, [d]; its squared length is K, and every loss falls, at the rate g_iᵀu = 1 / α_i.
-        weights: α, [K], above 0.
-    """
-
-    direction: Array
-    weights: Array
-
-
-def nash_step(gradients: Array) -> NashStep:
-    """Solve G Gᵀ α = 1 / α for α > 0 (Navon et al. 2022, Section 3): the minimum of ½‖Gᵀα‖² - Σ ln α_i.
-
-    The direction does not change under g_i → a_i g_i, and offsets of the losses do not reach the gradients.
-
-    Args:
-        gradients: G, row i is g_i: [K, d].
-
-    Raises:
-        ValueError: the point is Pareto stationary (or within 1e-6 of it, in unit gradients), so that no direction
-            lowers every loss.
-    """
-    lengths = np.linalg.norm(gradients, axis=1)
-    require((lengths > 0).all(), "gradients", "all above 0 in length", lengths)
-    units = gradients / lengths[:, None]
-    num_exits = len(units)
-    # no direction lowers all losses just if 0 is a convex combination of the unit gradients
-    system = np.vstack([units.T, np.ones(num_exits)])
-    distance = scipy.optimize.nnls(system, np.append(np.zeros(units.shape[1]), 1.0))[1]
-    if distance < 1e-6:  # its square must be well above the rounding of the Gram matrix
-        raise ValueError("gradients: expected a direction that lowers every loss, found a Pareto stationary point")
-    gram = units @ units.T
-
-    def derivatives(weights: Array) -> tuple[Array, Array]:
-        return gram @ weights - 1 / weights, gram + np.diag(weights**-2.0)
-
-    weights = _newton(np.ones(num_exits), derivatives)
-    return NashStep(direction=weights @ units, weights=weights / lengths)
+    below = (problem.losses(begin) < limits).all()
+    require(below, "disagreement", "losses that the exits can easily go below together", limits)
+    return _newton(begin, derivatives)
 
 
 def _newton(point: Array, derivatives: Callable[[Array], tuple[Array, Array]], *, max_steps: int = 10_000) -> Array:

@@ -16,7 +16,6 @@ NUMBER = re.compile(
 # What may be typed: choices, plans and mathematics. (file, what stands there, why)
 ALLOWED = [
     (r".*", r"95 % interval", "how wide intervals are is a choice"),
-    (r"eann\.ipynb", r"tolerance of 5 per cent", "a rule of data/claims.yaml"),
     (r"lab\.ipynb|intro\.md|instructors\.md|paths\.md", r"\d+ minutes", "plans of a lesson"),
     (r"lab\.ipynb", r"at most 5 points", "a task"),
     (
@@ -25,7 +24,6 @@ ALLOWED = [
         "follows from the number of pairs",
     ),
     (r"cookbook\.md", r"an error of 10 % has a standard error of 3 points", "arithmetic"),
-    (r"sequences_in_full\.ipynb", r"between 1 and 2 seconds", "an example of a distribution"),
 ]
 PAGES = [*sorted((ROOT / "book").glob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
 

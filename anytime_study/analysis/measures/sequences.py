@@ -53,7 +53,7 @@ def eann_difference(selection: Selection, *, first: str, second: str, at_end: bo
         low = float(ours.costs[0])
         return percent_over(ours.log_mean(low, end), theirs.held_from(low).log_mean(low, end))
 
-    return _compared(selection, first, second, difference)
+    return compared(selection, first, second, difference)
 
 
 def eann_difference_once_both_answer(selection: Selection, *, first: str, second: str) -> pd.Series:
@@ -75,13 +75,19 @@ def eann_difference_once_both_answer(selection: Selection, *, first: str, second
         low = float(max(ours.costs[0], theirs.costs[0]))
         return percent_over(ours.log_mean(low, end), theirs.log_mean(low, end))
 
-    return _compared(selection, first, second, difference)
+    return compared(selection, first, second, difference)
 
 
-def _compared(
+def compared(
     selection: Selection, first: str, second: str, difference: Callable[[Steps, Steps, float], float]
 ) -> pd.Series:
-    """``difference`` of two sequences and the cost of all of the first one's members, by seed."""
+    """``difference`` of two sequences and the cost of all of the first one's members, by seed.
+
+    Args:
+        selection: Finds the records.
+        first, second: As :func:`eann_difference` has them.
+        difference: Of the two sequences and the budget at which the EANN ends.
+    """
     if first == BASELINE:
         raise InputError(f"bad settings of a comparison with an EANN: first: expected its weighting, found {first}")
     eann = eann_members(selection, first)

@@ -1,22 +1,7 @@
-import math
-
-import pandas as pd
 import pytest
 
-from anytime_study.analysis.competence import (
-    competence_table,
-    competence_text,
-    excess,
-    excess_table,
-    frontier,
-    mean_growth,
-    reliable_from,
-    separate_runs,
-    sequence_competence,
-)
+from anytime_study.analysis.competence import competence, competence_table, excess_table, frontier, separate_runs
 from anytime_study.runs.config import RunConfig
-
-INF = math.inf
 
 
 def opt(make, cost, error, *, exits=2, **fields):
@@ -34,30 +19,24 @@ def opt(make, cost, error, *, exits=2, **fields):
 
 
 def test_the_frontier_by_hand(made_up_record):
-    networks = [opt(made_up_record, *point) for point in [(40, 0.2), (10, 0.5), (30, 0.45), (20, 0.4)]]
-    costs, errors = frontier(networks)
+    points = [(40, 0.2), (10, 0.5), (30, 0.45), (20, 0.4)]
+    seeds = [[opt(made_up_record, cost, error + aside) for cost, error in points] for aside in (-0.01, 0.03)]
+    costs, errors = frontier(seeds)
     assert costs.tolist() == [10, 20, 40]  # that of 30 is no better than that of 20
-    assert errors.tolist() == [0.5, 0.4, 0.2]
+    assert errors.tolist() == pytest.approx([0.51, 0.41, 0.21])  # means over the seeds
 
 
 def test_an_inner_exit_is_read_where_it_was_trained(made_up_record):
     scores = {"validation": [0.9, 0.3, 0.8], "alone": [10, 20, 30], "weights": [0.0, 1.0, 0.0]}
-    costs, errors = frontier([made_up_record(weighting="opt(exit=2)", scores=scores)])
+    costs, errors = frontier([[made_up_record(weighting="opt(exit=2)", scores=scores)]])
     assert (costs.tolist(), errors.tolist()) == ([20], [0.3])
 
 
 def test_an_anytime_network_is_no_separate_one(made_up_record):
     with pytest.raises(ValueError, match="separate: expected networks trained for one exit, found const"):
-        frontier([made_up_record(weighting="const")])
+        frontier([[made_up_record(weighting="const")]])
     with pytest.raises(ValueError, match="separate: expected at least one record, found none"):
         frontier([])
-
-
-def test_excess_by_hand(made_up_record):
-    separate = [opt(made_up_record, 10, 0.5), opt(made_up_record, 30, 0.3)]
-    scores = {"validation": [0.6, 0.44, 0.3], "test": [0.9] * 3, "cumulative": [5, 20, 35], "alone": [1, 2, 3]}
-    # before the cheapest 0.5; halfway 0.4; after the last 0.3
-    assert excess(made_up_record(scores=scores), separate) == pytest.approx([20, 10, 0])
 
 
 def test_separate_runs_are_the_same_for_every_seed(made_up_record, made_up_experiment):
@@ -92,24 +71,25 @@ def test_no_separate_run_is_no_seed(made_up_record, made_up_experiment):
 @pytest.mark.parametrize(
     ("excesses", "expected"),
     [
-        ([9, 9, 5, 4], 0.6),  # the tolerance itself counts
-        ([1, 1, 1, 1], 0.2),
-        ([1, 9, 1, 1], 0.6),  # an early exit that is good by chance does not
+        ([9, 9, 5, 4], 1 / 0.6),  # the tolerance itself counts
+        ([1, 1, 1, 1], 5),
+        ([1, 9, 1, 1], 1 / 0.6),  # an early exit that is good by chance does not
         ([9, 9, 9, 5], 1),
-        ([-3, -3, -3, 5.1], INF),  # the last exit decides whether there is any
+        ([-3, -3, -3, 5.1], 0),  # the last exit decides whether there is any
     ],
 )
-def test_from_where_on_a_network_is_reliable(excesses, expected):
-    assert reliable_from([2, 4, 6, 10], excesses, 5) == expected
+def test_from_where_on_a_network_is_competent(excesses, expected):
+    assert competence([0.2, 0.4, 0.6, 1], excesses, 5) == pytest.approx(expected)
 
 
 def test_competence_by_network_and_tolerance(made_up_record, made_up_experiment):
     small, large = "resann(n=1, c=4, s=3)", "resann(n=2, c=4, s=3)"
     records = []
-    for seed in (0, 1):
-        records += [opt(made_up_record, 10, 0.5, exits=1, network=small, seed=seed)]
-        records += [opt(made_up_record, 30, 0.3, network=large, seed=seed)]
-        scores = {"cumulative": [20, 40], "validation": [0.44, 0.3]}
+    for seed, aside in ((0, -0.02), (1, 0.02)):  # which the mean over seeds takes away
+        records += [opt(made_up_record, 10, 0.5 + aside, exits=1, network=small, seed=seed)]
+        records += [opt(made_up_record, 30, 0.3 - aside, network=large, seed=seed)]
+        # where the separate networks are at 0.4 and 0.3
+        scores = {"cumulative": [20, 40], "validation": [0.44 + aside, 0.3 + aside]}
         records += [made_up_record(network=large, weighting="const", seed=seed, scores=scores)]
         scores = {"cumulative": [12], "validation": [0.6]}  # over 0.48: a quarter
         records += [made_up_record(network=small, weighting="const", seed=seed, scores=scores)]
@@ -119,35 +99,10 @@ def test_competence_by_network_and_tolerance(made_up_record, made_up_experiment)
     experiment = made_up_experiment(records)
     table = excess_table([experiment, experiment], RunConfig(epochs=2), ["const"])
     assert table["network"].tolist() == ["(1, 4)"] * 2 + ["(2, 4)"] * 4
-    assert table[table["seed"] == 0]["excess"].tolist() == pytest.approx([25, 10, 0])
+    of_large = table[table["network"] == "(2, 4)"]
+    assert of_large["seed"].tolist() == [0, 0, 1, 1]
+    assert of_large["excess"].tolist() == pytest.approx([5, -20 / 3, 15, 20 / 3])
     assert table[table["seed"] == 1]["cost"].tolist() == [1, 0.5, 1]
-    found = competence_table(table, (5, 10.001)).set_index(["network", "tolerance", "seed"])
-    assert found["b"].to_dict() == {
-        ("(1, 4)", 5, 0): 0,
-        ("(1, 4)", 5, 1): 0,
-        ("(1, 4)", 10.001, 0): 0,
-        ("(1, 4)", 10.001, 1): 0,
-        ("(2, 4)", 5, 0): 1,
-        ("(2, 4)", 5, 1): 1,
-        ("(2, 4)", 10.001, 0): 2,
-        ("(2, 4)", 10.001, 1): 2,
-    }
-    assert found.loc[("(1, 4)", 5, 0), "q"] == INF
-
-
-def test_no_competence_is_written_as_none():
-    assert competence_text([0, 1.5, 2, 0, 0]) == "none [none, 2.00], 94%"
-    assert competence_text([1, 1.5, 2, 0, 1.25]) == "1.25 [none, 2.00], 94%"
-    assert competence_text([0, 2]) == "none to 2.00 [none, 2.00], 50%"
-    assert competence_text([1.5]) == "1.50"
-    assert competence_text(pd.Series([0.0])) == "none"
-
-
-def test_one_competence_for_a_sequence():
-    assert sequence_competence([1, 3, 2]) == 2  # of the first only the end counts
-    assert sequence_competence([1, 3, 0]) == 0
-    assert sequence_competence([0, 3, 2]) == 0
-
-
-def test_growth():
-    assert mean_growth([10, 20, 60]) == 2.5
+    found = competence_table(table, (5, 10.001)).set_index(["network", "tolerance"])
+    expected = {("(1, 4)", 5): 0, ("(1, 4)", 10.001): 0, ("(2, 4)", 5): 1, ("(2, 4)", 10.001): 2}
+    assert found["b"].to_dict() == expected

@@ -11,7 +11,7 @@ CHAPTERS = {
     "what_adaloss_does": [{"sigma2": 0.1}, {"sigma2": 100, "num_exits": 2}],
     "likelihood_and_barrier": [{"sigma2": 0.1}, {"barrier": 3}],
     "descent_and_failure": [{"floor": 0.2}, {"momentum": 0.0, "refresh_period": 1}],
-    "sequences_in_full": [{"b": 3}, {"b": 1}, {"b": 1.5, "growth": 2}, {"workers": 3}, {"overhead": 1}],
+    "sequences_in_full": [{"b": 3}, {"b": 1}, {"b": 1.5, "growth": 2}],
     "fairness_axioms": [{"sigma2": 0.1}, {"num_exits": 3}, {"scale_decades": 0}],
 }
 

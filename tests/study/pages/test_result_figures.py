@@ -10,7 +10,7 @@ import pytest
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.pages.result_figures import (
     dots,
-    inflation_over_budget,
+    ratio_and_place,
     weights_over_steps,
 )
 
@@ -66,25 +66,8 @@ def test_weights_over_steps_are_shades_on_one_scale():
     assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((0.5, 3.5), (0.5, 2.5))  # step 1, exit 1
 
 
-def test_inflation_has_seeds_mean_prediction_and_bounds():
-    table = pd.DataFrame(
-        [
-            {"weighting": weighting, "seed": seed, "cost": cost * 1e6, "inflation": cost + seed}
-            for weighting in ("adaloss", "const")
-            for seed in (0, 1)
-            for cost in (1.0, 2.0)
-        ]
-    )
-    predicted = pd.DataFrame({"weighting": "adaloss", "cost": [1e6, 2e6], "inflation": [3.0, 9.0]})
-    figure = inflation_over_budget(table, predicted=predicted, bounds={"bound": 3.0}, starts=[1.5e6])
-    first, second = (
-        {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
-        for axes in figure.axes
-    )
-    assert [*first] == ["seen, mean (thin: seeds)", "predicted", "bound"]
-    assert [*second] == ["seen, mean (thin: seeds)", "bound"]
-    assert first["seen, mean (thin: seeds)"].get_ydata().tolist() == [1.5, 2.5]
-    assert figure.axes[1].get_ylim()[1] > 9  # one scale for all
-    figure.canvas.draw()
-    texts = [text.get_text() for text in figure.axes[0].get_xticklabels()]
-    assert "2" in texts
+def test_a_mark_per_run_and_a_cross_per_data_set():
+    table = pd.DataFrame({"data": ["hard", "easy", "easy"], "ratio": [1.0, 2.0, 4.0], "place": [60.0, 61.0, 65.0]})
+    (axes,) = ratio_and_place(table, ["easy", "hard"]).axes
+    assert [len(marks.get_offsets()) for marks in axes.collections] == [2, 1]
+    assert [(float(x), float(y)) for cross in axes.lines for x, y in cross.get_xydata()] == [(3, 63), (1, 60)]

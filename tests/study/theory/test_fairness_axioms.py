@@ -10,7 +10,6 @@ from anytime_study.theory.fairness_axioms import (
     bargaining_weights,
     flip_rate,
     nash_bargaining,
-    nash_step,
     rank_flips,
 )
 from anytime_study.theory.linear_residual import linear_residual
@@ -123,32 +122,3 @@ def test_a_distant_disagreement_is_const_at_the_rate_one_over_d():
 def test_a_disagreement_that_not_all_can_go_below_is_refused(disagreement):
     with pytest.raises(ValueError, match="disagreement: expected"):
         nash_bargaining(two_targets(0.1), disagreement)
-
-
-# --- bargaining over a step ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_step_solves_its_equation_and_has_the_squared_length_k(seed):
-    gradients = np.random.default_rng(seed).normal(size=(3, 8))
-    step = nash_step(gradients)
-    np.testing.assert_allclose(gradients @ gradients.T @ step.weights, 1 / step.weights, rtol=1e-10)
-    np.testing.assert_allclose(gradients.T @ step.weights, step.direction, rtol=1e-10, atol=1e-12)
-    assert step.direction @ step.direction == pytest.approx(3, rel=1e-12)
-    assert (step.weights > 0).all()
-
-
-@pytest.mark.parametrize("cosine", [-0.99, -0.5, 0.0, 0.9])
-def test_two_exits_go_along_the_bisector(cosine):
-    """u = (ĝ_1 + ĝ_2) / √(1 + cosine), whatever the lengths."""
-    unit = np.array([[1.0, 0.0], [cosine, np.sqrt(1 - cosine**2)]])
-    expected = unit.sum(axis=0) / np.sqrt(1 + cosine)
-    np.testing.assert_allclose(nash_step(unit * [[5.0], [0.01]]).direction, expected, rtol=1e-10, atol=1e-12)
-
-
-def test_a_pareto_stationary_point_has_no_step_and_one_beside_it_has():
-    opposed = np.array([[1.0, 0.0], [-2.0, 0.0]])
-    with pytest.raises(ValueError, match="found a Pareto stationary point"):
-        nash_step(opposed)
-    direction = nash_step(opposed + np.array([[0, 1e-5], [0, 2e-5]])).direction
-    np.testing.assert_allclose(direction, [0, np.sqrt(2)], atol=1e-6)

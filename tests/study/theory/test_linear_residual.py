@@ -6,7 +6,7 @@ import pytest
 from anytime_study.theory.batch_noise import HardSamples
 from anytime_study.theory.cost_inflation import worst_case
 from anytime_study.theory.cost_simulation import run_sequence
-from anytime_study.theory.fairness_axioms import nash_step
+from anytime_study.theory.fairness_axioms import bargaining_weights
 from anytime_study.theory.geometric_mean import adaloss_fixed_point, inverse_weights, log_sum, log_sum_gradient
 from anytime_study.theory.likelihood_and_barrier import barrier_weights
 from anytime_study.theory.linear_residual import TwoExits, linear_residual
@@ -180,7 +180,7 @@ def test_rescaled_losses_are_the_same_losses_in_other_units():
         (lambda: barrier_weights([1.0], barrier=0.0), "barrier"),
         (lambda: worst_case(1.0, 2.0), "growth"),
         (lambda: run_sequence([], 2.0), "costs"),
-        (lambda: nash_step(np.zeros((2, 3))), "gradients"),
+        (lambda: bargaining_weights([2.0], 1.0), "losses"),
         (lambda: SlowExit(learning_rate=0.0), "learning_rate"),
         (lambda: HardSamples(hard_share=1.1), "hard_share"),
     ],

@@ -1,0 +1,211 @@
+"""The sentences of *A sequence of networks*, written from the records: every branch is said in full."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from anytime_study.analysis.comparisons import finished
+from anytime_study.analysis.eann_curves import (
+    CURVES,
+    difference_if_silence_is_chance,
+    eann_curves,
+    mean_growth,
+    member_costs,
+    relative_curve,
+)
+from anytime_study.analysis.measures import measured
+from anytime_study.analysis.selection import MissingRuns, Selection
+from anytime_study.analysis.statistics import mean_interval
+from anytime_study.datasets import find_card
+from anytime_study.pages.figures import label
+from anytime_study.pages.result_pages import published
+from anytime_study.pages.words import change_in_words, listed, number
+from anytime_study.studies.experiments import Experiment
+from anytime_study.theory.cost_inflation import worst_case
+
+NOTHING = "*These runs have not been made yet.*"
+EQUAL, ALONE = "against equal weights", "against its largest network alone"
+Value = TypeVar("Value")
+
+
+def if_made(function: Callable[..., Value], *arguments: Any, **settings: Any) -> Value | None:
+    """What a function gives; None if runs that it needs have not been made."""
+    try:
+        return function(*arguments, **settings)
+    except MissingRuns:
+        return None
+
+
+def what_was_trained(experiment: Experiment) -> str:
+    """Networks, images, schedule and seeds of the sequences."""
+    made = finished(experiment)
+    members = {record.config.network: record for record in made if record.config.weighting in ("adaloss", "const")}
+    if len(members) < 2:
+        return NOTHING
+    costs = sorted(record.costs.macs_cumulative[-1] for record in members.values())
+    config = next(iter(members.values())).config
+    seeds = len({record.config.seed for record in made})
+    data = f"{config.num_train:,} images of {find_card(config.dataset).title}"
+    each = f"{number(seeds)} seed{'s' if seeds > 1 else ''} each"
+    return (
+        f"We trained {number(len(members))} ResANNs of growing depth on {data} for {number(config.epochs)} epochs, "
+        f"with AdaLoss and with equal weights, {each}. Each network costs about {mean_growth(costs):.1f} times as much "
+        "as the one before."
+    )
+
+
+def relative_curves(selection: Selection) -> pd.DataFrame:
+    """Errors of the EANN of AdaLoss networks over those of two others, seed by seed; without rows if runs are missing.
+
+    Returns:
+        A row per other, seed and budget: ``other`` (in words), ``seed``, ``cost`` (MACs), ``error`` (per cent).
+    """
+    ours, equal = if_made(eann_curves, selection, "adaloss"), if_made(eann_curves, selection, "const")
+    if ours is None:
+        return pd.DataFrame(columns=["other", "seed", "cost", "error"])
+    others = {} if equal is None else {EQUAL: equal[equal["curve"] == CURVES[0]]}
+    others[ALONE] = ours[ours["curve"] == CURVES[1]]
+    ours = ours[ours["curve"] == CURVES[0]]
+    return pd.concat([relative_curve(ours, other).assign(other=name) for name, other in others.items()])
+
+
+def weightings_compared(selection: Selection) -> str:
+    """AdaLoss against equal weights in all members, and the sequence against its largest network alone."""
+    difference = {"name": "eann_difference", "first": "adaloss", "second": "const"}
+    over_budgets = if_made(measured, selection, difference)
+    at_end = if_made(measured, selection, difference | {"at_end": True})
+    if over_budgets is None or at_end is None:
+        return NOTHING
+    bounds = [mean_interval(values) for values in (over_budgets, at_end)]
+    if all(interval.low <= 0 <= interval.high for interval in bounds):
+        verdict = "Both intervals contain zero, so we see no difference."
+    elif all(interval.high < 0 for interval in bounds):
+        verdict = "So AdaLoss helps the sequence here."
+    elif all(interval.low > 0 for interval in bounds):
+        verdict = "So AdaLoss harms the sequence here."
+    else:
+        verdict = "Only one of the two intervals excludes zero."
+    table = published("fig5a").set_index("curve")["cifar100_error_percent"]
+    theirs = 100 * (table["ResANN(25,32) AdaLoss final"] / table["ResANN(25,32) CONST final"] - 1)
+    text = (
+        f"Averaged over all budgets, the sequence with AdaLoss makes {_change(over_budgets)} than with equal weights. "
+        f"At the end it makes {_change(at_end)}. {verdict} The paper reports {-theirs:.1f} % fewer errors at the end, "
+        "for larger networks on CIFAR-100."
+    )
+    curves = if_made(eann_curves, selection, "adaloss")
+    if curves is not None:
+        by_curve = {name: rows.drop(columns="curve") for name, rows in curves.groupby("curve")}
+        values = [_average(by_curve[CURVES[0]], by_curve[other]) for other in CURVES[1:3]]
+        text += (
+            f"\n\nAgainst its largest network alone it makes {_change(values[0])} on average. Against the best "
+            f"separate network of each budget it makes {_change(values[1])}, but that network has to know the budget."
+        )
+    return text
+
+
+def competence_found(
+    experiment: Experiment, excesses: pd.DataFrame, competences: pd.DataFrame, tolerance: float
+) -> str:
+    """Whether the networks are competent at the tolerance of the page, and at the largest one that was looked at."""
+    if competences.empty:
+        return NOTHING
+    images = find_card(finished(experiment)[0].config.dataset).num_validation
+    error = np.mean([record.validation.error[-1] for record in finished(experiment)])
+    noise = 100 * math.sqrt((1 - error) / (error * images))
+    text = (
+        f"With {images:,} validation images, chance moves the error of one seed by about {noise:.0f} % of itself, so a "
+        "competence by seed would be mostly noise. We averaged the errors over "
+        f"{number(excesses['seed'].nunique())} seeds first.\n\n"
+    )
+    found = competences[competences["tolerance"] == tolerance]["b"]
+    count, good = number(len(found)), found[found > 0]
+    if good.empty:
+        ends = excesses.groupby(["network", "weighting", "exit"], sort=False)["excess"].mean()
+        ends = ends.groupby(["network", "weighting"], sort=False).last()
+        text += (
+            f"**None of the {count} networks is competent.** Even their last exits make {ends.min():.0f} to "
+            f"{ends.max():.0f} % more errors. So theory promises nothing for these sequences."
+        )
+    elif len(good) < len(found):
+        verb = "is" if len(good) == 1 else "are"
+        text += (
+            f"Of the {count} networks, {number(len(good))} {verb} competent. Theory promises nothing for a sequence "
+            "with a member that is not."
+        )
+    else:
+        text += f"All {count} networks are competent: {_good_from(good)}."
+    widest = competences["tolerance"].max()
+    wide = competences[competences["tolerance"] == widest]["b"]
+    if widest > tolerance and (wide > 0).all():
+        text += f" At {widest:g} % all of them are, but {_good_from(wide)}; the factor of three needs one half."
+    return text
+
+
+def inflation_found(selection: Selection, seen: Mapping[str, pd.DataFrame]) -> str:
+    """The largest inflation by weighting, beside the bounds for the growth of the sequence."""
+    if not seen:
+        return NOTHING
+    costs = member_costs(selection, next(iter(seen)))
+    growth = mean_growth(costs)
+    largest = {label(weighting): table.groupby("seed")["inflation"].max() for weighting, table in seen.items()}
+    said = listed(f"{_estimate(values)} with {name}" for name, values in largest.items())
+    return (
+        f"The largest inflation is {said}. The paper's bound for this growth is {bound(costs):.1f}; for ordinary "
+        f"networks, with one answer each, it is {float(worst_case(growth, 1)):.1f}. This does not confirm the theory, "
+        "since its assumption does not hold. It says that the bound had the right size here."
+    )
+
+
+def bound(costs: Sequence[float]) -> float:
+    """The paper's worst case for networks of these costs: competence is taken to be their mean growth."""
+    growth = mean_growth(costs)
+    return float(worst_case(growth, growth))
+
+
+def conventions(selection: Selection) -> str:
+    """The EANN against ordinary networks of linearly growing size, counted in three ways until those answer."""
+    sides = {"first": "adaloss", "second": "linear_ensemble"}
+    both_answer = if_made(measured, selection, {"name": "eann_difference_once_both_answer", **sides})
+    if both_answer is None:
+        return NOTHING
+    held = measured(selection, {"name": "eann_difference", **sides})
+    chance = 1 - 1 / find_card(finished(selection.experiment)[0].config.dataset).num_classes
+    found = {
+        "Leave these budgets out": both_answer,
+        "Pretend that the first answer was there from the start": held,
+        "Count silence as a guess": difference_if_silence_is_chance(selection, **sides, chance=chance),
+    }
+    lines = [f"- {way}: the EANN makes {_change(values)}." for way, values in found.items()]
+    several = len({float(np.sign(values.mean())) for values in found.values()}) > 1
+    return "\n".join([*lines, "", "So the choice decides who wins." if several else "All three agree on who wins."])
+
+
+def _average(ours: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
+    """By seed: the mean error over the mean error of others at the budgets that both have, in per cent above it."""
+    both = ours.merge(others, on=["seed", "cost"], suffixes=("", "_other"))
+    means = both.groupby("seed")[["error", "error_other"]].mean()
+    return 100 * (means["error"] / means["error_other"] - 1)
+
+
+def _change(percent: pd.Series) -> str:
+    return change_in_words((100 * np.log1p(percent / 100)).tolist())
+
+
+def _good_from(competences: pd.Series) -> str:
+    """From which share of the cost on networks are good."""
+    first, last = sorted((100 / competences.max(), 100 / competences.min()))
+    if round(first) == round(last):
+        return f"they are good from {first:.0f} % of their cost on"
+    return f"they are good only from {first:.0f} to {last:.0f} % of their cost on"
+
+
+def _estimate(values: pd.Series) -> str:
+    if len(values) < 2:
+        return f"{values.mean():.1f}"
+    interval = mean_interval(values)
+    return f"{interval.mean:.1f} (95 % interval {interval.low:.1f} to {interval.high:.1f}, {len(values)} seeds)"
