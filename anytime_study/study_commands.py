@@ -14,6 +14,7 @@ from anytime_core.errors import InputError
 from anytime_study.analysis.claims import load_claims
 from anytime_study.foundations.validation import validated
 from anytime_study.runs.config import RunConfig
+from anytime_study.runs.folders import counted
 from anytime_study.runs.record import RunRecord, load_outcome
 from anytime_study.studies.runner import run_study
 from anytime_study.studies.study import has_record, load_study
@@ -41,7 +42,7 @@ def run_or_list_study(
     if jobs == 0:
         for config in runs:
             print(f"{'to do' if config in todo else 'made':6} {config.name}")
-    print(f"{found.title}: {len(runs)} runs, {len(runs) - len(todo)} with a record")
+    print(f"{found.title}: {counted(len(runs), 'run')}, {len(runs) - len(todo)} with a record")
     if jobs:
         _run(todo, folder, jobs, minutes)
         from anytime_study.summary import save_summary, study_table  # figures, for this command only
@@ -108,7 +109,7 @@ def _run(todo: list[RunConfig], folder: Path, jobs: int, minutes: float | None) 
     start = time.perf_counter()
     outcomes: Counter[str] = Counter()
     seconds = None if minutes is None else 60 * minutes
-    print(f"making {len(todo)} records in {folder}, {jobs} at a time", flush=True)
+    print(f"making {counted(len(todo), 'record')} in {folder}, {jobs} at a time", flush=True)
     bar = jobs == 1 and sys.stderr.isatty()
     for done in run_study(todo, folder, jobs=jobs, rules=load_claims().rules, seconds=seconds, progress=bar):
         outcomes[done.outcome] += 1
@@ -118,7 +119,7 @@ def _run(todo: list[RunConfig], folder: Path, jobs: int, minutes: float | None) 
         print(f"[{number}/{len(todo)}] {done.outcome} {done.config.name}: {done.message}{more}", flush=True)
     not_begun = len(todo) - outcomes.total()
     told = [f"{count} {outcome}" for outcome, count in outcomes.items()] + [f"{not_begun} not begun"] * (not_begun > 0)
-    print(f"{', '.join(told)}; {time.perf_counter() - start:.0f} s with {jobs} jobs")
+    print(f"{', '.join(told)}; {time.perf_counter() - start:.0f} s with {counted(jobs, 'job')}")
     if outcomes["failed"]:
         raise SystemExit(1)
     if outcomes["interrupted"] or not_begun:
@@ -147,7 +148,7 @@ def study_cost(
         study, configs = load_study(file)
         for config in configs:
             runs.setdefault(study.records / f"{config.name}.json", (config, has_record(config, study.records)))
-        print(f"{study.title} ({study.tier}): {len(configs)} runs", flush=True)
+        print(f"{study.title} ({study.tier}): {counted(len(configs), 'run')}", flush=True)
     if not runs:
         raise InputError("bad arguments: files: expected at least one study, found none")
     from anytime_study.studies.cost import cost_table, duration, measure_rate, run_macs  # pandas, for this command only
@@ -158,8 +159,9 @@ def study_cost(
         rate = measure_rate(costliest if device is None else costliest.model_copy(update={"device": device}))
     table = cost_table(list(runs.values()), rate)
     totals = table[["training MACs", "hours", "hours left"]].sum()
-    hours = dict.fromkeys(("hours", "hours left"), duration)
-    print(table.to_string(index=False, formatters={"training MACs": "{:.2e}".format, **hours}))
+    shown = table.rename(columns={"hours": "time", "hours left": "time left"})
+    times = dict.fromkeys(("time", "time left"), duration)
+    print(shown.to_string(index=False, formatters={"training MACs": "{:.2e}".format, **times}))
     print(
         f"all runs: {totals['training MACs']:.2e} MACs, {duration(totals['hours'])} one after the other; without a "
         f"record: {duration(totals['hours left'])}; at {rate:.2e} multiply-adds per second"

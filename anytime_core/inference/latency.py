@@ -172,8 +172,10 @@ def measure_latency(
         progress: Wraps the rounds, to show how far it is: ``tqdm`` does.
 
     Raises:
-        InputError: inputs that the network does not take, or too few rounds.
+        InputError: no predictor, inputs that the network does not take, or too few rounds.
     """
+    if not hasattr(predictor, "warm_up"):
+        raise InputError(f"predictor: expected AnytimePredictor(net), found {type(predictor).__name__}")
     if rounds < 100:
         raise InputError(f"rounds: expected at least 100, found {rounds}")
     predictor.warm_up(inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,10 @@ def read_image(path: Path | str) -> Image.Image:
         DatasetError: it is missing, truncated or no image, or has more than 8 bits per channel.
     """
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of the reader's own large photographs
+            image = Image.open(path)
+        with image:
             if image.mode.startswith(("I", "F")):  # Pillow would clip these levels to 255 without a word
                 raise DatasetError(f"{path}: expected 8 bits per channel, found Pillow's mode {image.mode}")
             upright = ImageOps.exif_transpose(image)  # decoding happens here

@@ -77,6 +77,8 @@ def explain(error: ValidationError, model: type[BaseModel], *, where: str) -> st
             expected, found = f"there is no such name{guess}; known: {', '.join(model.model_fields)}", ""
         elif fault["type"] == "missing":
             expected, found = "expected a value, found none", ""
+        elif fault["type"] == "json_invalid":
+            name, expected, found = "content", f"expected JSON, found none ({fault['ctx']['error']})", ""
         elif fault["type"] == "value_error":
             expected = str(fault["ctx"]["error"])
             found = "" if ", found" in expected else found

@@ -150,11 +150,17 @@ def load_evidence(records: Path | None = None, *, studies: Path | None = None) -
 
     folder = records or RECORDS
     laptop, cifar = (load_experiments(tier, records=folder / tier, studies=studies) for tier in ("laptop", "cifar"))
-    claims = load_claims()
-    primary = next(claim for claim in claims.claims if claim.id == PRIMARY)
+    found = verdicts(load_claims(), cifar, tier="cifar")
+    return Evidence(laptop, cifar, folder, found, relevant_changes())
+
+
+def relevant_changes() -> Relevant:
+    """As the primary claim in data/claims.yaml has them."""
+    from anytime_study.analysis.claims import load_claims
+
+    primary = next(claim for claim in load_claims().claims if claim.id == PRIMARY)
     late, early = (part.decision.delta or 0.0 for part in primary.parts)
-    found = verdicts(claims, cifar, tier="cifar")
-    return Evidence(laptop, cifar, folder, found, Relevant(quarter=early, last=late))
+    return Relevant(quarter=early, last=late)
 
 
 def gate_table(records: list[RunRecord]) -> pd.DataFrame:

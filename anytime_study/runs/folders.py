@@ -61,7 +61,13 @@ def check_records(folders: Sequence[Path]) -> tuple[list[str], list[str]]:
         if results != record.results():
             problems.append(f"{path}: expected the results of {first}, which is the same run, found others")
     made = [f"  {number} on {where}" for where, number in hardware.most_common()]
-    return problems, [f"{len(paths)} records of {len(seen)} runs, {len(problems)} problems", *made]
+    found = (len(paths), "record"), (len(seen), "run"), (len(problems), "problem")
+    return problems, ["{} of {}, {}".format(*(counted(*each) for each in found)), *made]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``"1 run"``, ``"2 runs"``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _problems(path: Path, record: Outcome) -> Iterator[str]:

@@ -74,9 +74,9 @@ def cost_table(runs: Sequence[tuple[RunConfig, bool]], rate: float) -> pd.DataFr
 
 
 def duration(hours: float) -> str:
-    """Hours in a unit that shows them: ``"12 s"``, ``"3.4 min"``, ``"5.6 h"``."""
+    """Hours in a unit that shows them: ``"0.2 s"``, ``"12 s"``, ``"3.4 min"``, ``"5.6 h"``."""
     if hours < 1 / 60:
-        return f"{3600 * hours:.0f} s"
+        return f"{3600 * hours:.2g} s"
     return f"{60 * hours:.1f} min" if hours < 1 else f"{hours:.1f} h"
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from anytime_core import cross_entropy_per_exit
+from anytime_core import cross_entropy_per_exit, exit_costs
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,9 @@ def names(tmp_path_factory):
 
 def test_every_recipe_has_code_of_under_30_lines():
     titles = [recipe.splitlines()[0] for recipe in RECIPES]
-    assert len(titles) == 7
+    listed = re.findall(r"^- \[(.+)\]\((cookbook-\w+)\)$", PAGE, flags=re.MULTILINE)
+    assert re.findall(r"^\((cookbook-\w+)\)=\n## (.+)$", PAGE, flags=re.MULTILINE) == [each[::-1] for each in listed]
+    assert [title for title, _ in listed] == titles
     for title, recipe in zip(titles, RECIPES, strict=True):
         assert blocks(recipe), title
         for block in blocks(recipe):
@@ -86,6 +88,13 @@ def test_the_model_of_the_trainer_learns(names):
     assert losses.max() < 2  # chance is ln 10 = 2.3
 
 
+def test_exits_on_ones_own_model_cost_what_they_do(names):
+    # convolutions: 64 · 8 · 9, then 16 · 16 · 8 · 9; heads: 8 · 10 and 16 · 10, at the end 256 · 10
+    first, second = 64 * 8 * 9 + 8 * 10, 16 * 16 * 8 * 9 + 16 * 10
+    cumulative = exit_costs(names["own"], (1, 8, 8)).macs_cumulative
+    assert list(cumulative) == [first, first + second, first + second + 2560]
+
+
 def test_both_tasks_are_learned(names):
     data, features = names["data"], names["body"](names["images"])
     wrong = names["digit"](features).argmax(-1) != data.train_labels
@@ -115,7 +124,7 @@ def test_ones_own_images_are_learned(names):
 
 
 def test_a_resumed_run_goes_on_bit_for_bit(names):
-    assert names["printed"][-3] == (True, True)
+    assert names["printed"][-4] == (True, True)
     assert names["weigh"].step == names["weigh2"].step == 21
     assert names["saved"]["weigh"]["step"] == 20  # a forgotten weighting would begin at 0
     assert torch.equal(names["generator"].get_state(), names["generator2"].get_state())
@@ -123,8 +132,12 @@ def test_a_resumed_run_goes_on_bit_for_bit(names):
 
 def test_a_network_is_stopped_with_pytorch_and_without(names):
     last = names["net"].num_exits
-    assert names["printed"][-2:] == [("by a deadline", last), ("without PyTorch", last)]
+    assert names["printed"][-3:-1] == [("by a deadline", last), ("without PyTorch", last)]
     assert (names["prediction"].probabilities.max() > 0.9) or names["prediction"].exit == last
+
+
+def test_a_weighting_of_ones_own_weighs(names):
+    assert names["by_rank"].weights.tolist() == pytest.approx([1 / 2, 1, 1 / 3])
 
 
 @pytest.mark.parametrize("page", ["cookbook.md", "which_weighting.md"])

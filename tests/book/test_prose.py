@@ -23,7 +23,7 @@ ALLOWED = [
         r"at least 95 % where there are six pairs",
         "follows from the number of pairs",
     ),
-    (r"cookbook\.md", r"an error of 10 % has a standard error of 3 points", "arithmetic"),
+    (r"cookbook\.md", r"an error of 10 % has a standard error of 3 percentage points", "arithmetic"),
 ]
 PAGES = [*sorted((ROOT / "book").glob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
 

@@ -41,6 +41,11 @@ def test_a_table_says_what_was_measured(table):
     assert table.exits[0].step == table.exits[0].streamed  # the first step is all there is until then
 
 
+def test_a_network_is_no_predictor():
+    with pytest.raises(InputError, match=r"^predictor: "):
+        measure_latency(network(), IMAGE)
+
+
 def test_a_table_survives_json(table):
     assert LatencyTable.from_dict(json.loads(json.dumps(dataclasses.asdict(table)))) == table
 

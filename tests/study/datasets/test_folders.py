@@ -12,6 +12,7 @@ from PIL import Image
 
 from anytime_core.errors import InputError
 from anytime_study.datasets import DatasetError, fetch, find_card, load_dataset
+from anytime_study.datasets.image_files import load_image
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import RunRecord
 
@@ -179,6 +180,12 @@ def test_a_bad_image_is_named(photos, damage, problem):
         load_dataset(f"folder:{photos}?size=8")
     assert f"{path}: " in str(caught.value)
     assert "remove" not in str(caught.value)  # nobody shall delete photographs because of one file
+
+
+def test_a_large_photograph_is_read_without_a_warning(photos, monkeypatch, recwarn):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)  # Pillow takes up to twice as many, and warns
+    assert load_image(photos / "bee" / "004.png", (1, 8, 8)).shape == (1, 1, 8, 8)
+    assert recwarn.list == []
 
 
 # --- the name ------------------------------------------------------------------------------------------------------

@@ -1,8 +1,13 @@
+import ast
+
+import nbformat
 import pytest
+from papermill.translators import PythonTranslator
 
 from anytime_core.errors import InputError
 from anytime_study.pages.notebook import read_parameters
 from anytime_study.runs.config import RunConfig
+from anytime_study.studies.study import ROOT
 
 BESIDES = {"records_dir": str}
 DEFAULTS = {**RunConfig().model_dump(), "records_dir": "records"}
@@ -96,6 +101,14 @@ def test_a_bad_value_is_refused(name, value, expected):
 def test_the_unknown_name_is_told_before_bad_values():
     # a misspelt parameter is why the others look wrong, more often than not
     assert refusal(epoch=3, batch_size=0).startswith("bad parameters: epoch: ")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_papermill_lists_every_parameter(path):
+    """A line with a second equals sign is one that it leaves out."""
+    (cell,) = [cell for cell in nbformat.read(path, 4).cells if "parameters" in cell.metadata.get("tags", [])]
+    names = [line.target.id for line in ast.parse(cell.source).body]
+    assert [parameter.name for parameter in PythonTranslator.inspect(cell)] == names
 
 
 def test_only_papermills_cell_is_read_for_names():

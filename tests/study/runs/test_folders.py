@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from anytime_core.errors import InputError
-from anytime_study.runs.folders import check_records
+from anytime_study.runs.folders import check_records, counted
 from anytime_study.runs.record import packed
 
 
@@ -91,6 +91,11 @@ def test_values_that_cannot_be_are_told(machines, place, value):
     ((problem,), _) = check_records(machines)
     assert str(path) in problem
     assert str({"config": "epoch_losses"}.get(place[0], place[0])) in problem
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
+def test_one_is_singular(number, text):
+    assert counted(number, "run") == text
 
 
 def test_folders_must_be_there_and_hold_records(tmp_path):

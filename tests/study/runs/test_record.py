@@ -78,6 +78,13 @@ def test_an_absent_record_is_named(tmp_path):
         load_outcome(tmp_path / "nothing.json")
 
 
+def test_a_record_that_is_cut_off_is_named(made_up_record, tmp_path):
+    path = made_up_record().save(tmp_path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=f"^bad record {path}: content: "):
+        load_outcome(path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
