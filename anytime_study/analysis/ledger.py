@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from anytime_study.analysis.verdicts import Verdict, verdicts
 from anytime_study.studies.experiments import load_experiments
 
 if TYPE_CHECKING:  # torch comes with the claims and the records, not with this module
-    from anytime_study.analysis.claims import Claims
+    from anytime_study.analysis.claims import Claim, Claims
 
 
 def ledger(
@@ -41,6 +41,27 @@ def ledger(
 
     claims = load_claims() if claims is None else claims
     return verdicts(claims, load_experiments(tier, records=records, studies=studies), tier=tier)
+
+
+TIERS = ("paper", "cifar", "laptop")
+"""From the one whose runs say most about the papers to the one whose runs say least."""
+
+
+def strongest(by_tier: Mapping[str, list[Verdict]]) -> list[Verdict]:
+    """For each claim the verdict of the first of :data:`TIERS` that has runs of it; of the last one if none has."""
+    rows = zip(*(by_tier[tier] for tier in TIERS if tier in by_tier), strict=True)
+    return [next((verdict for verdict in row if verdict.trials), row[-1]) for row in rows]
+
+
+def of_weights_alone(claim: Claim) -> bool:
+    """Whether a claim compares AdaLoss with equal weights in one network: nothing but the weights differs."""
+    measure = claim.measure
+    if measure.get("minus") == "const":
+        return measure.get("weighting") == "adaloss"
+    first, second = measure.get("first"), measure.get("second")
+    if not (isinstance(first, dict) and isinstance(second, dict)):
+        return False
+    return {**first, "weighting": "const"} == second and first.get("weighting") == "adaloss"
 
 
 def ledger_table(found: Iterable[Verdict]) -> pd.DataFrame:

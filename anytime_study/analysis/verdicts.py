@@ -30,6 +30,16 @@ Scope = Literal[
 ]
 
 NOT_TESTED = "not tested"
+
+# Comparisons that turned out to be unfair, by claim; their numbers are shown, their verdicts are not.
+_STEPS = "at one learning rate the two take steps of different length"
+_BUDGETS = "the sign depends on how budgets before the first answer count"
+WITHDRAWN = {
+    "geometric-loss-as-adaloss": _STEPS,
+    "uncertainty-weighting-as-adaloss": _STEPS,
+    "eann-below-linear-ensemble": _BUDGETS,
+    "eann-below-linear-ensemble-once-both-answer": _BUDGETS,
+}
 CONTROLLED = "not attributable to AdaLoss"
 
 
@@ -90,8 +100,10 @@ class Verdict:
     note: str
 
     @property
-    def effect(self) -> Effect | Literal["not tested"]:
+    def effect(self) -> Effect | Literal["not tested", "withdrawn"]:
         """What was found. A claim whose turn did not come stays undecided, whatever its estimate."""
+        if self.trials and self.claim in WITHDRAWN:
+            return "withdrawn"
         if self.evidence is None:
             return "undecided" if self.trials else NOT_TESTED
         return "undecided" if self.stopped_by else self.evidence.effect

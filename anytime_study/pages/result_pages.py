@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ from anytime_core.errors import InputError
 from anytime_study.analysis.measures import measured
 from anytime_study.analysis.selection import MissingRuns, Selection
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.analysis.verdicts import CONTROLLED, Verdict
+from anytime_study.analysis.verdicts import CONTROLLED, WITHDRAWN, Trial, Verdict
 from anytime_study.datasets import find_card
 from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
-from anytime_study.pages.words import listed, number
+from anytime_study.pages.words import change_in_a_table, listed, number, percent
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_study.analysis.claims import Protocol
@@ -163,39 +163,86 @@ def interval_text(values: Sequence[float] | pd.Series, *, digits: int = 1) -> st
     return f"{written(interval.mean)} [{written(interval.low)},\N{NO-BREAK SPACE}{written(interval.high)}]"
 
 
-def verdict_table(found: Sequence[Verdict]) -> pd.DataFrame:
+def verdict_table(found: Sequence[Verdict], *, unsaid: Collection[str] = ()) -> pd.DataFrame:
     """Verdicts as a page shows them.
 
-    Columns: claim (in words), source (where, and the paper's number), ours (mean and interval, a line per protocol),
-    seeds, verdict, with what it waits for.
+    Args:
+        found: Of some claims.
+        unsaid: Limits that the page tells of all of them at once, see :func:`limits`.
+
+    Returns:
+        A row per verdict.
+
+    Columns: claim (in words), the paper (where, and its number), here (mean and 95 % interval, a line per protocol),
+    seeds, and found: the effect with its scope, and what limits it.
     """
-    rows = []
-    for verdict in found:
-        number = "" if verdict.published is None else f": {verdict.published:+.1f}".replace("-", "−")
-        rows.append(
-            {
-                "claim": verdict.says,
-                "source": verdict.where + number,
-                "ours": ours_text(verdict),
-                "seeds": ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials)),
-                "verdict": verdict.verdict + _waiting(verdict) + (", amended" if verdict.amended else ""),
-            }
-        )
+    rows = [
+        {
+            "claim": verdict.says,
+            "the paper": _published(verdict),
+            "here": ours_text(verdict),
+            "seeds": ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials)),
+            "found": found_text(verdict, unsaid=unsaid),
+        }
+        for verdict in found
+    ]
     return pd.DataFrame(rows)
 
 
+def limits(verdict: Verdict) -> list[str]:
+    """What limits a finding: its scope, a flag, an amended rule, runs that are missing."""
+    told = [verdict.scope or "", verdict.flag, "rule amended" if verdict.amended else "", _waiting(verdict)]
+    return [limit for limit in told if limit]
+
+
+def found_text(verdict: Verdict, *, unsaid: Collection[str] = ()) -> str:
+    """The effect in words, with its :func:`limits`."""
+    if verdict.effect == "withdrawn":
+        return f"withdrawn: {WITHDRAWN[verdict.claim]}"
+    effect = "smaller than matters" if verdict.effect == "no effect as large as δ" else verdict.effect
+    told = "; ".join(limit for limit in limits(verdict) if limit not in unsaid)
+    return f"{effect} ({told})" if told else effect
+
+
 def ours_text(verdict: Verdict) -> str:
-    """Mean and interval of each protocol that was tested."""
-    several = len(verdict.trials) > 1
+    """Mean and interval under each protocol that was tested, with the unit."""
+    several = len({trial.protocol for trial in verdict.trials}) > 1
     return "; ".join(
-        interval_text(trial.values) + (f" ({trial.protocol.replace('_', ' ')})" if several else "")
-        for trial in verdict.trials
+        _measured(trial) + (f" ({_PROTOCOLS[trial.protocol]})" if several else "") for trial in verdict.trials
     )
 
 
+_PROTOCOLS = {"one_rate": "one rate for all", "tuned_rate": "each at its best rate", "own_rate": "each at its own rate"}
+_LOGARITHMS = ("log_error_change", "own_objective_change")
+_UNITS = {
+    "eann_inflation": "times the cost",
+    "concentration_difference": "% of the cost",
+    "spread_difference": "factors of two",
+    "early_exit_excess": "points",
+    "gain_on_headroom": "% per % of headroom",
+}
+
+
+def _unit(measure: Mapping[str, Any]) -> str:
+    """Of a measure; differences of percentages are percentage points."""
+    return "points" if "minus" in measure else _UNITS.get(measure["name"], "%")
+
+
+def _measured(trial: Trial) -> str:
+    written = change_in_a_table if trial.measure["name"] in _LOGARITHMS else interval_text
+    return f"{written(trial.values)} {_unit(trial.measure)}"
+
+
+def _published(verdict: Verdict) -> str:
+    if not verdict.published:  # none, or a bound of theory
+        return "" if verdict.where == "this study" else verdict.where
+    unit = f" {_unit(verdict.trials[0].measure)}" if verdict.trials else ""
+    return f"{verdict.where}: {percent(verdict.published)}{unit}"
+
+
 def _waiting(verdict: Verdict) -> str:
-    missing = ", ".join(protocol.replace("_", " ") for protocol in verdict.untested)
-    return f" (runs with {missing} are missing)" if verdict.waits else ""
+    missing = ", ".join(_PROTOCOLS[protocol] for protocol in verdict.untested)
+    return f"waits for runs with {missing}" if verdict.waits else ""
 
 
 def judged(found: Sequence[Verdict]) -> str:

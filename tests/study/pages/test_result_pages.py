@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,9 +13,11 @@ from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
 from anytime_study.pages.result_pages import (
     collect,
     counted,
+    found_text,
     header,
     interval_text,
     judged,
+    ours_text,
     published,
     require_runs,
     signature,
@@ -111,9 +114,9 @@ def test_intervals_as_text():
 
 def test_verdicts_as_a_table():
     table = verdict_table([verdict(), verdict("not tested", published=None, amended=True)])
-    assert table["ours"].tolist() == [interval_text([-3.0, -1.0, -2.0]), ""]
-    assert table["source"].tolist() == ["Table 1: −2.5", "Table 1"]
-    assert table["verdict"].tolist() == ["shown as claimed (other data)", "not tested, amended"]
+    assert table["here"].tolist() == [f"{interval_text([-3.0, -1.0, -2.0])} %", ""]
+    assert table["the paper"].tolist() == ["Table 1: −2.5 %", "Table 1"]
+    assert table["found"].tolist() == ["shown as claimed (other data)", "not tested (rule amended)"]
     assert counted([verdict(), verdict(), verdict("shown opposite")]) == "2 shown as claimed, 1 shown opposite"
 
 
@@ -131,10 +134,38 @@ def test_verdicts_as_a_sentence():
 def test_a_verdict_that_waits_for_runs_says_so():
     waiting, without = verdict(evidence=None, untested=("tuned_rate",)), verdict("not tested", untested=("one_rate",))
     assert (waiting.waits, without.waits) == (True, False)
-    assert verdict_table([waiting, without])["verdict"].tolist() == [
-        "undecided (other data) (runs with tuned rate are missing)",
+    assert verdict_table([waiting, without])["found"].tolist() == [
+        "undecided (other data; waits for runs with each at its best rate)",
         "not tested",
     ]
+
+
+@pytest.mark.parametrize(
+    ("measure", "text"),
+    [
+        ({"name": "increase_over_opt"}, "−2.0 [−4.5, 0.5] %"),
+        ({"name": "increase_over_opt", "minus": "const"}, "−2.0 [−4.5, 0.5] points"),
+        ({"name": "spread_difference"}, "−2.0 [−4.5, 0.5] factors of two"),
+        ({"name": "log_error_change"}, "−2.0 [−4.4, 0.5] %"),
+    ],
+)
+def test_numbers_have_units(measure, text):
+    of = verdict()
+    told = ours_text(replace(of, trials=(replace(of.trials[0], measure=measure),)))
+    assert told.replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_an_unfair_comparison_is_withdrawn_and_its_number_stays():
+    unfair = verdict("shown opposite", claim="geometric-loss-as-adaloss")
+    (row,) = verdict_table([unfair]).to_dict("records")
+    assert row["found"] == "withdrawn: at one learning rate the two take steps of different length"
+    assert row["here"]
+    assert counted([unfair]) == "1 withdrawn"
+
+
+def test_what_limits_a_finding_is_told():
+    small = verdict("no effect as large as δ", amended=True, flag="not attributable to AdaLoss")
+    assert found_text(small) == "smaller than matters (other data; not attributable to AdaLoss; rule amended)"
 
 
 def test_published_numbers_come_from_the_paper():
