@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anytime_core.inference.calibration import expected_calibration_error, fit_temperatures
     from anytime_core.inference.early_exit import EarlyExit, EarlyExitPrediction, answer_costs
     from anytime_core.inference.export import export_onnx
+    from anytime_core.inference.generation import Decoding, generate
     from anytime_core.inference.latency import LatencyTable, measure_latency
     from anytime_core.inference.logits import exit_logits
     from anytime_core.inference.predictor import AnytimePredictor, Prediction
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from anytime_core.losses import cross_entropy_per_exit
     from anytime_core.networks.backbone import with_exits
     from anytime_core.networks.base import AnytimeNetwork
+    from anytime_core.networks.decoder import decoder_with_exits
     from anytime_core.networks.denseann import DenseANN
     from anytime_core.networks.ensemble import EANN
     from anytime_core.networks.msdnet import MSDNet
@@ -38,14 +40,14 @@ if TYPE_CHECKING:
     from anytime_core.weighting.adaloss import AdaLoss
     from anytime_core.weighting.base import BadLoss, LossWeighting
     from anytime_core.weighting.gradient_norms import GradientNorms
-    from anytime_core.weighting.sampled import Sampled
-    from anytime_core.weighting.static import const, exponential, half_end, linear, opt, sieve
+    from anytime_core.weighting.static import const, half_end, linear, opt, sieve
 
 _NAMES = {  # module -> public names that it defines
     "costs": ("ExitCosts", "exit_costs"),
     "inference.calibration": ("expected_calibration_error", "fit_temperatures"),
     "inference.early_exit": ("EarlyExit", "EarlyExitPrediction", "answer_costs"),
     "inference.export": ("export_onnx",),
+    "inference.generation": ("Decoding", "generate"),
     "inference.latency": ("LatencyTable", "measure_latency"),
     "inference.logits": ("exit_logits",),
     "inference.predictor": ("AnytimePredictor", "Prediction"),
@@ -54,6 +56,7 @@ _NAMES = {  # module -> public names that it defines
     "losses": ("cross_entropy_per_exit",),
     "networks.backbone": ("with_exits",),
     "networks.base": ("AnytimeNetwork",),
+    "networks.decoder": ("decoder_with_exits",),
     "networks.denseann": ("DenseANN",),
     "networks.ensemble": ("EANN",),
     "networks.msdnet": ("MSDNet",),
@@ -61,8 +64,7 @@ _NAMES = {  # module -> public names that it defines
     "weighting.adaloss": ("AdaLoss",),
     "weighting.base": ("BadLoss", "LossWeighting"),
     "weighting.gradient_norms": ("GradientNorms",),
-    "weighting.sampled": ("Sampled",),
-    "weighting.static": ("const", "exponential", "half_end", "linear", "opt", "sieve"),
+    "weighting.static": ("const", "half_end", "linear", "opt", "sieve"),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -72,6 +74,7 @@ __all__ = [
     "AnytimeNetwork",
     "AnytimePredictor",
     "BadLoss",
+    "Decoding",
     "DenseANN",
     "EarlyExit",
     "EarlyExitPrediction",
@@ -83,19 +86,19 @@ __all__ = [
     "ModelCard",
     "Prediction",
     "ResANN",
-    "Sampled",
     "__version__",
     "answer_costs",
     "const",
     "cross_entropy_per_exit",
+    "decoder_with_exits",
     "exit_costs",
     "exit_logits",
     "expected_calibration_error",
-    "exponential",
     "export_onnx",
     "fit_non_inferior_thresholds",
     "fit_temperatures",
     "fit_thresholds",
+    "generate",
     "half_end",
     "linear",
     "load_model",

@@ -59,19 +59,25 @@ def exit_costs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> ExitCosts:
         InputError: The network does not take such inputs, or its operations depend on values and not on shapes alone.
     """
     macs = part_macs(net, inputs)
-    parameters = [
-        (sum(p.numel() for p in segment.parameters()), sum(p.numel() for p in head.parameters()))
-        for segment, head in zip(net.segments, net.heads, strict=True)
-    ]
-    return ExitCosts(*summed(net.starts, macs), *summed(net.starts, parameters))
+    passed: set[nn.Parameter] = set()  # parts may share some, such as a head: each counts once
+    member: set[nn.Parameter] = set()
+    cumulative, fixed = [], []
+    for position, (segment, head) in enumerate(zip(net.segments, net.heads, strict=True)):
+        member = {*(() if position in net.starts else member), *segment.parameters()}
+        passed |= {*segment.parameters(), *head.parameters()}
+        cumulative.append(sum(p.numel() for p in passed))
+        fixed.append(sum(p.numel() for p in {*member, *head.parameters()}))
+    return ExitCosts(*summed(net.starts, macs), tuple(cumulative), tuple(fixed))
 
 
 def part_macs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> list[tuple[int, int]]:
     """MACs of each segment and of each head for one sample: K pairs. Arguments and errors of :func:`exit_costs`."""
+    if (known := net.macs_now(inputs)) is not None:
+        return known
     shadow = on_meta(net)
     for module in shadow.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.forward = _nothing  # none of its operations counts, and they take half of the time
+            module.forward = nn.Identity().forward  # none of its operations counts, and they take half of the time
     state = given = example_batch(inputs, net)
     pairs = []
     try:
@@ -102,7 +108,3 @@ def _count(module: nn.Module, state: Any) -> tuple[int, Any]:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         state = module(state)
     return counter.get_total_flops() // 2, state
-
-
-def _nothing(input: torch.Tensor) -> torch.Tensor:
-    return input

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import tempfile
 from pathlib import Path
@@ -19,13 +18,7 @@ def atomic_write(path: Path, content: str | bytes) -> None:
     """
     data = content.encode() if isinstance(content, str) else content
     try:
-        try:
-            _replace(path, data)
-        except (
-            FileNotFoundError,
-            FileExistsError,
-        ):  # another process has just removed the folder, which it found empty
-            _replace(path, data)
+        _replace(path, data)
     except OSError as error:
         if error.filename is not None:
             raise
@@ -51,9 +44,3 @@ def _replace(path: Path, content: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-def remove_unfinished(path: Path) -> None:
-    """Delete what a kill in the middle of `atomic_write` left beside ``path``; only while nobody is writing it."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}-*.tmp"):
-        temporary.unlink(missing_ok=True)

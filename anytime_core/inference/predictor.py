@@ -225,7 +225,7 @@ class AnytimePredictor:
     def _until(confidence: float, predictions: Iterator[Prediction]) -> Prediction:
         _check(_is_number(confidence) and 0 <= confidence <= 1, "confidence", "0 to 1", confidence)
         prediction = next(predictions)
-        while not bool((prediction.probabilities.amax(1) >= confidence).all()):
+        while not bool((prediction.probabilities.amax(-1) >= confidence).all()):
             better = next(predictions, None)
             if better is None:
                 break

@@ -72,6 +72,10 @@ class AnytimeNetwork(nn.Module):
     def adopt(self, validation_errors: Sequence[float]) -> None:
         """Decide which exits answer from their validation errors, [K]; nothing to decide but in an ensemble."""
 
+    def macs_now(self, inputs: Any) -> list[tuple[int, int]] | None:  # noqa: ARG002
+        """MACs of each segment and head in the next call, where they depend on the calls before it; else None."""
+        return None
+
     def extra_repr(self) -> str:
         """Options of the constructor and the number of exits, shown by ``repr``."""
         return ", ".join(f"{name}={value}" for name, value in {**self.options, "num_exits": self.num_exits}.items())

@@ -10,14 +10,7 @@ from torch import nn
 from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units
 from anytime_core.networks.heads import Head
 from anytime_core.networks.initialisation import he_initialise
-from anytime_core.networks.units import DenseUnit, imagenet_stem
-
-IMAGENET_LAYOUTS = {  # depth -> units per block, the authors' s
-    121: ((6, 12, 24, 16), 9),
-    169: ((6, 12, 32, 32), 14),
-    201: ((6, 12, 48, 32), 17),
-}
-IMAGENET_GROWTH = 32
+from anytime_core.networks.units import DenseUnit
 
 
 class DenseANN(AnytimeNetwork):
@@ -60,7 +53,7 @@ class DenseANN(AnytimeNetwork):
         in_channels: int = 3,
     ) -> None:
         check_positive(n=n, growth=growth, num_classes=num_classes, in_channels=in_channels)
-        segments, heads = _segments_and_heads(
+        segments, heads = segments_and_heads(
             nn.Conv2d(in_channels, 2 * growth, 3, padding=1, bias=False),
             [n] * 3,
             growth,
@@ -72,47 +65,8 @@ class DenseANN(AnytimeNetwork):
         super().__init__(segments, heads, n=n, growth=growth, s=s, bottleneck=bottleneck, dropout=dropout)
         self.apply(he_initialise)
 
-    @staticmethod
-    def imagenet(
-        depth: int = 121,
-        *,
-        s: int | None = None,
-        dropout: float = 0.0,
-        first_exit: int = 11,
-        num_classes: int = 1000,
-        in_channels: int = 3,
-    ) -> AnytimeNetwork:
-        """DenseNet-BC of four blocks for images of about 224 pixels: growth 32, a stem that divides their size by 4.
 
-        Args:
-            depth: 121, 169 or 201.
-            s: Units per segment; by default the authors' for this depth: 9, 14, 17.
-            dropout: As for small images (authors: 0.1 in later runs).
-            first_exit: The first unit, numbered from 1, that may have an exit; the authors' is the eleventh.
-            num_classes, in_channels: As for small images.
-
-        Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes], K = 6 by default.
-
-        Source: Hu et al. 2019 (experiments on ILSVRC) and the authors' released code; Huang et al. 2017.
-        """
-        check_positive(num_classes=num_classes, in_channels=in_channels)
-        if depth not in IMAGENET_LAYOUTS:
-            raise ValueError(f"depth: expected one of {', '.join(map(str, IMAGENET_LAYOUTS))}, found {depth}")
-        blocks, spacing = IMAGENET_LAYOUTS[depth]
-        s = spacing if s is None else s
-        segments, heads = _segments_and_heads(
-            imagenet_stem(in_channels, 2 * IMAGENET_GROWTH),
-            blocks,
-            IMAGENET_GROWTH,
-            exit_units(sum(blocks), s, first_exit),
-            bottleneck=True,
-            dropout=dropout,
-            num_classes=num_classes,
-        )
-        return AnytimeNetwork(segments, heads, depth=depth, s=s, dropout=dropout).apply(he_initialise)
-
-
-def _segments_and_heads(
+def segments_and_heads(
     stem: nn.Module,
     blocks: Sequence[int],
     growth: int,

@@ -16,12 +16,6 @@ from anytime_core.networks.units import imagenet_stem
 # By scale, finest first. A factor multiplies the growth of its scale. It is also the width of the 1×1 convolution in an
 # edge that starts at its scale, in multiples of the channels that the edge gives.
 FACTORS = (1, 2, 4, 4)
-IMAGENET_LAYOUTS = {  # depth -> units per stage, s
-    23: ((6, 6, 5, 6), 4),
-    32: ((6, 6, 10, 10), 7),
-    33: ((9, 8, 8, 8), 6),
-    38: ((10, 9, 10, 9), 7),
-}
 
 
 class MSDNet(AnytimeNetwork):
@@ -87,28 +81,6 @@ class MSDNet(AnytimeNetwork):
         options = {"blocks": blocks, "growth": growth, "s": s, "large_images": large_images}
         super().__init__(join_units(units, exits), heads, **options)
         self.apply(he_initialise)
-
-    @classmethod
-    def imagenet(cls, depth: int = 38, *, num_classes: int = 1000, in_channels: int = 3) -> MSDNet:
-        """The authors' network of ``depth`` units for images of about 224 pixels.
-
-        Args:
-            depth: 23, 33 or 38, with K = 5 exits; or 32, with K = 4, where the paper gives no stages: they are those
-                of the authors' one setting that has 32 units and 4 exits.
-            num_classes, in_channels: As for small images.
-        """
-        if depth not in IMAGENET_LAYOUTS:
-            raise ValueError(f"depth: expected one of {', '.join(map(str, IMAGENET_LAYOUTS))}, found {depth}")
-        blocks, spacing = IMAGENET_LAYOUTS[depth]
-        return cls(
-            blocks,
-            growth=16,
-            s=spacing,
-            first_exit=5,  # none on the first four units
-            large_images=True,
-            num_classes=num_classes,
-            in_channels=in_channels,
-        )
 
     @staticmethod
     def original(

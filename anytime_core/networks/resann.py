@@ -9,18 +9,7 @@ from torch import nn
 from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, join_units
 from anytime_core.networks.heads import linear_head
 from anytime_core.networks.initialisation import he_initialise
-from anytime_core.networks.units import BasicUnit, BottleneckUnit, imagenet_stem
-
-IMAGENET_LAYOUTS = {  # depth -> units per stage, the authors' s
-    14: ((1, 1, 1, 1), 1),
-    18: ((2, 2, 2, 2), 2),  # of basic units, as 34
-    26: ((2, 2, 2, 2), 2),
-    34: ((3, 4, 6, 3), 2),
-    50: ((3, 4, 6, 3), 2),
-    101: ((3, 4, 23, 3), 3),
-    152: ((3, 8, 36, 3), 5),
-}
-STEM_CHANNELS = 64
+from anytime_core.networks.units import BasicUnit
 
 
 class ResANN(AnytimeNetwork):
@@ -68,43 +57,3 @@ class ResANN(AnytimeNetwork):
         heads = [linear_head(widths[unit - 1], num_classes) for unit in exits]
         super().__init__(segments, heads, n=n, c=c, s=s)
         self.apply(he_initialise)
-
-    @staticmethod
-    def imagenet(
-        depth: int = 50,
-        *,
-        s: int | None = None,
-        first_exit: int = 1,
-        num_classes: int = 1000,
-        in_channels: int = 3,
-    ) -> AnytimeNetwork:
-        """The network of four stages for images of about 224 pixels.
-
-        A stem divides height and width by 4, the first unit of stages 2 to 4 halves them. Units are basic (depths 18
-        and 34; 64, 128, 256, 512 channels) or bottleneck (the others; four times as many). Basic units keep the
-        shortcut without parameters; the first bottleneck unit of each stage has a projection.
-
-        Args:
-            depth: 14, 18, 26, 34, 50, 101 or 152; layers on the way to the last exit, projections not counted.
-            s: Units per segment; by default the authors' for this depth: 1, 2, 2, 2, 2, 3, 5.
-            first_exit, num_classes, in_channels: As for small images.
-
-        Shapes: images [N, in_channels, H, W] -> logits [K, N, num_classes]; K = 4, 4, 4, 8, 8, 11, 10 by default.
-
-        Source: Hu et al. 2019 (experiments on ILSVRC) and the authors' released code; He et al. 2016.
-        """
-        check_positive(num_classes=num_classes, in_channels=in_channels)
-        if depth not in IMAGENET_LAYOUTS:
-            raise ValueError(f"depth: expected one of {', '.join(map(str, IMAGENET_LAYOUTS))}, found {depth}")
-        per_stage, spacing = IMAGENET_LAYOUTS[depth]
-        bottleneck = depth not in (18, 34)
-        stages = [stage for stage, count in enumerate(per_stage) for _ in range(count)]  # of each unit
-        widths = [STEM_CHANNELS * (4 if bottleneck else 1) * 2**stage for stage in stages]  # channels after each unit
-        s = spacing if s is None else s
-        exits = exit_units(len(stages), s, first_exit)
-        kind = BottleneckUnit if bottleneck else BasicUnit
-        units = [kind(before, after) for before, after in pairwise([STEM_CHANNELS, *widths])]
-        segments = join_units(units, exits)
-        segments[0].insert(0, imagenet_stem(in_channels, STEM_CHANNELS))
-        heads = [linear_head(widths[unit - 1], num_classes) for unit in exits]
-        return AnytimeNetwork(segments, heads, depth=depth, s=s).apply(he_initialise)

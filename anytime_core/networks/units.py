@@ -36,38 +36,6 @@ class BasicUnit(nn.Module):
         return residual.add_(x)
 
 
-class BottleneckUnit(nn.Module):
-    """x -> shortcut(x) + BN(1×1(ReLU(BN(3×3(ReLU(BN(1×1(ReLU(BN(x))))))))), no activation after the addition.
-
-    The two inner maps have b = channels_out / 4 channels. Where the number of channels changes, the shortcut is a 1×1
-    convolution of x itself (not of its activation) with batch norm; where it doubles, that convolution and the 3×3 one
-    have stride 2.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        stride = 2 if channels_out == 2 * channels_in else 1
-        inner = channels_out // 4
-        self.norm1 = nn.BatchNorm2d(channels_in)
-        self.conv1 = nn.Conv2d(channels_in, inner, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride, padding=1, bias=False)
-        self.norm3 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, channels_out, 1, bias=False)
-        self.norm4 = nn.BatchNorm2d(channels_out)
-        self.shortcut = nn.Sequential()  # identity
-        if channels_in != channels_out:
-            self.shortcut.append(nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False))
-            self.shortcut.append(nn.BatchNorm2d(channels_out))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, channels_in, H, W] -> [N, channels_out, H, W], or [N, channels_out, ⌈H/2⌉, ⌈W/2⌉] with stride 2."""
-        residual = self.conv1(F.relu(self.norm1(x)))
-        residual = self.conv2(F.relu(self.norm2(residual)))
-        residual = self.norm4(self.conv3(F.relu(self.norm3(residual))))
-        return self.shortcut(x) + residual
-
-
 class DenseUnit(nn.Module):
     """x -> [x, conv(ReLU(BN(x)))], a 3×3 convolution to ``growth`` channels, concatenated to x.
 

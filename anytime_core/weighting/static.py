@@ -5,9 +5,6 @@ Each of them takes K, the number of exits, and raises ValueError where that is b
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
 import torch
 
 from anytime_core.weighting.base import LossWeighting, require
@@ -52,29 +49,6 @@ def sieve(num_exits: int) -> LossWeighting:
     return LossWeighting(torch.tensor([*weights, 1.0]))
 
 
-def exponential(num_exits: int, base: float = 2.0) -> LossWeighting:
-    """EXPONENTIAL: b^(i-1), scaled so that the largest weight is 1: b^(i-K), or b^(i-1) where b < 1.
-
-    The authors' code scales the largest weight to ⌊log₂ K⌋ instead. That is 0 for one exit, and it jumps where K passes
-    a power of 2: a change of the learning rate that nobody asked for. With a largest weight of 1 the weights compare
-    with the other schemes' at one learning rate.
-
-    Args:
-        num_exits: K.
-        base: b, above 0; above 1 favours late exits, below 1 early ones. No weight may be too small for a float32.
-    """
-    _at_least_one(num_exits)
-    require(0 < base < math.inf, "exponential base", "a finite number above 0", base)
-    smallest_exponent = -abs(math.log2(base)) * (num_exits - 1)
-    if smallest_exponent < -126:  # below 2^-126 a float32 loses digits, then all of them
-        raise ValueError(
-            f"exponential base: expected weights of 2^-126 or more, found 2^{smallest_exponent:.0f} for "
-            f"base {base} and {num_exits} exits"
-        )
-    largest = num_exits - 1 if base > 1 else 0
-    return LossWeighting(torch.tensor([base ** (i - largest) for i in range(num_exits)], dtype=torch.float32))
-
-
 def opt(num_exits: int, exit: int | None = None) -> LossWeighting:
     """OPT_i: weight 1 on exit i alone, 0 elsewhere: the network trained for one exit.
 
@@ -87,16 +61,6 @@ def opt(num_exits: int, exit: int | None = None) -> LossWeighting:
     weights = torch.zeros(num_exits)
     weights[chosen - 1] = 1
     return LossWeighting(weights, last_exit=chosen)
-
-
-SCHEMES: dict[str, Callable[[int], LossWeighting]] = {
-    "const": const,
-    "linear": linear,
-    "half_end": half_end,
-    "sieve": sieve,
-    "exponential": exponential,
-}
-"""Schemes in which every exit counts, by name, for weightings that build on one."""
 
 
 def _at_least_one(num_exits: int) -> int:

@@ -19,16 +19,16 @@ name       weights ∂objective/∂ℓ_i                      when all losses ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torchjd.scalarization import IMTLL, STCH, UW
 
 from anytime_core.weighting.adaloss import AdaLoss, Normalisation
-from anytime_core.weighting.adapters import Scalarized
-from anytime_core.weighting.base import require
+from anytime_core.weighting.base import LossWeighting, require
 from anytime_core.weighting.gradient_norms import GradientNorms
 
 
@@ -74,6 +74,73 @@ def adaloss(
         measure=norms,
         process_group=group,
     )
+
+
+class Scalarized(LossWeighting):
+    """The objective of a scalarizer of TorchJD, with bad losses told and the weights shown.
+
+    What it learns is learned from its objective, so its parameters must go to an optimiser, without weight decay:
+    ``SGD([{"params": net.parameters()}, {"params": weigh.parameters(), "weight_decay": 0}], lr=…)``.
+
+    Args:
+        num_exits: K.
+        scalarizer: Losses [K] -> 0-dim. It falls with none of them and keeps nothing but parameters (so not TorchJD's
+            DWA, FAMO or Random). In ``state_dict()`` and ``parameters()`` as ``scalarizer``, where it is a module.
+        smallest: Losses below this count as this and have gradient 0, for scalarizers that divide by them.
+
+    Attributes:
+        weights: [K]: unlike elsewhere, those of the *last* call in training mode, ∂objective/∂ℓ_i; 1 before it.
+
+    Raises:
+        ValueError: K is below 1.
+    """
+
+    def __init__(self, num_exits: int, scalarizer: Callable[[Tensor], Tensor], *, smallest: float = 0.0) -> None:
+        require(num_exits >= 1, "num_exits", "at least 1", num_exits)
+        super().__init__(torch.ones(num_exits))
+        self.scalarizer = scalarizer
+        self.smallest = smallest
+
+    def combine(self, losses: Tensor) -> Tensor:
+        """The scalarizer's objective of losses [K]."""
+        return self._objective(losses) * (1 + 0 * self._used.sum())  # times NaN if a loss is bad
+
+    def _objective(self, losses: Tensor) -> Tensor:
+        return self.scalarizer(losses.clamp(min=self.smallest))
+
+    def update(self, losses: Tensor) -> None:
+        """Show this call's weights: the objective's derivatives with respect to the losses [K]."""
+        derivatives = torch.func.grad(self._objective)(losses.detach())
+        self.weights.copy_(torch.where(self.good().all(), derivatives, self.weights))
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Start again, what was learned included."""
+        self.weights.fill_(1)
+        getattr(self.scalarizer, "reset", lambda: None)()  # TorchJD's have one if they keep anything
+
+
+def exponential(num_exits: int, base: float = 2.0) -> LossWeighting:
+    """EXPONENTIAL: b^(i-1), scaled so that the largest weight is 1: b^(i-K), or b^(i-1) where b < 1.
+
+    The authors' code scales the largest weight to ⌊log₂ K⌋ instead. That is 0 for one exit, and it jumps where K passes
+    a power of 2: a change of the learning rate that nobody asked for. With a largest weight of 1 the weights compare
+    with the other schemes' at one learning rate.
+
+    Args:
+        num_exits: K.
+        base: b, above 0; above 1 favours late exits, below 1 early ones. No weight may be too small for a float32.
+    """
+    require(num_exits >= 1, "num_exits", "at least 1", num_exits)
+    require(0 < base < math.inf, "exponential base", "a finite number above 0", base)
+    smallest_exponent = -abs(math.log2(base)) * (num_exits - 1)
+    if smallest_exponent < -126:  # below 2^-126 a float32 loses digits, then all of them
+        raise ValueError(
+            f"exponential base: expected weights of 2^-126 or more, found 2^{smallest_exponent:.0f} for "
+            f"base {base} and {num_exits} exits"
+        )
+    largest = num_exits - 1 if base > 1 else 0
+    return LossWeighting(torch.tensor([base ** (i - largest) for i in range(num_exits)], dtype=torch.float32))
 
 
 def gls(num_exits: int) -> Scalarized:

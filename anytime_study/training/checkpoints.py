@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import logging
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from anytime_core.files import atomic_write, remove_unfinished
+from anytime_core.files import atomic_write
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -45,7 +46,11 @@ class Checkpoints:
         content = buffer.getvalue()
         with suppress(FileNotFoundError):  # the first state, or another process at the same run was faster
             os.replace(self.path, self._previous)
-        atomic_write(self.path, hashlib.sha256(content).digest() + content)
+        content = hashlib.sha256(content).digest() + content
+        try:
+            atomic_write(self.path, content)
+        except (FileNotFoundError, FileExistsError):  # another run has just removed the folder, which it found empty
+            atomic_write(self.path, content)
 
     def load(self, made_by: dict[str, Any]) -> dict[str, Any] | None:
         """The newest state that is whole and whose entry ``made_by`` is this one; None if there is none.
@@ -68,8 +73,8 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Delete both files and what kills left of them, once the record is there; the folder too if it is empty."""
-        remove_unfinished(self.path)
-        for path in (self.path, self._previous):
+        unfinished = self.path.parent.glob(f".{glob.escape(self.path.name)}-*.tmp")  # of atomic_write
+        for path in (self.path, self._previous, *unfinished):
             path.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.parent.rmdir()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from anytime_core import EANN, AnytimeNetwork, MSDNet, ResANN, exit_costs, with_exits
+from anytime_study.runs.imagenet import resann_imagenet
 from anytime_study.runs.registries import NETWORKS
 
 SMALL = {  # smaller than the defaults of the registry's entries
@@ -31,7 +32,7 @@ def partly_adopted():
 
 OTHERS = {
     "resann, exits later": lambda: ResANN(n=2, c=4, s=2, first_exit=4),
-    "resann18": lambda: ResANN.imagenet(18, s=4),
+    "resann18": lambda: resann_imagenet(18, s=4),
     "msdnet, original": lambda: MSDNet.original(4, base=2, growth=2, channels=4),
     "msdnet, one scale": lambda: MSDNet((4,), growth=3, s=2),
     "eann, partly adopted": partly_adopted,

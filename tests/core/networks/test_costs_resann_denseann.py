@@ -7,6 +7,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 
 from anytime_core import DenseANN, ExitCosts, MSDNet, ResANN, exit_costs
+from anytime_study.runs.imagenet import denseann_imagenet, resann_imagenet
 
 
 class Tally:
@@ -136,7 +137,7 @@ def on_meta(constructor, *args, **options):
 
 @pytest.mark.parametrize(("depth", "s"), [(14, 1), (18, 2), (26, 2), (34, 2), (50, 2), (101, 3), (152, 5)])
 def test_resann_for_imagenet_at_every_exit(depth, s):
-    assert exit_costs(on_meta(ResANN.imagenet, depth, s=s), (3, 224, 224)) == resann_imagenet_by_hand(
+    assert exit_costs(on_meta(resann_imagenet, depth, s=s), (3, 224, 224)) == resann_imagenet_by_hand(
         depth, s, size=224
     )
 
@@ -182,7 +183,7 @@ def test_denseann_for_imagenet_at_every_exit(depth, blocks, exits):
     trunk = Tally()
     cost_of_stem(trunk, 3, 64, 224)
     expected = denseann_by_hand(trunk, blocks, 32, exits, side=56, bottleneck=True, classes=1000)
-    assert exit_costs(on_meta(DenseANN.imagenet, depth), (3, 224, 224)) == expected
+    assert exit_costs(on_meta(denseann_imagenet, depth), (3, 224, 224)) == expected
 
 
 # --- what others say -----------------------------------------------------------------------------------------------
@@ -191,12 +192,12 @@ def test_denseann_for_imagenet_at_every_exit(depth, blocks, exits):
 @pytest.mark.parametrize(
     ("constructor", "args", "macs"),
     [
-        (ResANN.imagenet, (50,), 4.1e9),
-        (ResANN.imagenet, (101,), 7.8e9),
-        (ResANN.imagenet, (152,), 11.5e9),
-        (DenseANN.imagenet, (121,), 2.83e9),
-        (DenseANN.imagenet, (169,), 3.36e9),
-        (DenseANN.imagenet, (201,), 4.29e9),
+        (resann_imagenet, (50,), 4.1e9),
+        (resann_imagenet, (101,), 7.8e9),
+        (resann_imagenet, (152,), 11.5e9),
+        (denseann_imagenet, (121,), 2.83e9),
+        (denseann_imagenet, (169,), 3.36e9),
+        (denseann_imagenet, (201,), 4.29e9),
     ],
 )
 def test_the_sizes_that_the_literature_quotes(constructor, args, macs):
@@ -206,9 +207,9 @@ def test_the_sizes_that_the_literature_quotes(constructor, args, macs):
 @pytest.mark.parametrize(
     ("constructor", "depth", "flops", "last"),
     [
-        (ResANN.imagenet, 50, [1.15, 2.3, 3.2, 4.35, 5.25, 6.15, 7.3, 8.2], 8),
-        (ResANN.imagenet, 101, [1.6, 3.2, 4.85, 6.15, 7.4, 8.75, 10.1, 11.4, 12.7, 14, 15.6], 11),
-        (DenseANN.imagenet, 169, [4.4, 5.15, 6.2, 6.45, 6.7], 5),
+        (resann_imagenet, 50, [1.15, 2.3, 3.2, 4.35, 5.25, 6.15, 7.3, 8.2], 8),
+        (resann_imagenet, 101, [1.6, 3.2, 4.85, 6.15, 7.4, 8.75, 10.1, 11.4, 12.7, 14, 15.6], 11),
+        (denseann_imagenet, 169, [4.4, 5.15, 6.2, 6.45, 6.7], 5),
     ],
 )
 def test_exits_are_where_the_paper_draws_them(constructor, depth, flops, last):
@@ -221,10 +222,10 @@ def test_exits_are_where_the_paper_draws_them(constructor, depth, flops, last):
     ("constructor", "args", "size"),
     [
         (ResANN, (1, 64), 32),
-        (ResANN.imagenet, (18,), 64),
-        (ResANN.imagenet, (26,), 64),
+        (resann_imagenet, (18,), 64),
+        (resann_imagenet, (26,), 64),
         (DenseANN, (2, 48, 2), 16),
-        (DenseANN.imagenet, (121,), 64),
+        (denseann_imagenet, (121,), 64),
         (MSDNet, ((3, 3, 3), 16), 32),  # wide, as fvcore also counts batch norm
     ],
 )
@@ -235,4 +236,4 @@ def test_agrees_with_fvcore(constructor, args, size):
     macs = exit_costs(net, (3, size, size)).macs_cumulative[-1]
     assert analysis.by_operator()["conv"] + analysis.by_operator()["linear"] == macs
     # it also counts batch norm and pooling; each dense unit normalises all the channels before it
-    assert analysis.total() == pytest.approx(macs, rel=0.015 if constructor == DenseANN.imagenet else 0.01)
+    assert analysis.total() == pytest.approx(macs, rel=0.015 if constructor == denseann_imagenet else 0.01)

@@ -5,9 +5,10 @@ from torch import nn
 
 from anytime_core import DenseANN
 from anytime_core.networks.units import DenseUnit
+from anytime_study.runs.imagenet import denseann_imagenet
 
 
-def on_meta(constructor=DenseANN.imagenet, *args, **options):
+def on_meta(constructor=denseann_imagenet, *args, **options):
     with torch.device("meta"):
         return constructor(*args, **options)
 
@@ -34,7 +35,7 @@ def exits_of(net):
     ],
 )
 def test_exits_and_channels_of_every_depth(depth, blocks, exits):
-    net = on_meta(DenseANN.imagenet, depth)
+    net = on_meta(denseann_imagenet, depth)
     assert exits_of(net) == exits
     assert 5 + 2 * sum(blocks) == depth  # with the first convolution, three transitions and the linear layer
     found, channels = [unit.added[0].num_features for unit in units_of(net)], 64

@@ -4,6 +4,7 @@ from torch import nn
 
 from anytime_core import exit_costs
 from anytime_core.networks.msdnet import DenseLayer, FirstLayer, MSDNet, Transition
+from anytime_study.runs.imagenet import msdnet_imagenet
 
 
 def small(**options):
@@ -71,7 +72,7 @@ def test_multiply_adds_by_hand_at_every_exit(blocks, growth, s, first_exit):
 )
 def test_the_networks_for_imagenet(depth, exits, macs, parameters):
     with torch.device("meta"):
-        net = MSDNet.imagenet(depth)
+        net = msdnet_imagenet(depth)
     costs = exit_costs(net, (3, 224, 224))
     assert net.num_exits == exits
     assert sum(net.options["blocks"]) == depth
@@ -81,7 +82,7 @@ def test_the_networks_for_imagenet(depth, exits, macs, parameters):
 
 def test_the_sizes_that_the_paper_quotes():
     with torch.device("meta"):
-        costs = {depth: exit_costs(MSDNet.imagenet(depth), (3, 224, 224)) for depth in (32, 38)}
+        costs = {depth: exit_costs(msdnet_imagenet(depth), (3, 224, 224)) for depth in (32, 38)}
     assert costs[38].flops_cumulative[-1] == pytest.approx(6.6e9, rel=0.02)
     assert costs[38].parameters_cumulative[-1] == pytest.approx(72e6, rel=0.01)
     assert costs[32].flops_cumulative[-1] == pytest.approx(4.0e9, rel=0.05)  # its stages are not in the paper
@@ -93,7 +94,7 @@ def test_the_sizes_that_the_paper_quotes():
 )
 def test_where_the_exits_are(depth, units):
     with torch.device("meta"):
-        net = MSDNet.imagenet(depth)
+        net = msdnet_imagenet(depth)
     kinds = FirstLayer | DenseLayer | Transition
     sizes = [sum(isinstance(unit, kinds) for unit in segment) for segment in net.segments]
     assert [sum(sizes[: k + 1]) for k in range(len(sizes))] == units

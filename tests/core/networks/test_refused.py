@@ -4,22 +4,23 @@ import pytest
 import torch
 
 from anytime_core import DenseANN, MSDNet, ResANN
+from anytime_study.runs.imagenet import denseann_imagenet, msdnet_imagenet, resann_imagenet
 
 REFUSED = [
     *[(ResANN, name, value) for name in ("n", "c", "num_classes", "in_channels") for value in (0, -3)],
     (ResANN, "c", 7),
     *[(ResANN, name, value) for name in ("s", "first_exit") for value in (0, 10)],
-    *[(ResANN.imagenet, name, 0) for name in ("s", "first_exit", "num_classes", "in_channels")],
-    (ResANN.imagenet, "depth", 20),
-    (ResANN.imagenet, "s", 17),
+    *[(resann_imagenet, name, 0) for name in ("s", "first_exit", "num_classes", "in_channels")],
+    (resann_imagenet, "depth", 20),
+    (resann_imagenet, "s", 17),
     *[(DenseANN, name, 0) for name in ("n", "growth", "s", "first_exit", "num_classes", "in_channels")],
     *[(DenseANN, "dropout", value) for value in (1.0, -0.1)],
-    (DenseANN.imagenet, "depth", 100),
-    *[(DenseANN.imagenet, name, value) for name in ("s", "first_exit") for value in (0, 59)],
+    (denseann_imagenet, "depth", 100),
+    *[(denseann_imagenet, name, value) for name in ("s", "first_exit") for value in (0, 59)],
     *[(MSDNet, "blocks", value) for value in ((), (3, 1), (2, 2, 2, 2, 2))],
     *[(MSDNet, name, 0) for name in ("growth", "num_classes", "in_channels", "s", "first_exit")],
     *[(MSDNet, name, 16) for name in ("s", "first_exit")],
-    (MSDNet.imagenet, "depth", 50),
+    (msdnet_imagenet, "depth", 50),
     *[(MSDNet.original, name, 0) for name in ("num_exits", "base", "step", "growth", "channels", "scales")],
     (MSDNet.original, "scales", 5),
 ]

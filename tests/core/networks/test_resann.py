@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from anytime_core import ResANN, exit_costs
-from anytime_core.networks.units import BasicUnit, BottleneckUnit
+from anytime_core.networks.units import BasicUnit
+from anytime_study.runs.imagenet import BottleneckUnit, resann_imagenet
 
 
 def convolutions(net):
@@ -132,7 +133,7 @@ def test_a_unit_by_hand():
 
 def imagenet(*args, **options):
     with torch.device("meta"):
-        return ResANN.imagenet(*args, **options)
+        return resann_imagenet(*args, **options)
 
 
 def units_of(net):

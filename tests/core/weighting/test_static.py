@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anytime_core.weighting.base import BadLoss
-from anytime_core.weighting.static import const, exponential, half_end, linear, opt, sieve
+from anytime_core.weighting.static import const, half_end, linear, opt, sieve
+from anytime_study.runs.weightings import exponential
 
 
 @given(st.lists(st.floats(0, 100, width=32), min_size=1, max_size=20))

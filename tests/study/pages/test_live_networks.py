@@ -15,6 +15,7 @@ from anytime_core.inference.saving import ModelCard, SavedModel, load_model
 from anytime_core.networks.msdnet import MSDNet
 from anytime_core.networks.resann import ResANN
 from anytime_study.pages.live_networks import LARGEST_SCRIPT, fold, live_script
+from anytime_study.runs.imagenet import resann_imagenet
 
 MODELS = Path(__file__).parents[3] / "data/models"
 CARD = ModelCard("ResANN", class_names=("a", "b", "c"), input_shape=(3, 9, 10), mean=(0.4,) * 3, std=(0.2,) * 3)
@@ -112,7 +113,7 @@ def test_a_channel_of_zeros_is_exported():
     ("net", "card", "says"),
     [
         (MSDNet(num_classes=3), CARD, "expected a ResANN for small images, found MSDNet"),
-        (ResANN.imagenet(18, num_classes=3), CARD, "expected a ResANN for small images, found AnytimeNetwork"),
+        (resann_imagenet(18, num_classes=3), CARD, "expected a ResANN for small images, found AnytimeNetwork"),
         (trained(c=6), CARD, "expected c to be a multiple of 4, found c=6"),
         (trained(), replace(CARD, mean=(), std=()), "expected a card with input_shape (C, H, W), mean and std"),
         (trained(n=2, c=32), CARD, f"expected at most {LARGEST_SCRIPT} bytes, found "),

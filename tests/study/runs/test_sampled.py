@@ -4,8 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anytime_core.weighting.sampled import Sampled, splitmix64, uniform
-from anytime_core.weighting.static import SCHEMES
+from anytime_study.runs.sampled import SCHEMES, Sampled, splitmix64, uniform
 
 
 def history(weigh, count):

@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from anytime_core.weighting.base import LossWeighting, require
-from anytime_core.weighting.static import SCHEMES
+from anytime_core.weighting.static import const, half_end, linear, sieve
+from anytime_study.runs.weightings import exponential
+
+SCHEMES = {"const": const, "linear": linear, "half_end": half_end, "sieve": sieve, "exponential": exponential}
 
 
 class Sampled(LossWeighting):
