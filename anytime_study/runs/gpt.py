@@ -67,9 +67,9 @@ class SmallDecoder(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, place) for place in range(blocks))
         self.norm, self.output = nn.LayerNorm(width), nn.Linear(width, classes, bias=False)
         self.apply(initialise)
-        for block in self.blocks:
-            for end in (block.joined, block.narrow):
-                nn.init.normal_(end.weight, std=0.02 / math.sqrt(2 * blocks))
+        for name, parameter in self.named_parameters():
+            if name.endswith(("joined.weight", "narrow.weight")):
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * blocks))
         if tied:
             self.output.weight = self.token.weight
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anytime_core.weighting import static
+from anytime_study.runs import sampled
 from anytime_study.theory.linear_residual import linear_residual
 from anytime_study.theory.losses_of_different_size import fixed_weights, relative_increases, solutions
 
@@ -43,7 +43,7 @@ def agree(values, printed):
 @pytest.mark.parametrize("num_exits", [2, 3, 6, 8, 15])
 def test_the_fixed_weights_are_those_of_the_training_loop(num_exits):
     weights = fixed_weights(num_exits)
-    for name, module in static.SCHEMES.items():
+    for name, module in sampled.SCHEMES.items():
         if name.upper() in weights:
             trained_with = module(num_exits).weights.numpy()
             np.testing.assert_allclose(weights.pop(name.upper()), trained_with, rtol=1e-6)
