@@ -16,7 +16,7 @@ NUMBER = re.compile(
 # What may be typed: choices, plans and mathematics. (file, what stands there, why)
 ALLOWED = [
     (r".*", r"95 % interval", "how wide intervals are is a choice"),
-    (r"lab\.ipynb|intro\.md|instructors\.md|paths\.md", r"\d+ minutes", "plans of a lesson"),
+    (r"lab\.ipynb|intro\.md|instructors\.md", r"\d+ minutes", "plans of a lesson"),
     (r"lab\.ipynb", r"at most 5 points", "a task"),
     (
         r"benchmarks\.ipynb",
