@@ -50,7 +50,7 @@ def find_chromium() -> str:
 
 
 def pages_of(toc: Path) -> list[str]:
-    """The pages of a table of contents in reading order, without suffix; sections, the reference's, are for the screen."""
+    """The pages of a table of contents in order, without suffix; its sections, the reference's, are for the screen."""
     told = yaml.safe_load(toc.read_text(encoding="utf-8"))
     return [told["root"], *(chapter["file"] for part in told["parts"] for chapter in part["chapters"])]
 
