@@ -156,6 +156,17 @@ def answer_short(counted: Found, other: Found, relevant: Relevant) -> str:
     return f"On {told.where}, {conclusion(told, relevant)}."
 
 
+def advice(counted: Found, other: Found, relevant: Relevant) -> str:
+    """What the answer means for somebody who chooses a weighting, in one sentence."""
+    told = counted if counted.seeds >= FEWEST else other
+    early, late = side(told.changes["quarter"], relevant.quarter), side(told.changes["last"], relevant.last)
+    if late != "fewer":
+        return "Nothing that we measured with AdaLoss is a reason to replace them."
+    if early == "more":
+        return "What AdaLoss offers in our runs is a trade, not an improvement."
+    return "In our runs AdaLoss improved the last exit without a clear early price, so it is worth a try."
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 

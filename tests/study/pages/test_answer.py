@@ -11,6 +11,7 @@ from anytime_study.pages.answer import (
     CONCLUSIONS,
     Found,
     Relevant,
+    advice,
     answer,
     answer_short,
     conclusion,
@@ -60,6 +61,20 @@ def test_the_answer_reads_well_with_any_number_of_seeds(seeds):
     assert ("20 of the paper's 300 epochs" in text) == (seeds >= 3)
     assert ("the trade-off is shown" in text) == (seeds == 8)
     sentences(answer_short(counted, OTHER, RELEVANT))
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "text"),
+    [
+        (8.0, -1.5, "Nothing that we measured with AdaLoss is a reason to replace them."),
+        (8.0, 3.0, "Nothing that we measured with AdaLoss is a reason to replace them."),
+        (8.0, -6.0, "What AdaLoss offers in our runs is a trade, not an improvement."),
+        (0.0, -6.0, "so it is worth a try."),
+    ],
+)
+def test_the_advice_follows_from_the_answer(early, late, text):
+    assert advice(found(4, early, late), OTHER, RELEVANT).endswith(text)
+    assert advice(found(2, early, late), OTHER, RELEVANT) == advice(found(0), OTHER, RELEVANT)
 
 
 def test_a_small_gain_is_called_small():
