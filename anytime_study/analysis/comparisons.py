@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from anytime_core.errors import InputError
-from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.measures.pairs import percent_over
-from anytime_study.analysis.selection import RATES, MissingRuns, Selection, best_rate, validation_error
+from anytime_study.analysis.selection import RATES, Selection, best_rate, validation_error
 from anytime_study.foundations.validation import validated
 from anytime_study.studies.experiments import Experiment
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_study.runs.record import RunRecord
-
-WHERE = ("last exit", "mean over exits")
-"""At which exits two runs are compared."""
 
 
 def of_tier(experiments: Mapping[str, Experiment], name: str) -> Experiment:
@@ -78,64 +72,6 @@ def left_out(shown: Iterable[str], wanted: Iterable[str]) -> str:
     return f"*Not shown, for want of finished runs: {'; '.join(missing)}.*" if missing else ""
 
 
-def errors_at_costs(records: Iterable[RunRecord], fractions: Sequence[float]) -> pd.DataFrame:
-    """Test error at fractions of each network's cumulative cost, linear between exits.
-
-    Source: so the paper's Table 3b is read off its curves.
-
-    Returns:
-        A row per run and fraction: network, weighting, seed, fraction, error (0–1).
-    """
-    rows = []
-    for record in records:
-        costs = record.costs.macs_cumulative
-        errors = interpolated(costs, record.test.error, np.array(fractions) * costs[-1])
-        config = record.config
-        rows += [
-            {
-                "network": config.network,
-                "weighting": config.weighting,
-                "seed": config.seed,
-                "fraction": fraction,
-                "error": float(error),
-            }
-            for fraction, error in zip(fractions, errors, strict=True)
-        ]
-    return pd.DataFrame(rows, columns=["network", "weighting", "seed", "fraction", "error"])
-
-
-def over_tuned(
-    experiment: Experiment, compared: Iterable[tuple[str, str, bool]], *, reference: str = "const"
-) -> tuple[pd.DataFrame, float | None]:
-    """Test errors over those of one weighting at the best of its three learning rates: the sceptic's baseline.
-
-    Args:
-        experiment: Whose records are compared.
-        compared: For each row its name, its weighting, and whether that has its own best rate too, or the main grid's.
-        reference: The tuned weighting.
-
-    Returns:
-        A row per name, place (see :data:`WHERE`) and seed: ``name``, ``where``, ``seed``, ``value`` in per cent; and
-        the rate of the reference. Rows whose runs have not been made are left out. Without the reference's runs the
-        table is empty and the rate None.
-    """
-    tuned = Selection(experiment, "tuned_rate").pick(weighting=reference)
-    rows: list[dict[str, Any]] = []
-    for name, weighting, own_rate in compared:
-        selection = Selection(experiment, "tuned_rate" if own_rate else "one_rate")
-        runs = selection.pick(weighting=weighting)
-        for where in WHERE:
-            try:
-                values = selection.paired(
-                    lambda a, b, at=where: percent_over(_error(a, at), _error(b, at)), runs, tuned
-                )
-            except MissingRuns:
-                continue
-            rows += [{"name": name, "where": where, "seed": seed, "value": value} for seed, value in values.items()]
-    rates = {record.config.learning_rate for record in tuned.values()}
-    return pd.DataFrame(rows, columns=["name", "where", "seed", "value"]), rates.pop() if rates else None
-
-
 def rates_tried(experiment: Experiment, weightings: Iterable[str]) -> pd.DataFrame:
     """How each weighting's learning rate was chosen on validation images, and whether the grid was wide enough.
 
@@ -165,7 +101,3 @@ def rates_tried(experiment: Experiment, weightings: Iterable[str]) -> pd.DataFra
             for rate, records in by_rate.items()
         ]
     return pd.DataFrame(rows, columns=["weighting", "learning_rate", "error", "seeds", "best", "at_the_edge"])
-
-
-def _error(record: RunRecord, where: str) -> float:
-    return record.test.error[-1] if where == WHERE[0] else float(np.mean(record.test.error))

@@ -139,7 +139,6 @@ def mean_curves(
     ylabel: str,
     hue: str = "weighting",
     highlight: str | None = None,
-    panel: str | None = None,
     bars: bool = False,
     steps: bool = False,
     log_x: bool = False,
@@ -153,61 +152,47 @@ def mean_curves(
         xlabel, ylabel: Axis labels.
         hue: Column of what is compared.
         highlight: Which of them alone has a colour; the others are grey.
-        panel: Column that spreads the curves over panels, each with its own x axis.
         bars: Whether intervals are bars instead of bands.
         steps: Whether a value holds until the next one is there (anytime use), instead of a straight line.
         log_x: Whether x is on a logarithmic axis.
         percent: Whether y is a fraction to be shown as per cent.
     """
-    styles = {one.text: one for one in looks(table[hue]).values()}  # a thing has one look in all panels
+    styles = {one.text: one for one in looks(table[hue]).values()}
     if highlight is not None:
         colours = {text: _COLOURS[0] if text == label(highlight) else _GREY for text in styles}
         styles = {text: one._replace(colour=colours[text]) for text, one in styles.items()}
-    names = [None] if panel is None else list(dict.fromkeys(table[panel]))
-    figure, axes_list = panels_of(len(names), (4.2, 4.3))
-    for axes, name in zip(axes_list, names, strict=True):
-        rows = table if name is None else table[table[panel] == name]
-        texts = rows[hue].astype(str).map(label)
-        sns.lineplot(
-            rows,
-            x=x,
-            y=y,
-            hue=texts,
-            style=texts,
-            palette={text: one.colour for text, one in styles.items()},
-            markers=False if steps else {text: one.marker for text, one in styles.items()},
-            dashes={text: one.dashes for text, one in styles.items()},
-            errorbar=ends,
-            err_style="bars" if bars else "band",
-            err_kws={"capsize": 3} if bars else {"alpha": 0.18, "linewidth": 0, "step": "post" if steps else None},
-            drawstyle="steps-post" if steps else "default",
-            markersize=6,
-            markeredgewidth=0,
-            ax=axes,
-        )
-        for text, own in () if steps else rows.groupby(texts, sort=False):  # marks on steps would look like exits
-            if own.groupby(x).size().max() > 1:
-                one = styles[str(text)]
-                axes.scatter(own[x], own[y], color=one.colour, marker=one.marker, s=10, alpha=0.4, linewidths=0)
-        spec = axes.get_subplotspec()
-        axes.set(title=name or "", xlabel=xlabel, ylabel=ylabel if spec is None or spec.is_first_col() else "")
-        if x == "exit":
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no exit 1.5
-        if log_x:
-            plain_logarithm(axes)
-        if percent:
-            axes.yaxis.set_major_formatter(PercentFormatter(1))
-    _legends(axes_list)
+    figure, axes = plt.subplots()
+    texts = table[hue].astype(str).map(label)
+    sns.lineplot(
+        table,
+        x=x,
+        y=y,
+        hue=texts,
+        style=texts,
+        palette={text: one.colour for text, one in styles.items()},
+        markers=False if steps else {text: one.marker for text, one in styles.items()},
+        dashes={text: one.dashes for text, one in styles.items()},
+        errorbar=ends,
+        err_style="bars" if bars else "band",
+        err_kws={"capsize": 3} if bars else {"alpha": 0.18, "linewidth": 0, "step": "post" if steps else None},
+        drawstyle="steps-post" if steps else "default",
+        markersize=6,
+        markeredgewidth=0,
+        ax=axes,
+    )
+    for text, own in () if steps else table.groupby(texts, sort=False):  # marks on steps would look like exits
+        if own.groupby(x).size().max() > 1:
+            one = styles[str(text)]
+            axes.scatter(own[x], own[y], color=one.colour, marker=one.marker, s=10, alpha=0.4, linewidths=0)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if x == "exit":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no exit 1.5
+    if log_x:
+        plain_logarithm(axes)
+    if percent:
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.legend(title=None, fontsize="small")
     return figure
-
-
-def _legends(panels: Sequence[Axes]) -> None:
-    """One legend in the last panel; in every panel if they show different things."""
-    shown = {tuple(axes.get_legend_handles_labels()[1]) for axes in panels}
-    for axes in panels:
-        legend = axes.legend(title=None, fontsize="small")
-        if len(shown) == 1 and axes is not panels[-1]:
-            legend.remove()
 
 
 def plain_logarithm(axes: Axes) -> None:
@@ -290,7 +275,3 @@ def sample_images(images: Tensor, labels: Tensor, class_names: Sequence[str], *,
         axes.set_title("\n".join(class_names[index] for index in of_image), fontsize=8)
         axes.set_axis_off()
     return figure
-
-
-def sign(figure: Figure, text: str) -> None:
-    """Nothing is written into a figure any more: a page tells at its end where its numbers come from."""

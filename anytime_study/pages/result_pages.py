@@ -261,19 +261,3 @@ def judged(found: Sequence[Verdict]) -> str:
         return f"{all_of_them} claims are {next(iter(counts))}."
     told = [f"{number(count)} {'is' if count == 1 else 'are'} {word}" for word, count in counts.most_common()]
     return f"Of {number(len(found))} claims, {'; '.join(told)}."
-
-
-def counted(found: Sequence[Verdict]) -> str:
-    """How many claims with each effect, as a phrase."""
-    counts = Counter(verdict.effect for verdict in found)
-    return ", ".join(f"{count} {word}" for word, count in counts.most_common())
-
-
-def signature(experiment: Experiment, tier: str) -> str:
-    """One line under a figure that travels alone: tier, seeds, hardware, commits."""
-    made = [outcome for outcome in experiment.outcomes.values() if outcome.outcome == "finished"]
-    return (
-        f"tier {tier} · seeds {_listed({record.config.seed for record in made})} · "
-        f"{_listed({record.provenance.device for record in made})} · "
-        f"commits {_listed({(record.provenance.commit or 'unknown')[:7] for record in made})}"
-    )

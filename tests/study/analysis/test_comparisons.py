@@ -1,14 +1,11 @@
-import numpy as np
 import pytest
 
 from anytime_core.errors import InputError
 from anytime_study.analysis.comparisons import (
-    errors_at_costs,
     finished,
     left_out,
     of_main_grid,
     of_tier,
-    over_tuned,
     rates_tried,
     together,
 )
@@ -77,15 +74,6 @@ def test_what_is_left_out_is_told():
     assert left_out(shown, ["c", "b", "a", "c"]) == "*Not shown, for want of finished runs: c; a.*"
 
 
-def test_errors_at_costs_are_linear_between_exits(made_up_record):
-    record = made_up_record(seed=7, scores={"test": [0.4, 0.2], "cumulative": [100, 400], "alone": [90, 380]})
-    table = errors_at_costs([record], [0.125, 0.25, 0.625, 1.0])
-    assert table["error"].tolist() == pytest.approx([0.4, 0.4, 0.3, 0.2])  # before the first exit, its error
-    assert table["fraction"].tolist() == [0.125, 0.25, 0.625, 1.0]
-    assert set(table["seed"]) == {7}
-    assert list(errors_at_costs([], [1.0])) == ["network", "weighting", "seed", "fraction", "error"]
-
-
 @pytest.fixture(scope="module")
 def rates(made_up_record, made_up_experiment):
     """CONST at three rates, best at 0.2 on validation and at 0.05 on test; AdaLoss best at 0.05; GLS at 0.1 alone."""
@@ -101,35 +89,6 @@ def rates(made_up_record, made_up_experiment):
         records += [run("adaloss", rate, [0.8, 0.5, 2 * rate], [rate] * 3, seed) for rate in (0.05, 0.1, 0.2)]
         records.append(run("gls", 0.1, [0.8, 0.5, 0.3 + 0.01 * seed], [0.1] * 3, seed))
     return made_up_experiment(records, main=MAIN)
-
-
-def test_the_reference_is_at_the_rate_that_validation_chooses(rates):
-    table, rate = over_tuned(rates, [("GLS", "gls", False), ("own", "adaloss", True), ("common", "adaloss", False)])
-    assert rate == 0.2
-    values = table.set_index(["name", "where", "seed"])["value"].sort_index()
-    assert values["GLS", "last exit"].tolist() == pytest.approx([50.0, 55.0, 60.0])  # over 0.2, seed by seed
-    assert values["own", "last exit", 0] == pytest.approx(-50.0)  # 0.1 over 0.2
-    assert values["common", "last exit", 0] == pytest.approx(0.0)  # 0.2 over 0.2
-    assert values["own", "mean over exits", 0] == pytest.approx(100 * (1.4 / 1.5 - 1))
-    assert len(table) == 3 * 2 * 3
-
-
-def test_what_was_not_run_is_left_out_of_the_comparison_with_the_tuned_sum(rates):
-    table, rate = over_tuned(rates, [("UW", "uw", False), ("GLS", "gls", True)])  # GLS has one rate only
-    assert table.empty
-    assert rate == 0.2
-    without = Experiment(rates.name, rates.main, rates.planned, {})
-    table, rate = over_tuned(without, [("GLS", "gls", False)])
-    assert table.empty
-    assert list(table) == ["name", "where", "seed", "value"]
-    assert rate is None
-    assert over_tuned(Experiment("e", {}, {}, {}), [("GLS", "gls", False)])[1] is None
-
-
-def test_another_reference(rates):
-    table, rate = over_tuned(rates, [("CONST", "const", True)], reference="adaloss")
-    assert rate == 0.05
-    assert np.allclose(table.loc[table["where"] == "last exit", "value"], 100.0)  # 0.2 over 0.1
 
 
 def test_the_rates_tried_tell_which_was_chosen_and_whether_a_better_one_may_lie_beyond(rates):

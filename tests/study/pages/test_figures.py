@@ -12,6 +12,7 @@ from anytime_study.pages.figures import (
     looks,
     mean_curves,
     over_epochs,
+    panels_of,
     sample_images,
     use_book_style,
 )
@@ -147,21 +148,12 @@ def test_equal_errors_of_all_seeds_are_drawn_without_a_warning(made_up_record, r
 # --- curves ------------------------------------------------------------------------------------------
 
 
-def test_a_thing_has_one_look_in_all_panels_and_each_panel_its_legend():
-    table = pd.DataFrame(
-        {
-            "exit": [1, 2] * 3,
-            "value": range(6),
-            "panel": ["l"] * 4 + ["r"] * 2,
-            "data": ["x", "x", "y", "y", "y", "y"],
-        }
-    )
-    left, right = mean_curves(table, "exit", "value", xlabel="exit", ylabel="v", panel="panel", hue="data").axes
-    assert left.lines[1].get_color() == right.lines[0].get_color() != left.lines[0].get_color()
-    assert [[text.get_text() for text in axes.get_legend().get_texts()] for axes in (left, right)] == [
-        ["x", "y"],
-        ["y"],
-    ]
+def test_what_is_highlighted_alone_has_a_colour():
+    table = pd.DataFrame({"exit": [1, 2] * 3, "value": range(6), "data": [name for name in "xyz" for _ in (1, 2)]})
+    (axes,) = mean_curves(table, "exit", "value", xlabel="exit", ylabel="v", hue="data", highlight="y").axes
+    first, second, third = (line.get_color() for line in axes.lines[:3])
+    assert first == third != second
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["x", "y", "z"]
 
 
 def test_curves_are_means_with_bands_and_steps_hold():
@@ -190,23 +182,13 @@ def test_exits_are_marked_by_whole_numbers():
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, (1, 1)), (2, (1, 2)), (3, (2, 2)), (5, (3, 2))])
-def test_at_most_two_panels_stand_in_a_line(count, expected):
-    table = pd.DataFrame(
-        [
-            {"seed": seed, "cost": cost, "error": 0.1, "hue": "const", "panel": f"p{panel}"}
-            for panel in range(count)
-            for seed in (0, 1)
-            for cost in (1.0, 2.0)
-        ]
-    )
-    figure = mean_curves(table, "cost", "error", xlabel="cost", ylabel="error", hue="hue", panel="panel")
-    assert [axes.get_title() for axes in figure.axes] == [f"p{panel}" for panel in range(count)]
-    grid = figure.axes[0].get_subplotspec().get_gridspec()
-    assert (grid.nrows, grid.ncols) == expected
-    assert [axes.get_ylabel() for axes in figure.axes] == [
-        "error" if place % expected[1] == 0 else "" for place in range(count)
-    ]
-    assert {axes.get_xlabel() for axes in figure.axes} == {"cost"}
+def test_at_most_two_panels_stand_in_a_line_and_each_column_has_its_numbers(count, expected):
+    figure, panels = panels_of(count, (3.0, 2.0), sharex=True)
+    figure.canvas.draw()
+    grid = panels[0].get_subplotspec().get_gridspec()
+    assert (len(panels), (grid.nrows, grid.ncols)) == (count, expected)
+    numbered = [axes for axes in panels if any(text.get_visible() for text in axes.get_xticklabels())]
+    assert numbered == panels[-expected[1] :]
 
 
 # --- over epochs ---------------------------------------------------------------------------------------------------

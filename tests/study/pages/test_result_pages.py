@@ -12,7 +12,6 @@ from anytime_study.analysis.verdicts import CONTROLLED, Trial, Verdict
 from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
 from anytime_study.pages.result_pages import (
     collect,
-    counted,
     found_text,
     header,
     interval_text,
@@ -20,7 +19,6 @@ from anytime_study.pages.result_pages import (
     ours_text,
     published,
     require_runs,
-    signature,
     verdict_table,
 )
 from anytime_study.studies.experiments import Experiment
@@ -73,13 +71,6 @@ def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, mad
     assert folded.endswith(ORIGIN_ENDS)
 
 
-def test_the_signature_names_tier_seeds_and_hardware(made_up_record, made_up_experiment):
-    records = [made_up_record(seed=seed) for seed in (1, 0)]
-    text = signature(made_up_experiment(records), "laptop")
-    commit = records[0].provenance.commit[:7]
-    assert text == f"tier laptop · seeds 0, 1 · none · commits {commit}"
-
-
 def test_the_header_of_nothing():
     assert header(Experiment("e", {}, {}, {}), "cifar") == (
         "No run has finished yet (tier *cifar*). There is nothing to show."
@@ -117,7 +108,6 @@ def test_verdicts_as_a_table():
     assert table["here"].tolist() == [f"{interval_text([-3.0, -1.0, -2.0])} %", ""]
     assert table["the paper"].tolist() == ["Table 1: −2.5 %", "Table 1"]
     assert table["found"].tolist() == ["shown as claimed (other data)", "not tested (rule amended)"]
-    assert counted([verdict(), verdict(), verdict("shown opposite")]) == "2 shown as claimed, 1 shown opposite"
 
 
 def test_verdicts_as_a_sentence():
@@ -160,7 +150,7 @@ def test_an_unfair_comparison_is_withdrawn_and_its_number_stays():
     (row,) = verdict_table([unfair]).to_dict("records")
     assert row["found"] == "withdrawn: at one learning rate the two take steps of different length"
     assert row["here"]
-    assert counted([unfair]) == "1 withdrawn"
+    assert judged([unfair]) == "The only claim is withdrawn."
 
 
 def test_what_limits_a_finding_is_told():
