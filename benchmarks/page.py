@@ -36,28 +36,8 @@ def gpu_sentence(folder: Path) -> str:
     if names:
         return f"There are reports of these GPUs: {', '.join(names)}."
     return (
-        "**Nothing has run on a GPU yet.** `python -m benchmarks --device cuda` makes the same report there, with a "
-        "row about CUDA graphs; until somebody has run it, nothing on this page says how fast a GPU is."
-    )
-
-
-def made_table(report: Report, rows: Sequence[str] = ()) -> pd.DataFrame:
-    """A row per benchmark: setting, versions, load of the machine when it began, duration."""
-    return pd.DataFrame(
-        [
-            {
-                "benchmark": name.replace("_", " "),
-                "setting": row.setting,
-                "commit": (row.made.commit or "unknown")[:10] + (" + changes" if row.made.dirty else ""),
-                "PyTorch": row.made.torch,
-                "Python": row.made.python,
-                "threads": row.made.threads,
-                "load at the start": "unknown" if row.load_average is None else f"{row.load_average:.2f}",
-                "took (s)": f"{row.seconds:.0f}",
-            }
-            for name, row in report.rows.items()
-            if name in rows or not rows
-        ]
+        "**Nothing has run on a GPU yet.** `python -m benchmarks --device cuda` makes the same report there. Until "
+        "somebody runs it, nothing on this page says how fast a GPU is."
     )
 
 
@@ -85,42 +65,50 @@ def training_sentence(row: Row) -> str:
     """How much faster the package trains than the better plain loop."""
     comparison = row.comparisons["plain_loop"]
     package = {name: ratio for name, ratio in comparison.ratios.items() if name.startswith("package")}
-    told = " and ".join(f"{bracketed(ratio)} times as fast with the {name}" for name, ratio in package.items())
-    faster = min(ratio.low for ratio in package.values()) > 1
-    return (
-        f"Training is {told} as with the better plain loop ({comparison.baseline.removeprefix('plain loop, ')}): "
-        f"{'faster throughout' if faster else 'not faster beyond doubt'}."
+    told = " and ".join(
+        f"{ratio.median:.1f} times as fast with the {name} (interval {ratio.low:.1f} to {ratio.high:.1f})"
+        for name, ratio in package.items()
     )
+    sure = "" if min(ratio.low for ratio in package.values()) > 1 else " An interval that holds 1 leaves it open."
+    plain = comparison.baseline.removeprefix("plain loop, ")
+    return f"Compared with the better plain loop ({plain}), training is {told}.{sure}"
 
 
 def weighting_sentence(row: Row) -> str:
     """What AdaLoss and the static weightings cost, judged at ``WEIGHTING_LIMIT`` by the whole interval."""
     ratios = row.comparisons["losses"].ratios
-    parts = []
-    for name, ratio in ratios.items():
-        if name not in JUDGED:
-            continue
-        verdict = "within the limit" if ratio.high < WEIGHTING_LIMIT else "undecided"
-        verdict = "beyond the limit" if ratio.low > WEIGHTING_LIMIT else verdict
-        parts.append(f"{label(name)} costs {_percent(ratio)} ({verdict})")
-    return (
-        f"Time of a training step beyond CONST's, limit {_signed(WEIGHTING_LIMIT)}: {'; '.join(parts)}. "
-        f"A second run of CONST itself differs by {_percent(ratios[CONTROL])}."
-    )
+    judged = {label(name).replace(", ", " of the "): ratio for name, ratio in ratios.items() if name in JUDGED}
+    limit = f"{100 * (WEIGHTING_LIMIT - 1):.0f} %"
+    within = [name for name, ratio in judged.items() if ratio.high < WEIGHTING_LIMIT]
+    beyond = [name for name, ratio in judged.items() if ratio.low > WEIGHTING_LIMIT]
+    undecided = [name for name in judged if name not in within + beyond]
+    parts = [
+        f"{listed(names)} {'adds' if len(names) == 1 else 'add'} {verb} {limit}"
+        for names, verb in ((within, "less than"), (beyond, "more than"))
+        if names
+    ]
+    if undecided:
+        parts.append(f"for {listed(undecided)} the interval holds {limit}, so this is undecided")
+    return f"{'; '.join(parts)}. A second run of CONST itself differs by {_percent(ratios[CONTROL])}."
 
 
 def exits_sentence(row: Row) -> str:
     """What all exits cost against the last alone, in time and in multiply-adds."""
     (ratio,) = row.comparisons["training"].ratios.values()
-    macs = _signed(row.facts["macs_all_over_last"], 2)
     return (
-        f"With all exits, a training step takes {bracketed(ratio)} times as long as with the last one alone; in "
-        f"multiply-adds they cost {macs}."
+        f"All exits together add {100 * (row.facts['macs_all_over_last'] - 1):.2g} % multiply-adds, but a training "
+        f"step takes {ratio.median:.2f} times as long as with the last exit alone (interval {ratio.low:.2f} to "
+        f"{ratio.high:.2f})."
     )
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: ``"A"``, ``"A and B"``, ``"A, B and C"``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def _percent(ratio: Ratio) -> str:
-    return f"{_signed(ratio.median)} [{_signed(ratio.low)}, {_signed(ratio.high)}]"
+    return f"{_signed(ratio.median)} (interval {_signed(ratio.low)} to {_signed(ratio.high)})"
 
 
 def _signed(ratio: float, digits: int = 1) -> str:
