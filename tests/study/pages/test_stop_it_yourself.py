@@ -14,6 +14,7 @@ from PIL import Image
 from anytime_core.errors import InputError
 from anytime_core.inference.latency import fingerprint
 from anytime_study.datasets import load_dataset
+from anytime_study.pages.explorables import SCRIPT
 from anytime_study.pages.stop_it_yourself import (
     DATA,
     IMAGES,
@@ -204,11 +205,12 @@ def test_both_pages_load_what_the_book_holds():
     """Static files lie side by side in _static of the built book, and the script finds the others beside itself."""
     static = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]["html_static_path"]
     assert static == ["book/_assets", parameters()["figures_dir"]]
-    assert PAGES["stop_it_yourself"]["figures"] == [f"live/{DATA}", f"live/{STILL}"]
+    assert PAGES["stop_it_yourself"]["figures"] == [f"live/{name}" for name in (DATA, STILL, SCRIPT)]
     for text in ((ROOT / "book/intro.md").read_text(), "".join("".join(cell["source"]) for cell in NOTEBOOK)):
         assert re.findall(r'<div class="(stop-it-yourself)"', text) == ["stop-it-yourself"]
         loaded = re.findall(r'(?:src|href)="(?:\.\./)+_static/(.*?)"', text)
-        assert loaded == ["stop-it-yourself.css", "stop-it-yourself.js"]
+        assert loaded[:2] == ["stop-it-yourself.css", "stop-it-yourself.js"]
+        assert loaded[2:] in ([], ["explorables/explorable.js"])
     code = (ASSETS / "stop-it-yourself.js").read_text()
     parts = re.findall(r'"([\w-]+\.js)"', re.search(r"PARTS = \[.*?\]", code)[0])
     assert [part for part in parts if not (ASSETS / part).exists()] == [DATA]
