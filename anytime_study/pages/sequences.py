@@ -42,20 +42,15 @@ def if_made(function: Callable[..., Value], *arguments: Any, **settings: Any) ->
 
 
 def what_was_trained(experiment: Experiment) -> str:
-    """Networks, images, schedule and seeds of the sequences."""
+    """The networks of the sequences; what else there is to know of them, the page's header tells."""
     made = finished(experiment)
     members = {record.config.network: record for record in made if record.config.weighting in ("adaloss", "const")}
     if len(members) < 2:
         return NOTHING
     costs = sorted(record.costs.macs_cumulative[-1] for record in members.values())
-    config = next(iter(members.values())).config
-    seeds = len({record.config.seed for record in made})
-    data = f"{config.num_train:,} images of {find_card(config.dataset).title}"
-    each = f"{number(seeds)} seed{'s' if seeds > 1 else ''} each"
     return (
-        f"We trained {number(len(members))} ResANNs of growing depth on {data} for {number(config.epochs)} epochs, "
-        f"with AdaLoss and with equal weights, {each}. Each network costs about {mean_growth(costs):.1f} times as much "
-        "as the one before."
+        f"We trained {number(len(members))} ResANNs of growing depth, with AdaLoss and with equal weights. Each costs "
+        f"about {mean_growth(costs):.1f} times as much as the one before."
     )
 
 
@@ -129,7 +124,7 @@ def competence_found(
         ends = ends.groupby(["network", "weighting"], sort=False).last()
         text += (
             f"**None of the {count} networks is competent.** Even their last exits make {ends.min():.0f} to "
-            f"{ends.max():.0f} % more errors. So theory promises nothing for these sequences."
+            f"{ends.max():.0f} % more errors than separate networks. So theory promises nothing for these sequences."
         )
     elif len(good) < len(found):
         verb = "is" if len(good) == 1 else "are"

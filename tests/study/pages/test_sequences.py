@@ -32,9 +32,8 @@ def experiment(made_up_record, made_up_experiment):
 
 def test_what_was_trained(experiment):
     text = sequences.what_was_trained(experiment())
-    assert "We trained two ResANNs of growing depth on " in text
-    assert "three seeds each. Each network costs about 2.5 times as much" in text
-    assert "one seed each." in sequences.what_was_trained(experiment(1))
+    assert text.startswith("We trained two ResANNs of growing depth, with AdaLoss and with equal weights.")
+    assert text.endswith("Each costs about 2.5 times as much as the one before.")
 
 
 def test_weightings_are_compared(experiment):
@@ -56,7 +55,7 @@ def competences(*values, tolerance=5.0):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ((0, 0), "**None of the two networks is competent.** Even their last exits make 6 to 8 % more errors."),
+        ((0, 0), "**None of the two networks is competent.** Even their last exits make 6 to 8 % more errors than"),
         ((0, 1.5), "Of the two networks, one is competent. Theory promises nothing for a sequence with a member"),
         ((1.25, 2), "All two networks are competent: they are good only from 50 to 80 % of their cost on."),
     ],
