@@ -20,7 +20,7 @@ ALLOWED = [
     (r"lab\.ipynb", r"at most 5 points", "a task"),
     (
         r"benchmarks\.ipynb",
-        r"at least 95 % where there are six pairs",
+        r"with a probability of at least 95 %",
         "follows from the number of pairs",
     ),
     (r"cookbook\.md", r"an error of 10 % has a standard error of 3 percentage points", "arithmetic"),
