@@ -39,7 +39,7 @@ def setting(config: RunConfig) -> str:
 def place(config: RunConfig) -> str:
     """Setting and network in short, for a row of a figure: ``CIFAR-10 × 20, ResANN n = 3``."""
     data, _, _ = find_card(config.dataset).title.partition(",")
-    part = f" ({config.num_train:,})" if config.num_train == 10_000 else ""
+    part = f", {config.num_train:,}" if config.num_train == 10_000 else ""
     spec = config.network_spec
     name = {"resann": "ResANN", "denseann": "DenseANN", "msdnet": "MSDNet"}.get(spec.name, spec.name)
     depth = f" n = {spec.options['n']}" if spec.name == "resann" else ""

@@ -57,9 +57,13 @@ class Evidence:
     @cached_property
     def own_data(self) -> pd.DataFrame:
         """Pairs on the paper's own kind of data, in all settings that count, a row each."""
-        experiments = [self.cifar[name] for name in _DOSE if name in self.cifar]
-        table = change_table(pairs_of(experiments))
-        return table[table["batch_size"] == 128]
+        tables = [change_table([])]
+        for name in _DOSE:  # a setting is shown by the first that has it: two may differ in their learning rates
+            if name in self.cifar:
+                table = change_table(pairs_of([self.cifar[name]]))
+                seen = pd.concat(tables)["place"]
+                tables.append(table[table["batch_size"].eq(128) & ~table["place"].isin(seen)])
+        return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
 
     @property
     def other(self) -> Found:
@@ -213,15 +217,17 @@ def confirmatory(evidence: Evidence) -> pd.DataFrame:
     """The claims that are tested, in their order: a row each, with what has become of it so far."""
     tested = [verdict for verdict in evidence.found if verdict.role != "estimate"]
     return pd.DataFrame(
-        {"claim": verdict.says, "where it stands": _standing(verdict, evidence.cifar.get(verdict.experiment))}
+        {"claim": verdict.says, "where it stands": _standing(verdict, tested, evidence.cifar.get(verdict.experiment))}
         for verdict in tested
     )
 
 
-def _standing(verdict: Verdict, experiment: Experiment | None) -> str:
+def _standing(verdict: Verdict, tested: list[Verdict], experiment: Experiment | None) -> str:
     if verdict.trials:
-        stopped = ", since the claim before it was not shown" if verdict.stopped_by else ""
-        return f"{verdict.effect}{stopped}"
+        before = next((one for one in tested if one.claim == verdict.stopped_by), None)
+        if before is None:
+            return verdict.effect
+        return "waits for the claims before it" if not before.trials else "not tested: a claim before it was not shown"
     if experiment is None:
         return "not started"
     return f"{len(experiment.outcomes)} of {len(experiment.planned)} runs made; judged when all are"

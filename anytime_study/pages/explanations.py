@@ -21,13 +21,13 @@ def _fields(weighting: str, batch_size: int, **others: object) -> dict[str, obje
 
 
 # As rows of a figure. The first is the sum of FAIR_64 and BATCH, in logarithms.
-SCRIPTS = "as in the scripts: AdaLoss at 64, CONST at 128"
-WITH_DECAY = "the same, and AdaLoss with their decay of the heads"
-BATCH = "CONST at 64 against CONST at 128"
-FAIR_64 = "AdaLoss against CONST, both at 64"
-FAIR_128 = "AdaLoss against CONST, both at 128"
-ADALOSS_BATCH = "AdaLoss at 64 against AdaLoss at 128"
-EQUAL_STEPS = "CONST at 64 against CONST at 128 for twice the epochs"
+SCRIPTS = "AdaLoss at 64 against CONST at 128"
+WITH_DECAY = "the same, with their decay of heads"
+BATCH = "CONST at 64 against 128"
+FAIR_64 = "AdaLoss against CONST at 64"
+FAIR_128 = "AdaLoss against CONST at 128"
+ADALOSS_BATCH = "AdaLoss at 64 against 128"
+EQUAL_STEPS = "CONST at 64 against 128, equal steps"
 COMPARISONS: dict[str, tuple[Mapping[str, object], Mapping[str, object]]] = {
     SCRIPTS: (_fields("adaloss", 64), _fields("const", 128)),
     WITH_DECAY: (_fields("adaloss", 64, head_weight_decay="sieve"), _fields("const", 128)),
@@ -65,6 +65,11 @@ def batch_in_words(table: pd.DataFrame, where: str) -> str:
     told.append(f"At equal batches AdaLoss makes {like}.")
     if len(values[SCRIPTS]) >= FEWEST and mean_interval(values[SCRIPTS]).high < 0:
         told.append(_share(values[BATCH], values[SCRIPTS]))
+    if EQUAL_STEPS in values:
+        steps = change_in_words(values[EQUAL_STEPS])
+        told.append(
+            f"Against batches of 128 for twice the epochs, as many steps, batches of 64 give equal weights {steps}."
+        )
     return " ".join(told)
 
 
