@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from anytime_study.analysis.statistics import Interval
 from anytime_study.analysis.verdicts import Verdict, verdicts
 from anytime_study.studies.experiments import load_experiments
@@ -62,27 +60,6 @@ def of_weights_alone(claim: Claim) -> bool:
     if not (isinstance(first, dict) and isinstance(second, dict)):
         return False
     return {**first, "weighting": "const"} == second and first.get("weighting") == "adaloss"
-
-
-def ledger_table(found: Iterable[Verdict]) -> pd.DataFrame:
-    """The ledger as a table: a row per claim.
-
-    Columns: claim, says, where, published, role, ours (mean and interval of each part and protocol), p (that it is as
-    claimed), seeds (how many), tier, effect, scope, flag, amended, note. What is not there is empty.
-    """
-    return pd.DataFrame(
-        {
-            **{name: getattr(verdict, name) for name in ("claim", "says", "where", "published", "role")},
-            "ours": "; ".join(_text(trial.interval) for trial in verdict.trials),
-            "p": verdict.evidence.claimed if verdict.evidence else None,
-            "seeds": ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials)),
-            "tier": verdict.tier,
-            "effect": verdict.effect,
-            "scope": verdict.scope or "",
-            **{name: getattr(verdict, name) for name in ("flag", "amended", "note")},
-        }
-        for verdict in found
-    )
 
 
 def ledger_lines(found: Iterable[Verdict]) -> Iterator[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:  # torch comes with the records, not with this module
-    from anytime_study.runs.record import RunRecord
+from anytime_study.analysis.trade_offs import pairs_of
+
+if TYPE_CHECKING:
     from anytime_study.studies.experiments import Experiment
 
 CHANGES = ("first", "last", "mean")
@@ -31,33 +32,21 @@ def against_const(experiments: Iterable[Experiment], weighting: str = "adaloss")
         ``ratio`` (loss of the first over that of the last exit under CONST), and :data:`CHANGES` in hundredths of a
         natural logarithm.
     """
-    rows: dict[tuple[str, int], dict[str, Any]] = {}
-    for experiment in experiments:
-        twins: dict[tuple[str, int], dict[str, RunRecord]] = {}
-        for record in experiment.outcomes.values():
-            if record.outcome == "finished" and record.config.weighting in ("const", weighting):
-                place = (_setting(record, experiment), record.config.seed)
-                twins.setdefault(place, {})[record.config.weighting] = record
-        for (setting, seed), pair in twins.items():
-            if len(pair) == 2:
-                const = np.array(pair["const"].train.loss)
-                change = 100 * np.log(np.array(pair[weighting].train.loss) / const)
-                rows[setting, seed] = {
-                    "setting": setting,
-                    "dataset": pair["const"].config.dataset,
-                    "seed": seed,
-                    "ratio": const[0] / const[-1],
-                    "first": change[0],
-                    "last": change[-1],
-                    "mean": change.mean(),
-                }
-    return pd.DataFrame(list(rows.values()), columns=["setting", "dataset", "seed", "ratio", *CHANGES])
-
-
-def _setting(record: RunRecord, experiment: Experiment) -> str:
-    """What a run shares with its twin, as text."""
-    fields = record.config.model_dump(mode="json")
-    weighting, _ = fields.pop("weighting"), fields.pop("seed")
-    if fields["learning_rate"] == experiment.own_rates.get(weighting):
-        fields["learning_rate"] = "its own"
-    return json.dumps(fields, sort_keys=True)
+    rows = []
+    for ours, const in pairs_of(experiments, {"weighting": weighting}):
+        losses = np.array(const.train.loss)
+        change = 100 * np.log(np.array(ours.train.loss) / losses)
+        shared = const.config.model_dump(mode="json", exclude={"weighting", "seed"})
+        rates = [ours.config.learning_rate, const.config.learning_rate]
+        rows.append(
+            {
+                "setting": json.dumps(shared | {"learning_rate": rates}, sort_keys=True),
+                "dataset": const.config.dataset,
+                "seed": const.config.seed,
+                "ratio": losses[0] / losses[-1],
+                "first": change[0],
+                "last": change[-1],
+                "mean": change.mean(),
+            }
+        )
+    return pd.DataFrame(rows, columns=["setting", "dataset", "seed", "ratio", *CHANGES])

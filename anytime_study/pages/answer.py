@@ -11,7 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
-from anytime_study.analysis.statistics import detection_power, mean_interval
+from anytime_study.analysis.statistics import detection_power, mean_interval, seeds_needed
 from anytime_study.analysis.verdicts import NOT_TESTED
 from anytime_study.pages.words import FEWEST, as_percent, interval_in_words, mean_in_words, number, percent
 
@@ -180,7 +180,8 @@ def power(found: Found, relevant: Relevant) -> str:
     return (
         f"The change at the last exit varies by {percent(spread)} % from seed to seed (standard deviation). With "
         f"{number(found.seeds)} seeds, a true change of {as_percent(relevant.last):.0f} % would be found with a "
-        f"chance of {'more than 99' if chance > 99 else f'{chance:.0f}'} %."
+        f"chance of {'more than 99' if chance > 99 else f'{chance:.0f}'} %; for 80 % it takes "
+        f"{number(seeds_needed(spread, relevant.last))}."
     )
 
 

@@ -6,7 +6,7 @@ import yaml
 from anytime_study import cli
 from anytime_study.analysis import decisions
 from anytime_study.analysis.claims import CLAIMS, Claims, load_claims
-from anytime_study.analysis.ledger import ledger, ledger_lines, ledger_table
+from anytime_study.analysis.ledger import ledger, ledger_lines
 from anytime_study.analysis.verdicts import verdicts
 from anytime_study.studies import experiments
 from anytime_study.studies.experiments import load_experiments
@@ -358,23 +358,6 @@ def test_the_ledger_of_a_tier(tier):
         ("d", "not tested"),
     ]
     assert all(verdict.verdict == "not tested" for verdict in ledger("paper", **tier))
-
-
-def test_the_table_has_a_row_per_claim(tier):
-    table = ledger_table(ledger("laptop", **tier))
-    first, second = table.iloc[0], table.iloc[1]
-    assert (first["claim"], first["published"], first["ours"], first["seeds"]) == (
-        "a",
-        -1,
-        "−9.00 [−10.96, −7.04]",
-        "5",
-    )
-    assert (first["effect"], first["scope"], first["flag"]) == ("undecided", "other data", "")
-    assert second["p"] < 0.05
-    assert table["p"].isna().to_list() == [True, False, True, True]  # the first waits for a protocol
-    assert table["published"].isna().to_list() == [False, True, False, False]
-    assert table["ours"].to_list()[2:] == ["", ""]
-    assert len(ledger_table([])) == 0
 
 
 def test_the_lines_tell_verdict_numbers_and_notes(tier):

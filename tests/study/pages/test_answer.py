@@ -144,7 +144,7 @@ def test_seeds_one_by_one(changes, text):
 
 def test_power_from_four_seeds_on():
     assert power(found(3), RELEVANT) == ""
-    assert power(found(4), RELEVANT).endswith("would be found with a chance of more than 99 %.")
+    assert power(found(4), RELEVANT).endswith("would be found with a chance of more than 99 %; for 80 % it takes two.")
     assert "varies by 0.3 % from seed to seed" in power(found(8), RELEVANT)
 
 
