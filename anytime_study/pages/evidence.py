@@ -16,7 +16,7 @@ from anytime_study.analysis.verdicts import Verdict, verdicts
 from anytime_study.datasets import find_card
 from anytime_study.pages.answer import Found, Relevant
 from anytime_study.pages.figures import label
-from anytime_study.pages.result_pages import collect, interval_text
+from anytime_study.pages.result_pages import collect, interval_text, origin
 from anytime_study.pages.words import percent
 from anytime_study.studies.experiments import Experiment, load_experiments
 from anytime_study.studies.study import RECORDS, ROOT, load_study
@@ -89,6 +89,15 @@ class Evidence:
             verdict.effect,
             max(epochs),
         )
+
+    def origins(self) -> str:
+        """Where the numbers come from, a fold per tier; see :func:`anytime_study.pages.result_pages.origin`."""
+        told = []
+        for tier, experiments in (("cifar", self.cifar), ("laptop", self.laptop)):
+            runs = {record.name: record for experiment in experiments.values() for record in made(experiment)}
+            if runs:
+                told.append(origin([*runs.values()], tier))
+        return "\n\n".join(told)
 
     def gate(self) -> list[RunRecord]:
         """The runs that chose the regime; they count nowhere else."""
