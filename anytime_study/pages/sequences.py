@@ -113,19 +113,23 @@ def competence_found(
     error = np.mean([record.validation.error[-1] for record in finished(experiment)])
     noise = 100 * math.sqrt((1 - error) / (error * images))
     text = (
-        f"With {images:,} validation images, chance moves the error of one seed by about {noise:.0f} % of itself, so a "
-        "competence by seed would be mostly noise. We averaged the errors over "
+        f"With {images:,} validation images, chance alone moves the error of one seed by about {noise:.0f} %. A "
+        f"competence by seed would be {'mostly noise' if noise > tolerance / 2 else 'noisy'}, so we averaged the errors over "
         f"{number(excesses['seed'].nunique())} seeds first.\n\n"
     )
     found = competences[competences["tolerance"] == tolerance]["b"]
     count, good = number(len(found)), found[found > 0]
     if good.empty:
-        ends = excesses.groupby(["network", "weighting", "exit"], sort=False)["excess"].mean()
-        ends = ends.groupby(["network", "weighting"], sort=False).last()
+        ends = _last_exits(excesses)
+        means, unsure = ends.mean(), int((ends.apply(_low) <= tolerance).sum())
         text += (
-            f"**None of the {count} networks is competent.** Even their last exits make {ends.min():.0f} to "
-            f"{ends.max():.0f} % more errors than separate networks. So theory promises nothing for these sequences."
+            f"**None of the {count} networks is competent.** Even their last exits make {means.min():.0f} to "
+            f"{means.max():.0f} % more errors than separate networks. So theory promises nothing for these sequences."
         )
+        if unsure == len(means):
+            text += " This is an estimate: the interval of each last exit reaches down to the tolerance."
+        elif unsure:
+            text += f" This is an estimate: {number(unsure)} of their intervals reach down to the tolerance."
     elif len(good) < len(found):
         verb = "is" if len(good) == 1 else "are"
         text += (
@@ -178,6 +182,17 @@ def conventions(selection: Selection) -> str:
     lines = [f"- {way}: the EANN makes {_change(values)}." for way, values in found.items()]
     several = len({float(np.sign(values.mean())) for values in found.values()}) > 1
     return "\n".join([*lines, "", "So the choice decides who wins." if several else "All three agree on who wins."])
+
+
+def _last_exits(excesses: pd.DataFrame) -> Any:
+    """The excess of each network's last exit, seed by seed, in a group per network and weighting."""
+    last = excesses.groupby(["network", "weighting"])["exit"].transform("max")
+    return excesses[excesses["exit"] == last].groupby(["network", "weighting"], sort=False)["excess"]
+
+
+def _low(values: pd.Series) -> float:
+    """The lower end of the mean's interval; of a single value nothing is known."""
+    return mean_interval(values).low if len(values) > 1 else -math.inf
 
 
 def _average(ours: pd.DataFrame, others: pd.DataFrame) -> pd.Series:

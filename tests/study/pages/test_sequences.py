@@ -67,7 +67,8 @@ def test_competence_is_told(experiment, values, said):
     text = sequences.competence_found(experiment(), excesses, competences(*values), 5.0)
     assert said in text
     assert "At 10 % all of them are, but they are good from 50 % of their cost on" in text
-    assert "validation images, chance moves the error of one seed" in text
+    assert "validation images, chance alone moves the error of one seed" in text
+    assert ("This is an estimate: the interval of each last exit reaches down to" in text) == (max(values) == 0)
 
 
 def test_inflation_is_told(experiment):
