@@ -112,11 +112,10 @@ def competence_found(
     images = find_card(finished(experiment)[0].config.dataset).num_validation
     error = np.mean([record.validation.error[-1] for record in finished(experiment)])
     noise = 100 * math.sqrt((1 - error) / (error * images))
-    blur = "mostly noise" if noise > tolerance / 2 else "noisy"
+    blur, seeds = "mostly noise" if noise > tolerance / 2 else "noisy", number(excesses["seed"].nunique())
     text = (
         f"With {images:,} validation images, chance alone moves the error of one seed by about {noise:.0f} %. A "
-        f"competence by seed would be {blur}, so we averaged the errors over {number(excesses['seed'].nunique())} seeds "
-        "first.\n\n"
+        f"competence by seed would be {blur}, so we averaged the errors over {seeds} seeds first.\n\n"
     )
     found = competences[competences["tolerance"] == tolerance]["b"]
     count, good = number(len(found)), found[found > 0]
