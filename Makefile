@@ -2,7 +2,7 @@
 # make pdf    print the book to one file with Chromium (a few minutes), without solutions
 # make words  count the words of prose in the built book, page by page
 # make test   run the tests that are quick (5 minutes)
-# make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, the slider
+# make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, what moves
 # make slurm-test  as root on Debian: start a Slurm of one node here, and compare a small study through it with a local one
 # make bench  measure speed and deadlines (half an hour; leave the machine alone): make bench ARGS="--device cuda"
 # make study  make the records of one study that are missing: make study STUDY=workflow/studies/… JOBS=2

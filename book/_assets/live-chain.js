@@ -27,11 +27,10 @@ window.LiveChain = (() => {
         make("span", { class: "siy-errors" }, hidden("Errors on all test images: "), errors(network.errors[i])));
       return { element, says, fill };
     });
-    const ends = network.macs.map((macs, i) => macs - (i ? network.macs[i - 1] : 0));
     const element = make("section", { class: "siy-lane", "aria-label": network.name },
       make("p", { class: "siy-head" }, make("strong", {}, network.name), " ",
         make("span", { class: "siy-about" }, network.about), " ", now),
-      make("ol", { class: "siy-chain", style: `--columns: ${ends.map((macs) => `${macs}fr`).join(" ")}` },
+      make("ol", { class: "siy-chain", style: `--exits: ${cells.length}` },
         ...cells.map((cell) => cell.element)));
     let said = []; // by the exits so far: their answers
 

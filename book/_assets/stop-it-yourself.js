@@ -50,6 +50,14 @@
     const kind = () => kinds[state.kind];
     const image = () => (state.place === OWN ? null : kind().images[state.place]);
     const slow = () => state.pace / 2; // a segment rests once after each of its two convolutions
+    /** How far along a chain a share of its multiply-adds is: its segments are drawn alike and cost nearly the same. */
+    function along(share) {
+      const { macs } = kind().networks[0];
+      const spent = share * macs.at(-1);
+      const i = macs.findIndex((end) => end >= spent);
+      const start = i ? macs[i - 1] : 0;
+      return (i + (spent - start) / (macs[i] - start)) / macs.length;
+    }
     const reach = (network) => network.macs.filter((macs) => macs <= state.budget * network.macs.at(-1) + 0.5).length;
 
     /* --- what is on the page --------------------------------------------------------------------------------------- */
@@ -101,7 +109,7 @@
       return share >= 1 ? "no limit" : `${millions.toFixed(millions < 1 ? 2 : 1)} million multiply-adds`;
     }, (value) => {
       state.budget = value;
-      lanes.style.setProperty("--budget", value);
+      lanes.style.setProperty("--budget", along(value));
       lanes.toggleAttribute("data-limited", value < 1);
       restart();
     });
@@ -146,8 +154,8 @@
       const yours = kind().own === "drawing" ? "✎ draw" : "+ yours";
       images.replaceChildren(make("legend", { class: "siy-hidden" }, "Image"),
         ...choice("image", [...pictures.map((picture, i) => [i, picture]), [OWN, yours]], 0, openImage));
-      key.replaceChildren(make("i"), ` weight of the exit in training; small numbers: its errors on all ${
-        kind().tested.toLocaleString("en")} test images of ${kind().title}`);
+      key.replaceChildren(make("i"), ` weight in training. Small numbers: errors on all ${
+        kind().tested.toLocaleString("en")} test images.`);
       budget.update();
       openImage(0);
     }
@@ -287,7 +295,7 @@
       if (image()) keepScore(label);
       const truth = label === null ? "" : `It is: ${kind().classes[label]}.`;
       const you = image() && state.guess !== null ? ` You were ${state.guess === label ? "right" : "wrong"}.` : "";
-      tell(truth + you || "Stopped.", `${truth}${you} ${said.join(" ")}`);
+      tell(truth ? truth + you : said.join(" "), `${truth}${you} ${said.join(" ")}`);
       update();
     }
 

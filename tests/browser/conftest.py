@@ -63,7 +63,7 @@ AXE = """(rules) => axe.run(document, {
   [rule.id, node.target.join(" "), node.html.slice(0, 160), node.failureSummary])))"""
 
 # In the dark only the colours are other ones. These pages have between them every kind of content: prose, code, tables,
-# exercises, figures, equations, the slider. The others have no other colours of code, so it is taken out there.
+# exercises, figures, equations, live elements. The others have no other colours of code, so it is taken out there.
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 EVERY_KIND = {
     "intro",
