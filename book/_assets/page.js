@@ -58,11 +58,13 @@ Without scripts each piece of code has a fold of its own, as MyST-NB makes it. *
     }
   };
 
-  /* What scrolls sideways shows it (custom.css) and can be reached by keyboard. */
-  const BOXES = ".bd-article .scroll-box, .bd-article div.math mjx-container, .bd-article .output.text_html";
+  /* What scrolls sideways shows it (custom.css) and can be reached by keyboard. Of an inline equation only the picture counts:
+     beside it MathJax keeps words for screen readers, which may be wider. */
+  const BOXES = [".scroll-box", "div.math mjx-container", "span.math", ".output.text_html"].map((box) => `.bd-article ${box}`);
+  const width = (box) => (box.matches("span.math") ? box.querySelector("svg")?.getBoundingClientRect().width : box.scrollWidth);
   const reach = () => {
-    for (const box of document.querySelectorAll(BOXES)) {
-      const scrolls = box.scrollWidth > box.clientWidth + 1;
+    for (const box of document.querySelectorAll(BOXES.join())) {
+      const scrolls = width(box) > box.clientWidth + 1;
       box.classList.toggle("scrolls", scrolls);
       if (scrolls) box.tabIndex = 0;
       else box.removeAttribute("tabindex");

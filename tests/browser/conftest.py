@@ -46,6 +46,11 @@ READ_PAGE = r"""async () => {
   };
 }"""
 
+# Equations wider than their box, where nothing tells a reader that there is more.
+CUT_OFF = """() => [...document.querySelectorAll(".bd-article .math mjx-container")].filter((formula) =>
+  formula.querySelector("svg").getBoundingClientRect().width > formula.parentElement.clientWidth + 1
+    && !formula.closest(".scrolls")).map((formula) => formula.parentElement.id || formula.textContent.slice(0, 80))"""
+
 COLOURS = """() => {
   const style = getComputedStyle(document.body);
   return { text: style.color, ground: style.backgroundColor };
@@ -101,6 +106,7 @@ class Visit:
     colours: dict[str, dict[str, str]] = field(default_factory=dict)  # by theme
     violations: dict[str, list[list[str]]] = field(default_factory=dict)  # by theme; see AXE
     wide: list[str] = field(default_factory=list)  # on a phone
+    cut_off: dict[str, list[str]] = field(default_factory=dict)  # by screen; see CUT_OFF
 
 
 class Tab:
@@ -133,9 +139,12 @@ def visit(tab: Tab, page: str, axe: str) -> Visit:
     """Look at one page: on a desk, on a phone, and then with axe on the desk in the light and in the dark."""
     tab.open(page)
     seen = Visit(page, read=tab.page.evaluate(READ_PAGE))
+    seen.cut_off["desk"] = tab.page.evaluate(CUT_OFF)
     tab.page.add_style_tag(content=NO_FADING)
     tab.page.set_viewport_size(PHONE)
     seen.wide = tab.page.evaluate(WIDE, PHONE["width"])
+    tab.page.wait_for_timeout(50)  # the page hears of its new size
+    seen.cut_off["phone"] = tab.page.evaluate(CUT_OFF)
     tab.page.set_viewport_size(DESK)
     whole = Path(page).stem in EVERY_KIND
     tab.page.evaluate(PRUNE, PRUNED if whole else [*PRUNED, "pre span"])

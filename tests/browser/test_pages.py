@@ -106,6 +106,11 @@ def test_equations_are_set(visits):
         assert faults({seen.page: seen.read[fault] for seen in visits}) == {}, fault
 
 
+@pytest.mark.parametrize("screen", ["desk", "phone"])
+def test_an_equation_that_is_too_wide_shows_it(visits, screen):
+    assert faults({seen.page: seen.cut_off[screen] for seen in visits}) == {}
+
+
 def test_text_is_readable_in_both_themes(visits):
     for seen in visits:
         light, dark = seen.colours["light"], seen.colours["dark"]
