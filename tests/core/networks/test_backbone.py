@@ -56,35 +56,12 @@ class TestContract:
         with torch.no_grad():  # attention has another course then
             assert torch.equal(net(images)[-1], backbone(images))
 
-    def test_stream_equals_forward(self, build, at, shape):
-        _, net, images = make(build, at, shape)
-        net.eval()
-        assert torch.equal(torch.stack(list(net.stream(images))), net(images))
-
     def test_parameters_are_the_backbones_own(self, build, at, shape):
         backbone, net, _ = make(build, at, shape)
         own, shared = set(backbone.parameters()), set(net.parameters())
         new = {parameter for head in list(net.heads)[:-1] for parameter in head.parameters()}
         assert shared == own | new
         assert not own & new
-
-    def test_it_trains_from_every_exit(self, build, at, shape):
-        _, net, images = make(build, at, shape)
-        net.train()(images).square().sum().backward()
-        assert all(parameter.grad is not None for parameter in net.parameters())
-
-    def test_compiles_without_a_graph_break(self, build, at, shape):
-        _, net, images = make(build, at, shape)
-        net.eval()
-        torch._dynamo.reset()
-        torch.testing.assert_close(torch.compile(net, fullgraph=True, backend="eager")(images), net(images))
-
-    def test_a_state_dict_goes_round(self, build, at, shape):
-        _, net, images = make(build, at, shape)
-        torch.manual_seed(1)
-        other = with_exits(build(), at, inputs=shape)
-        other.load_state_dict(net.state_dict())
-        assert torch.equal(other.eval()(images), net.eval()(images))
 
 
 # --- what runs -----------------------------------------------------------------------------------------------------

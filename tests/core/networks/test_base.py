@@ -46,11 +46,6 @@ def test_there_are_as_many_heads_as_segments(segments, heads):
         AnytimeNetwork([Add(1)] * segments, [Add(1)] * heads)
 
 
-def test_parameters_of_segments_and_heads_are_found():
-    net = AnytimeNetwork([nn.Linear(2, 3), nn.Linear(3, 3)], (nn.Linear(3, 5) for _ in range(2)))
-    assert sum(parameter.numel() for parameter in net.parameters()) == (6 + 3) + (9 + 3) + 2 * (15 + 5)
-
-
 @pytest.mark.parametrize(
     ("arguments", "exits"),
     [((6, 1), [1, 2, 3, 4, 5, 6]), ((6, 4), [2, 6]), ((7, 3), [1, 4, 7]), ((7, 3, 2), [4, 7]), ((5, 5), [5])],

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from torchvision.models import VisionTransformer, resnet18
 
 from anytime_core import EANN, AnytimeNetwork, MSDNet, ResANN, exit_costs, with_exits
 from anytime_study.runs.imagenet import resann_imagenet
@@ -39,9 +40,16 @@ OTHERS = {
     "by hand": lambda: AnytimeNetwork(
         [nn.Flatten(), nn.Linear(3 * 32 * 32, 6), nn.Linear(6, 6)], [nn.Linear(3 * 32 * 32, 4), *(nn.Linear(6, 4),) * 2]
     ),
-    "with exits": lambda: with_exits(
+    "chain with exits": lambda: with_exits(
         nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 10)), ["2"],
         inputs=(3, 32, 32),
+    ),
+    "resnet with exits": lambda: with_exits(
+        resnet18(num_classes=7), ["layer1.0.bn1", "layer2.0.downsample", "layer3"], inputs=(3, 32, 32)
+    ),
+    "vit with exits": lambda: with_exits(
+        VisionTransformer(image_size=32, patch_size=16, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=12),
+        ["encoder.layers.encoder_layer_0"], inputs=(3, 32, 32), num_classes=7,  # torchvision's own last layer is all 0
     ),
 }  # fmt: skip
 CASES = {

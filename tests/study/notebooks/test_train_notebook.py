@@ -105,10 +105,3 @@ def test_the_parameters_are_the_fields_of_the_config_and_the_place_of_the_record
     assert parameters.pop("records_dir") == "data/records/local"
     assert parameters == RunConfig().model_dump()
     assert len(ast.parse(cell.source).body) == len(RunConfig.model_fields) + 1
-
-
-def test_the_notebook_is_kept_without_outputs():
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if cell.cell_type == "code":
-            assert not cell.outputs
-            assert cell.execution_count is None

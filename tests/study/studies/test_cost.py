@@ -101,7 +101,6 @@ def test_the_command_counts_shared_runs_once(anytime, made_up_record, monkeypatc
     ("arguments", "message"),
     [
         ([], "files"),
-        (["nothing.yaml"], "nothing.yaml: No such file or directory"),
         (["workflow/studies/quick.yaml", "--device", "tpu"], "tpu"),
         (["workflow/studies/quick.yaml", "--rate", "0"], "rate: expected above 0, found 0"),
     ],

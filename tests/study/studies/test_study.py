@@ -85,12 +85,6 @@ def test_the_quick_study_pairs_its_seeds():
 # --- faults --------------------------------------------------------------------------------------------------------
 
 
-def test_an_absent_study_is_named():
-    assert (
-        refusal("workflow/studies/nothing.yaml") == "bad study workflow/studies/nothing.yaml: No such file or directory"
-    )
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
