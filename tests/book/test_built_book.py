@@ -21,6 +21,8 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from anytime_study.pages.word_count import MAIN_LINE, WHOLE_BOOK, count_words, totals
+
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
 RESULTS = "book/results/"
@@ -359,7 +361,7 @@ class TestBuiltBook:
         figures = [figure for page in listed for figure in parsed(HTML / f"{page}.html").find_all("figure")]
         numbers = [found[0] for found in map(number_and_caption, figures) if found]
         assert numbers == list(range(1, len(numbers) + 1))
-        assert len(numbers) > 70
+        assert len(numbers) > 50
 
     def test_no_caption_shows_markup(self, pages):
         texts = [
@@ -393,6 +395,13 @@ class TestBuiltBook:
             if not parsed(HTML / f"{page}.html").select(".cell_output"):
                 faults[page].append("the built page shows no output")
         assert {page: signs for page, signs in faults.items() if signs} == {}
+
+    def test_the_whole_book_is_as_short_as_it_promises(self):
+        assert totals(count_words(ROOT))[1] <= WHOLE_BOOK
+
+    @pytest.mark.xfail(reason="chapters are still being shortened; make words tells which are too long", strict=False)
+    def test_the_main_line_is_as_short_as_it_promises(self):
+        assert totals(count_words(ROOT))[0] <= MAIN_LINE
 
     def test_every_results_page_was_made_as_the_workflow_asks(self, listed):
         asked = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text(encoding="utf-8"))
