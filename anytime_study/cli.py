@@ -19,6 +19,7 @@ from anytime_study.pages.publishing import PublishError, publish
 from anytime_study.prediction import predict
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
+from anytime_study.studies.study import Tier
 from anytime_study.study_commands import compare_weighting, run_or_list_study, study_cost
 from anytime_study.training.interruption import AGAIN, Interrupted, ProcessFailed
 
@@ -55,7 +56,7 @@ app.command(name="predict")(predict)
 
 
 @app.command(name="ledger")
-def _ledger(tier: Literal["quick", "laptop", "cifar", "paper"] = "laptop", records_dir: Path | None = None) -> None:
+def _ledger(tier: Tier = "laptop", records_dir: Path | None = None) -> None:
     """Judge the papers' claims by the records of a tier, as data/claims.yaml says.
 
     Args:

@@ -116,6 +116,7 @@ class Claim(BaseModel):
         protocols: Under which it is judged where the study does not fix a rate for each weighting: the published way
             with one learning rate for all, and with each weighting's own, chosen on validation images.
         in_tier: What is compared in a tier with other networks and data sets.
+        tiers: The only tiers in which it is judged; if empty, all but those that have claims of their own.
         published_on: The data sets of the paper's number, where they are not all that the experiment has in the tier
             ``paper``. Runs on another one of the paper's data sets replicate nothing.
     """
@@ -134,6 +135,7 @@ class Claim(BaseModel):
     control: dict[Literal["first", "second"], dict[str, Any]] | None = None
     protocols: list[Protocol] = ["one_rate"]
     in_tier: dict[Literal["cifar", "paper"], TierRuns] = {}
+    tiers: list[Literal["language"]] = []
     published_on: list[str] = []
 
     @property
@@ -145,6 +147,10 @@ class Claim(BaseModel):
     def parts(self) -> list[Part]:
         """All that it says."""
         return [Part(measure=self.measure, decision=self.decision), *self.also]
+
+    def judged_in(self, tier: str) -> bool:
+        """Whether it is judged by the records of a tier."""
+        return tier in self.tiers if self.tiers else tier != "language"
 
     def experiment_in(self, tier: str) -> str:
         """Whose runs it rests on in a tier."""
@@ -234,7 +240,7 @@ class Claims(BaseModel):
         }
         if claim.role != "estimate":  # what is tested before it decides whether it is tested at all
             before = self.claims[: self.claims.index(claim)]
-            rule["after"] = [other.id for other in before if other.role != "estimate"]
+            rule["after"] = [other.id for other in before if other.role != "estimate" and other.tiers == claim.tiers]
         return _sha256(rule)
 
     def _tier_digest(self, claim: Claim, tier: Literal["cifar", "paper"]) -> str:

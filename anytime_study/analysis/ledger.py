@@ -24,7 +24,7 @@ def ledger(
     """Judge every claim by the records of a tier.
 
     Args:
-        tier: quick, laptop, cifar or paper.
+        tier: quick, laptop, cifar, language or paper.
         records: Folder of the tier's records instead of data/records/<tier>.
         studies: Folder of the studies instead of workflow/studies.
         claims: Instead of those in data/claims.yaml.

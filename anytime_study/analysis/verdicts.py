@@ -129,12 +129,13 @@ def verdicts(claims: Claims, experiments: Mapping[str, Experiment], *, tier: str
         tier: Its name.
 
     Returns:
-        A verdict per claim, in the order of the claims.
+        A verdict per claim that is judged in this tier, in the order of the claims.
 
     Raises:
         InputError: a claim's measure does not fit its experiment.
     """
-    found = [_verdict(claim, experiments.get(claim.experiment_in(tier)), claims.rules, tier) for claim in claims.claims]
+    judged = [claim for claim in claims.claims if claim.judged_in(tier)]
+    found = [_verdict(claim, experiments.get(claim.experiment_in(tier)), claims.rules, tier) for claim in judged]
     return list(_in_sequence(found))
 
 

@@ -3,6 +3,7 @@
     data = load_dataset("digits")
     images = data.normalise(data.train_images[:64])            # float32 [64, 1, 8, 8]
     photos = load_dataset("folder:photos?size=64&flip=yes")    # one's own images, one folder per class
+    novel = load_dataset("text:novel.txt")                     # a text of one's own, character by character
 
 The splits are the same in every run: they never depend on a run's seed. Importing this package is cheap; PyTorch,
 torchvision and scikit-learn are loaded with the first data set.

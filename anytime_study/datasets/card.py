@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
 
@@ -19,7 +20,7 @@ class DataCard:
     Attributes:
         name: What it is called in a configuration.
         title: What it is called in a text.
-        image_shape: (C, H, W) of one image.
+        image_shape: (C, H, W) of one image, or (T,) of a window of a text.
         class_names: Names of the labels 0, 1, …. Of ``ilsvrc`` they are only numbered.
         num_train: Images left for training after the validation images are held out.
         num_validation: Held-out images: epochs, weights and thresholds are chosen on these.
@@ -38,7 +39,7 @@ class DataCard:
 
     name: str
     title: str
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     class_names: tuple[str, ...]
     num_train: int
     num_validation: int
@@ -51,6 +52,8 @@ class DataCard:
     made_of: str | None = None
     num_tasks: int = 1
     label: str | None = None
+
+    reads_text: ClassVar[bool] = False  # whether a network gets characters: each one of a window has a label
 
     @property
     def slug(self) -> str:
@@ -72,6 +75,26 @@ class DataCard:
         """Pixels of padding for pad-and-crop: an eighth of the height, which is the 4 of 32 usual for CIFAR."""
         return self.image_shape[1] // 8
 
+    @property
+    def network_options(self) -> dict[str, int]:
+        """What a network for these images is built with."""
+        return {"num_classes": self.num_classes, "in_channels": self.image_shape[0]}
+
+    @property
+    def size(self) -> str:
+        """Of one image, for people."""
+        return " × ".join(map(str, self.image_shape))
+
+    def example(self) -> Any:
+        """What costs are counted by: the shape of one image."""
+        return self.image_shape
+
+    def random_inputs(self, count: int, device: torch.device) -> torch.Tensor:
+        """Images to take the time by."""
+        import torch
+
+        return torch.rand(count, *self.image_shape, device=device)
+
 
 class Reader:
     """What a kind of data set has to offer. Every method raises :class:`DatasetError` for a bad or missing file."""
@@ -90,6 +113,12 @@ class Reader:
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
         """Check and read every file, and split the images; of those for training the first ``train_size``."""
         raise NotImplementedError  # each kind of reader has its own
+
+    def load(self, card: DataCard, folder: Path, train_size: int, device: torch.device | str) -> Any:
+        """The same as data on a device, ready for training."""
+        from anytime_study.datasets.images import ImageData
+
+        return ImageData.from_arrays(card, self.read(card, folder, train_size), device)
 
 
 class Arrays(NamedTuple):

@@ -11,23 +11,27 @@ from anytime_study.datasets.fashion_variants import FAMILIES, CoarseReader, Nois
 from anytime_study.datasets.folders import folder_card
 from anytime_study.datasets.readers import CifarReader, DigitsReader, IdxReader, SvhnReader
 from anytime_study.datasets.svhn_train import SvhnTrainReader
+from anytime_study.datasets.text import SHAKESPEARE, text_card
 
 
 def find_card(name: str) -> DataCard:
     """The card of a data set.
 
     Args:
-        name: A name in ``DATASETS``; or ``folder:PATH``, see :func:`folder_card`.
+        name: A name in ``DATASETS``; or ``folder:PATH``, see :func:`folder_card`; or ``text:PATH``, see
+            :func:`text_card`.
 
     Raises:
         ValueError: there is no data set of this name; the message lists those there are.
     """
     if name.startswith("folder:"):
         return folder_card(name)
+    if name.startswith("text:"):
+        return text_card(name)
     if name not in DATASETS:
         known = ", ".join(DATASETS)
         hint = did_you_mean(name, DATASETS)
-        raise ValueError(f"data set: expected one of {known}, or folder:PATH, found {name!r}{hint}")
+        raise ValueError(f"data set: expected one of {known}, text:PATH or folder:PATH, found {name!r}{hint}")
     return DATASETS[name]
 
 
@@ -147,6 +151,7 @@ _CARDS = (
         how_to_get="run `anytime fetch svhn-train`, or put train_32x32.mat into <cache>/svhn-train",
         reader=SvhnTrainReader(),
     ),
+    SHAKESPEARE,
     DataCard(
         name="ilsvrc",
         title="ILSVRC 2012",

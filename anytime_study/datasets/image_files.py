@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def load_image(path: Path, image_shape: tuple[int, int, int]) -> torch.Tensor:
+def load_image(path: Path, image_shape: tuple[int, ...]) -> torch.Tensor:
     """Read an image: uint8 [1, C, H, W].
 
     It is turned upright (EXIF), made grey for C = 1 and coloured for C = 3; its middle, as large as the aspect of
@@ -39,7 +39,7 @@ def load_image(path: Path, image_shape: tuple[int, int, int]) -> torch.Tensor:
         raise InputError(f"image {bad}") from None
 
 
-def fitted(image: Image.Image, image_shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def fitted(image: Image.Image, image_shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """The middle of an image, as large as its sides allow, scaled to (C, H, W)."""
     channels, height, width = image_shape
     image = image.convert("L" if channels == 1 else "RGB")

@@ -92,6 +92,10 @@ class Registry:
         wanted = inspect.signature(constructor).parameters
         return constructor(**spec.options, **{key: value for key, value in supplied.items() if key in wanted})
 
+    def takes(self, spec: Spec, argument: str) -> bool:
+        """Whether a constructor has such an argument, one that the trainer fills in."""
+        return argument in inspect.signature(self.constructor(spec.name)).parameters
+
     def table(self) -> list[dict[str, str]]:
         """For people: a row per name with its options and their defaults, and the first line of its docstring."""
         return [

@@ -38,6 +38,8 @@ def seeds_text(table: pd.DataFrame, *by: str, intervals: bool = True) -> str:
 
 
 def images_text(configs: Iterable[RunConfig]) -> str:
-    """On how many test images the errors of these runs are counted: ``10,000 test images``."""
-    counts = sorted({find_card(config.dataset).num_test for config in configs})
-    return " or ".join(f"{count:,}" for count in counts) + " test images"
+    """On how many test images, or characters, the errors of these runs are counted: ``10,000 test images``."""
+    cards = [find_card(config.dataset) for config in configs]
+    counts = sorted({card.num_test * (card.image_shape[0] if card.reads_text else 1) for card in cards})
+    what = "characters" if any(card.reads_text for card in cards) else "images"
+    return " or ".join(f"{count:,}" for count in counts) + f" test {what}"

@@ -41,7 +41,9 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
-    dataset: str = Field("digits", description="data set by name: " + ", ".join(DATASETS) + ", or folder:PATH")
+    dataset: str = Field(
+        "digits", description="data set by name: " + ", ".join(DATASETS) + ", or folder:PATH, or text:PATH"
+    )
     train_size: Annotated[int, Field(ge=1)] | None = Field(
         None, description="number of training images, the same ones for every seed; all of them if left out"
     )
@@ -64,8 +66,15 @@ class RunConfig(BaseModel):
         description="cosine to 0, or the papers' divisions by 10: steps (at 1/2 and 3/4) or thirds (at 1/3 and 2/3)",
     )
     warmup_epochs: Finite = Field(1.0, ge=0, description="epochs of linear rise to the learning rate")
+    optimiser: Literal["sgd", "adamw"] = Field(
+        "sgd",
+        description="sgd, or adamw with β = (momentum, 0.99)",
+        exclude_if=lambda name: name == "sgd",  # records from before there was another one keep their bytes
+    )
     momentum: Finite = Field(0.9, ge=0, lt=1, description="momentum of SGD (not Nesterov)")
-    weight_decay: Finite = Field(1e-4, ge=0, description="L2 penalty on all parameters but those of batch norms")
+    weight_decay: Finite = Field(
+        1e-4, ge=0, description="L2 penalty on all parameters but those of batch norms; AdamW spares all norms"
+    )
     head_weight_decay: HeadDecay = Field(
         "same", description="sieve multiplies the heads' by the weights of SIEVE, as the authors' code does for AdaLoss"
     )
@@ -136,7 +145,9 @@ class RunConfig(BaseModel):
         )
         scales = self.loss_scales is None or len(self.loss_scales) == exits
         yield "loss_scales", scales, f"{exits} factors, one per exit of {self.network}"
-        leaves_early = exits > 1 and card.num_tasks == 1
+        kinds = {True: "one that reads a text, such as gpt", False: "one that reads images, not a text"}
+        yield "network", card.reads_text == NETWORKS.takes(self.network_spec, "context"), kinds[card.reads_text]
+        leaves_early = exits > 1 and card.num_tasks == 1 and not card.reads_text
         several = "False, but for networks with several exits and images with one label"
         yield "early_exit", leaves_early or not self.early_exit, several
 
@@ -182,8 +193,7 @@ class RunConfig(BaseModel):
 
     def build_network(self) -> AnytimeNetwork:
         """A new network for this data set, initialised from torch's current random state."""
-        card = self.card
-        return NETWORKS.build(self.network_spec, num_classes=len(card.class_names), in_channels=card.image_shape[0])
+        return NETWORKS.build(self.network_spec, **self.card.network_options)
 
     def build_weighting(self, net: AnytimeNetwork) -> LossWeighting:
         """A new weighting for the losses of this network's exits."""
@@ -195,17 +205,17 @@ class RunConfig(BaseModel):
 @functools.cache  # a study has hundreds of runs of a few kinds
 def _exits_that_fit(dataset: str, network: str, weighting: str) -> int:
     """Build network and weighting without data: options that do not fit show now. Gives the number of exits, K."""
-    card = find_card(dataset)
-    net = network_without_data(network, card.num_classes, card.image_shape[0])
+    net = network_without_data(network, dataset)
     WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
     return net.num_exits
 
 
 @functools.cache  # a deep network takes a tenth of a second
-def network_without_data(network: str, num_classes: int, in_channels: int) -> AnytimeNetwork:
+def network_without_data(network: str, dataset: str) -> AnytimeNetwork:
     """A network of shapes alone, which nobody may change. Raises ValueError, with its text, if it cannot be built."""
+    options = find_card(dataset).network_options
     try:
         with torch.device("meta"):
-            return NETWORKS.build(network, num_classes=num_classes, in_channels=in_channels)
+            return NETWORKS.build(network, **options)
     except ValueError as error:
         raise ValueError(f"network {network}: {error}") from None

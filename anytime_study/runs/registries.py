@@ -11,11 +11,12 @@ NETWORKS = Registry(
         "torchvision": "anytime_study.runs.torchvision_models:torchvision_with_exits",
         "eann": "anytime_study.runs.eann:eann",
         "two_heads": "anytime_study.runs.two_heads:TwoHeads",
+        "gpt": "anytime_study.runs.gpt:gpt",
         "resann_imagenet": "anytime_study.runs.imagenet:resann_imagenet",
         "denseann_imagenet": "anytime_study.runs.imagenet:denseann_imagenet",
         "msdnet_imagenet": "anytime_study.runs.imagenet:msdnet_imagenet",
     },
-    supplied=frozenset({"num_classes", "in_channels"}),
+    supplied=frozenset({"num_classes", "in_channels", "context"}),
     largest=1000,
 )
 

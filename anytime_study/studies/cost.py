@@ -92,7 +92,7 @@ def measure_rate(config: RunConfig, seconds: float = 3.0) -> float:
     macs_per_image, _ = _passes(config.dataset, config.network, "const")
     size = config.batch_size if config.on_cuda else max(1, min(config.batch_size, int(CPU_STEP_MACS / macs_per_image)))
     net = config.build_network().to(device)
-    images = torch.rand(size, *card.image_shape, device=device)
+    images = card.random_inputs(size, device)
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
@@ -114,8 +114,7 @@ def measure_rate(config: RunConfig, seconds: float = 3.0) -> float:
 @functools.cache
 def _passes(dataset: str, network: str, weighting: str) -> tuple[int, int]:
     """Multiply-adds for one image: of a training step, and of a forward pass through all exits."""
-    card = find_card(dataset)
-    net = network_without_data(network, card.num_classes, card.image_shape[0])
+    net = network_without_data(network, dataset)
     with torch.device("meta"):  # shapes without numbers: nothing is initialised or computed
         weigh = WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters(), seed=0)
     cumulative = _macs_cumulative(dataset, network)
@@ -125,7 +124,6 @@ def _passes(dataset: str, network: str, weighting: str) -> tuple[int, int]:
 
 @functools.cache  # a network of ILSVRC takes seconds
 def _macs_cumulative(dataset: str, network: str) -> tuple[int, ...]:
-    card = find_card(dataset)
-    net = network_without_data(network, card.num_classes, card.image_shape[0])
+    net = network_without_data(network, dataset)
     with torch.device("meta"):
-        return tuple(exit_costs(net, card.image_shape).macs_cumulative)
+        return tuple(exit_costs(net, find_card(dataset).example()).macs_cumulative)

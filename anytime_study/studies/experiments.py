@@ -40,7 +40,7 @@ def load_experiments(tier: str, *, records: Path | None = None, studies: Path | 
     fields are the same.
 
     Args:
-        tier: quick, laptop, cifar or paper.
+        tier: quick, laptop, cifar, language or paper.
         records: Folder of the tier's records instead of data/records/<tier>.
         studies: Folder with <tier>.yaml and <tier>/*.yaml instead of workflow/studies.
 

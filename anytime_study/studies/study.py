@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]  # the checkout; studies and records have their place in it
 RECORDS = ROOT / "data" / "records"
 
+Tier = Literal["quick", "laptop", "cifar", "language", "paper"]
+
 
 class Study(BaseModel):
     """A set of runs that answer one question.
@@ -40,7 +42,7 @@ class Study(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     title: str
-    tier: Literal["quick", "laptop", "cifar", "paper"]
+    tier: Tier
     committed: bool
     experiment: str | None = None
     common: dict[str, Any] = {}

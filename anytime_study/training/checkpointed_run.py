@@ -86,7 +86,8 @@ def _make(config: RunConfig, folder: Path, rules: dict[str, str], progress: bool
     outcome: Outcome | None = None
     try:
         run = TrainingRun(config)
-        if model_dir is not None and run.data.card.num_tasks != 1:
+        card = run.data.card
+        if model_dir is not None and (card.num_tasks != 1 or card.reads_text):
             raise InputError(f"model_dir: expected a data set with one label per image, found {config.dataset}")
         run.fit(progress=progress, checkpoints=checkpoints)
         if process_rank() == 0:

@@ -87,7 +87,7 @@ class TrainingRun:
         self.weighting = config.build_weighting(network).to(device)
         scales = config.loss_scales
         self._scales = None if scales is None else torch.tensor(scales, device=device)  # [K]
-        self.costs = exit_costs(network, self.data.card.image_shape)
+        self.costs = exit_costs(network, self.data.card.example())
 
         # channels_last is the layout in which convolutions run fastest
         self.network = network.to(device).to(memory_format=torch.channels_last)
@@ -188,7 +188,8 @@ class TrainingRun:
         last = self.weighting.last_exit  # nothing is learned from the exits after it
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits = self._trained(images, last_exit=None if last == self.weighting.num_exits else last)
-        labels = labels if labels.ndim == 1 else labels[:, :last]  # of several tasks: one column for each exit
+        if self.data.card.num_tasks > 1:  # one column for each exit
+            labels = labels[:, :last]
         losses = cross_entropy_per_exit(logits.float(), labels, label_smoothing=self.config.label_smoothing)
         losses = F.pad(losses, (0, self.weighting.num_exits - last))  # [K]
         try:

@@ -58,11 +58,11 @@ def scored_record(run: TrainingRun) -> RunRecord:
         early_exit = None
         if run.config.early_exit:
             splits = data.batches("validation"), data.batches("test")
-            early_exit = early_exit_scores(network, *splits, data.card.image_shape)
+            early_exit = early_exit_scores(network, *splits, data.card.example())
     return RunRecord(
         **_history(run),
         **{split: scores for split, (scores, _) in scored.items()},
-        test_correct=packed(scored["test"][1]),
+        test_correct=None if data.card.reads_text else packed(scored["test"][1]),  # of a text: larger than it
         costs=Costs(**{key: list(value) for key, value in vars(run.costs).items()}),
         early_exit=early_exit,
     )
@@ -99,7 +99,8 @@ def evaluate(net: nn.Module, batches: Iterable[Batch], *, bf16: bool = False) ->
     Args:
         net: images -> logits [K, N, num_classes]. The mode of each of its parts is restored afterwards.
         batches: Normalised images float32 [N, C, H, W] with labels int64 [N], or [N, K] where exit k has a task of its
-            own and is scored on column k; how they are cut into batches does not change the scores beyond rounding.
+            own and is scored on column k; or windows of a text [N, T] with labels [N, T], of each character, for logits
+            [K, N, T, num_classes]. How they are cut into batches does not change the scores beyond rounding.
         bf16: Whether convolutions are computed in bfloat16 (autocast).
 
     Returns:
@@ -115,9 +116,9 @@ def evaluate(net: nn.Module, batches: Iterable[Batch], *, bf16: bool = False) ->
         for images, labels in batches:
             with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
                 logits = net(images).float()  # [K, N, num_classes]
-            targets = labels if labels.ndim == 1 else labels.T  # [N], or [K, N]
+            targets = labels.T if labels.ndim == logits.ndim - 1 == 2 else labels  # [N] or [N, T]; [K, N] of K tasks
             losses.append(cross_entropy_per_exit(logits, labels) * len(labels))
-            correct.append(logits.argmax(-1) == targets)  # [K, N]
+            correct.append((logits.argmax(-1) == targets).flatten(1))  # [K, N], or [K, N · T]
             count += len(labels)
         if not losses:
             raise ValueError("batches: expected at least one, found none")
@@ -126,7 +127,7 @@ def evaluate(net: nn.Module, batches: Iterable[Batch], *, bf16: bool = False) ->
 
 
 def early_exit_scores(
-    net: AnytimeNetwork, validation: Iterable[Batch], test: Iterable[Batch], image_shape: tuple[int, int, int]
+    net: AnytimeNetwork, validation: Iterable[Batch], test: Iterable[Batch], image_shape: tuple[int, ...]
 ) -> EarlyExitScores:
     """Run early exit on test images, beside the last exit.
 

@@ -72,21 +72,27 @@ class RandomStreams:
             yield
 
 
-def make_optimiser(config: RunConfig, network: AnytimeNetwork, weighting: LossWeighting) -> torch.optim.SGD:
-    """SGD of the network's parameters, and of the weighting's, where it learns its weights (uncertainty weighting)."""
-    groups = decay_groups(network, config.weight_decay, config.head_weight_decay)
+def make_optimiser(config: RunConfig, network: AnytimeNetwork, weighting: LossWeighting) -> torch.optim.Optimizer:
+    """Of the network's parameters, and of the weighting's, where it learns its weights (uncertainty weighting)."""
+    adamw = config.optimiser == "adamw"
+    groups = decay_groups(network, config.weight_decay, config.head_weight_decay, spare_layer_norms=adamw)
     if learned := list(weighting.parameters()):
         groups.append({"params": learned, "weight_decay": 0.0})
+    if adamw:
+        return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.momentum, 0.99), fused=True)
     return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
 
 
-def decay_groups(net: AnytimeNetwork, weight_decay: float, heads: HeadDecay = "same") -> list[dict[str, Any]]:
-    """Parameter groups for an optimiser: all parameters decay but those of batch norms.
+def decay_groups(
+    net: AnytimeNetwork, weight_decay: float, heads: HeadDecay = "same", *, spare_layer_norms: bool = False
+) -> list[dict[str, Any]]:
+    """Parameter groups for an optimiser: all parameters decay but those of batch norms, or of layer norms too.
 
     With ``"sieve"`` the linear layer of head i, weight and bias, decays by w_i times as much, w being the static
     weights of SIEVE: early heads hardly decay. The authors' released code does so with AdaLoss; here any weighting can.
     """
-    norms = {id(p) for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) for p in m.parameters()}
+    spared = (nn.modules.batchnorm._BatchNorm, *([nn.LayerNorm] if spare_layer_norms else []))
+    norms = {id(p) for m in net.modules() if isinstance(m, spared) for p in m.parameters()}
     factors: dict[int, float] = {}  # of parameters that do not simply decay
     if heads == "sieve":
         for head, factor in zip(net.heads, sieve(net.num_exits).weights.tolist(), strict=True):

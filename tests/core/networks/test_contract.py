@@ -19,6 +19,7 @@ SMALL = {  # smaller than the defaults of the registry's entries
     "msdnet": "msdnet(blocks=(2, 3, 2), growth=2, s=2)",
     "eann": "eann(n=(1, 2), c=4, s=2)",
     "two_heads": "two_heads(n=1, c=4)",
+    "gpt": "gpt(width=8, blocks=3, heads=2)",
     "resann_imagenet": "resann_imagenet(depth=14)",
     "denseann_imagenet": "denseann_imagenet(s=29, first_exit=29)",
     "msdnet_imagenet": "msdnet_imagenet(depth=23)",
@@ -52,6 +53,7 @@ OTHERS = {
         ["encoder.layers.encoder_layer_0"], inputs=(3, 32, 32), num_classes=7,  # torchvision's own last layer is all 0
     ),
 }  # fmt: skip
+IDS = torch.arange(12).view(2, 6)  # of tokens, where a network takes those in the place of images
 CASES = {
     **{name: lambda name=name: NETWORKS.build(SMALL.get(name, name)) for name in NETWORKS.entries},
     **OTHERS,
@@ -65,7 +67,9 @@ def net(request):
 
 
 @pytest.fixture
-def images():
+def images(net):
+    if any(isinstance(part, nn.Embedding) for part in net.segments[0].modules()):
+        return IDS
     return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
@@ -152,11 +156,12 @@ def test_compiles_without_a_graph_break(net, images):
 def test_channels_last_gives_the_same(net, images):
     logits = net(images)
     net.to(memory_format=torch.channels_last)
-    torch.testing.assert_close(net(images.to(memory_format=torch.channels_last)), logits, rtol=1e-3, atol=1e-3)
+    images = images.to(memory_format=torch.channels_last) if images.ndim == 4 else images
+    torch.testing.assert_close(net(images), logits, rtol=1e-3, atol=1e-3)
 
 
-def test_costs_grow_and_all_of_the_network_is_counted(net):
-    costs = exit_costs(net, (3, 32, 32))
+def test_costs_grow_and_all_of_the_network_is_counted(net, images):
+    costs = exit_costs(net, images)
     assert [len(column) for column in vars(costs).values()] == [net.num_exits] * 4
     assert list(costs.macs_cumulative) == sorted(set(costs.macs_cumulative))
     assert costs.macs_fixed[0] == costs.macs_cumulative[0]

@@ -374,27 +374,47 @@ def test_the_command_prints_the_ledger(tier, monkeypatch, anytime):
     monkeypatch.setattr(cli, "load_claims", None)  # it does not take part
     status, out, _ = anytime("ledger", "--tier", "laptop", "--records-dir", tier["records"])
     assert status == 0
-    assert out.count("\nnot tested: ") + out.startswith("not tested: ") == len(load_claims().claims)
+    judged = [claim for claim in load_claims().claims if claim.judged_in("laptop")]
+    assert out.count("\nnot tested: ") + out.startswith("not tested: ") == len(judged)
 
 
 # --- the study's own files -----------------------------------------------------------------------------------------
 
 
-def test_every_claim_has_its_runs_in_the_laptop_tier(made_up_record):
+@pytest.mark.parametrize("tier", ["laptop", "language"])
+def test_every_claim_has_its_runs(made_up_record, tier):
     """With a record for every run that is planned, every claim of its experiments would be tested."""
     claims = load_claims()
-    found = load_experiments("laptop", records=CLAIMS.parent / "no such folder")
+    found = load_experiments(tier, records=CLAIMS.parent / "no such folder")
     made = {
         name: experiments.Experiment(name, planned.main, planned.planned, dict(_invented(planned, made_up_record)))
         for name, planned in found.items()
     }
-    protocols = {claim.id: claim.protocols for claim in claims.claims}
+    protocols = {claim.id: set(claim.protocols) for claim in claims.claims}
     untested = {
         verdict.claim: verdict.note
-        for verdict in verdicts(claims, made, tier="laptop")
-        if verdict.experiment in found and [trial.protocol for trial in verdict.trials] != protocols[verdict.claim]
+        for verdict in verdicts(claims, made, tier=tier)
+        if verdict.experiment in found and {trial.protocol for trial in verdict.trials} != protocols[verdict.claim]
     }
     assert not untested
+
+
+def test_a_tier_with_claims_of_its_own_is_judged_by_these_alone():
+    claims = load_claims()
+    own = [claim.id for claim in claims.claims if claim.tiers == ["language"]]
+    assert [verdict.claim for verdict in verdicts(claims, {}, tier="language")] == own
+    assert not set(own) & {verdict.claim for verdict in verdicts(claims, {}, tier="cifar")}
+    found = {verdict.claim: verdict for verdict in verdicts(claims, {}, tier="language")}
+    assert found["language-own-objective-below-const"].stopped_by == "language-adaloss-trades-early-for-late"
+
+
+def test_claims_of_another_tier_change_no_rule():
+    claims = load_claims()
+    without = claims.model_copy(update={"claims": [claim for claim in claims.claims if not claim.tiers]})
+    alone = claims.model_copy(update={"claims": [claim for claim in claims.claims if claim.tiers]})
+    for rules in (without.rules, alone.rules):
+        assert rules
+        assert rules.items() <= claims.rules.items()
 
 
 def _invented(experiment, make):
@@ -406,7 +426,7 @@ def _invented(experiment, make):
     for name, config in experiment.planned.items():
         key = config.dataset, config.network
         if key not in costs:
-            found = exit_costs(config.build_network(), DATASETS[config.dataset].image_shape)
+            found = exit_costs(config.build_network(), DATASETS[config.dataset].example())
             costs[key] = {"cumulative": list(found.macs_cumulative), "alone": list(found.macs_fixed)}
         draw = np.random.default_rng(config.seed).uniform(0.9, 1.1)
         errors = [float(min(1.0, draw * (0.1 + 1e5 / macs))) for macs in costs[key]["cumulative"]]

@@ -32,6 +32,7 @@ def test_sizes_of_the_published_sets():
         "cifar100": (50_000, 10_000),
         "svhn": (604_388, 26_032),
         "svhn-train": (63_257, 10_000),
+        "tiny-shakespeare": (7_841, 871),  # windows of 128 characters
         "ilsvrc": (1_281_167, 50_000),
     }
     assert list(DATASETS["fashion-mnist"].class_names) == torchvision.datasets.FashionMNIST.classes
@@ -40,7 +41,7 @@ def test_sizes_of_the_published_sets():
 
 def test_no_digit_and_no_pair_is_flipped():
     assert {name for name, card in DATASETS.items() if not card.flip} == {
-        "digits", "multi-fashion", "svhn", "svhn-train",
+        "digits", "multi-fashion", "svhn", "svhn-train", "tiny-shakespeare",
     }  # fmt: skip
 
 
@@ -51,10 +52,10 @@ def test_the_readme_of_the_data_tells_the_same_as_the_cards():
     assert list(table) == list(DATASETS)
     for name, card in DATASETS.items():
         numbers = [card.num_classes, card.num_train, card.num_validation, card.num_test]
-        assert table[name][0] == " × ".join(map(str, card.image_shape))
+        assert table[name][0] == card.size
         assert table[name][1:5] == [f"{number:,}".replace(",", " ") for number in numbers]
         assert table[name][5] == ("yes" if card.flip else "no")
-        assert table[name][6] == (str(card.pad) if card.loadable else "none")
+        assert table[name][6] == (str(card.pad) if card.loadable and card.pad else "none")
         assert re.search(rf"^### (\S+ and )?{name}\b", README, flags=re.MULTILINE)
         if card.made_of:
             assert table[name][7] == f"those of `{card.made_of}`"

@@ -103,5 +103,5 @@ def test_the_parameters_are_the_fields_of_the_config_and_the_place_of_the_record
     }
     assert list(parameters) == [*RunConfig.model_fields, "records_dir"]
     assert parameters.pop("records_dir") == "data/records/local"
-    assert parameters == RunConfig().model_dump()
+    assert parameters == {name: getattr(RunConfig(), name) for name in RunConfig.model_fields}
     assert len(ast.parse(cell.source).body) == len(RunConfig.model_fields) + 1

@@ -62,11 +62,21 @@ def test_no_name_stands_for_two_runs():
     assert [name for name, runs in by_name.items() if len(runs) > 1] == []
 
 
+def test_the_language_tier_has_five_paired_seeds_and_opt_at_the_exits_that_the_measure_reads():
+    seeds = seeds_by_kind("language")
+    assert {tuple(sorted(found)) for found in seeds.values()} == {(1, 2, 3, 4, 5)}
+    (network,) = {run.network for _, run in seeds}
+    opt = {run.weighting for _, run in seeds if run.weighting.startswith("opt")}
+    last = len(costs_of("tiny-shakespeare", network).macs_fixed)
+    nearest = nearest_exits(next(run for _, run in seeds))
+    assert opt == {"opt", *(f"opt(exit={exit})" for exit in nearest - {last})}
+
+
 WAITING = {"trade_off", "three_sets", "dose"}  # their regime is chosen by the gate (workflow/studies/cifar/gate.yaml)
 
 
 def test_every_experiment_with_a_claim_has_a_study_on_a_laptop():
-    made = {load(path)[0].experiment for path in STUDIES if path.parent.name in ("laptop", "cifar")}
+    made = {load(path)[0].experiment for path in STUDIES if path.parent.name in ("laptop", "cifar", "language")}
     assert {claim.experiment for claim in load_claims().claims} <= made | WAITING
 
 
@@ -108,7 +118,7 @@ def test_one_schedule_within_a_study(tier):
 def costs_of(dataset, network):
     with torch.device("meta"):
         net = RunConfig(dataset=dataset, network=network, weighting="const").build_network()
-        return exit_costs(net, DATASETS[dataset].image_shape)
+        return exit_costs(net, DATASETS[dataset].example())
 
 
 def nearest_exits(run):

@@ -15,6 +15,7 @@ SMALL = {
     "eann": "eann(n=(1, 2), c=4)",
     "msdnet": "msdnet(growth=4)",
     "two_heads": "two_heads(n=1, c=4)",
+    "gpt": "gpt(width=8, blocks=2, heads=2)",
 }
 SMALL_NETWORKS = [name for name in NETWORKS.entries if not name.endswith("_imagenet")]
 LARGE_NETWORKS = [name for name in NETWORKS.entries if name.endswith("_imagenet")]
@@ -23,7 +24,7 @@ LARGE_NETWORKS = [name for name in NETWORKS.entries if name.endswith("_imagenet"
 @pytest.fixture(scope="module", params=SMALL_NETWORKS)
 def net(request):
     torch.manual_seed(0)
-    return NETWORKS.build(SMALL[request.param], num_classes=10, in_channels=3)
+    return NETWORKS.build(SMALL[request.param], num_classes=10, in_channels=3, context=16)
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS.entries)
@@ -31,6 +32,8 @@ def test_one_optimiser_step_changes_what_it_should(net, weighting):
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(8, 3, 28, 28, generator=generator)
     labels = torch.randint(10, (8,), generator=generator)
+    if net.options.get("model") == "SmallDecoder":
+        images, labels = torch.randint(10, (2, 8, 16), generator=generator)
     weigh = WEIGHTINGS.build(weighting, num_exits=net.num_exits, parameters=net.parameters())
     optimiser = torch.optim.SGD([*net.parameters(), *weigh.parameters()], lr=1e-3)
     before = [parameter.detach().clone() for parameter in net.heads[-1].parameters()]

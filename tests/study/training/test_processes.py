@@ -16,6 +16,7 @@ from anytime_core.errors import InputError
 from anytime_core.losses import cross_entropy_per_exit
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
+from anytime_study.studies.study import ROOT
 from anytime_study.training import loop as training
 from anytime_study.training.checkpointed_run import run_to_record
 from anytime_study.training.interruption import AGAIN, ProcessFailed
@@ -41,6 +42,12 @@ KINDS = {
     "uw": SMALL | {"weighting": "uw"},  # it learns parameters of its own
     "opt": SMALL | {"weighting": "opt(exit=2)"},  # later exits take no part
     "no augmentation": SMALL | {"augment": False, "seed": 1},
+    "text": SMALL
+    | {
+        "dataset": f"text:{ROOT / 'book' / 'cookbook.md'}?context=16",
+        "network": "gpt(width=8, blocks=2, heads=2)",
+        "learning_rate": 0.01,
+    },
 }
 STEPS = 4  # of one epoch
 

@@ -11,6 +11,7 @@ import torch
 from anytime_study.cli import main
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
+from anytime_study.studies.study import ROOT
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.interruption import AGAIN, Interrupted, StopRequest, stop_requests
 from anytime_study.training.loop import TrainingRun, train
@@ -25,6 +26,12 @@ VARIED = [
     {"weighting": "dwa"},
     {"weighting": "const", "network": "denseann(n=2, growth=4, dropout=0.2)"},
     {"weighting": "const", "network": "eann(n=(1, 2), c=4)"},
+    {
+        "weighting": "uw",
+        "dataset": f"text:{ROOT / 'book' / 'cookbook.md'}?context=16",
+        "network": "gpt(width=8, blocks=2, heads=2)",
+        "optimiser": "adamw",
+    },
 ]
 
 
