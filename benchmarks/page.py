@@ -141,7 +141,7 @@ def stopping_sentence(row: Row) -> str:
     return (
         f"Asking for one exit takes {min(predict):.1f} to {max(predict):.1f} % longer than a network that ends there "
         f"and cannot stop. We had allowed {100 * (PRICE_LIMIT - 1):.0f} %, and {all_within} that is kept. Streaming "
-        f"every answer on the way takes {min(refine):.0f} to {max(refine):.0f} % longer, since every head is paid."
+        f"every answer on the way takes {min(refine):.0f} to {max(refine):.0f} % longer."
     )
 
 
@@ -191,7 +191,7 @@ def late_sentences(trials: Mapping[str, Trial]) -> str:
 def _share(count: int, total: int) -> str:
     low, high = interval_of_share(count, total)
     verb = "was" if count == 1 else "were"
-    return f"{100 * count / total:.2f} % {verb} (95 % interval {100 * low:.2f} to {100 * high:.2f} %)."
+    return f"{100 * count / total:.2g} % {verb} (95 % interval {100 * low:.2g} to {100 * high:.2g} %)."
 
 
 def interval_of_share(count: int, total: int) -> tuple[float, float]:
@@ -203,7 +203,7 @@ def interval_of_share(count: int, total: int) -> tuple[float, float]:
 def percent(count: int, total: int) -> str:
     """A share in per cent with its interval."""
     low, high = interval_of_share(count, total)
-    return f"{100 * count / total:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+    return f"{100 * count / total:.2g} [{100 * low:.2g}, {100 * high:.2g}]"
 
 
 def kept(count: int, total: int, limit: float) -> str:
@@ -232,8 +232,8 @@ def speed_sentence(row: Row) -> str:
     """What early exit saves on the clock."""
     (ratio,) = row.comparisons["speed"].ratios.values()
     return (
-        f"In this network early exit takes {row.facts['macs_early_over_last']:.2f} times the multiply-adds of the last "
-        f"exit alone, and {ratio.median:.2f} times its time (95 % interval {ratio.low:.2f} to {ratio.high:.2f})."
+        f"The network of the figure needs {row.facts['macs_early_over_last']:.2f} times the multiply-adds of its last "
+        f"exit, and {ratio.median:.2f} times its time (95 % interval {ratio.low:.2f} to {ratio.high:.2f})."
     )
 
 

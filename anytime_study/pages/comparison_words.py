@@ -86,8 +86,8 @@ def compared_sizes(first: Changes, second: Changes) -> str:
 
 
 def value_in_words(values: Changes, unit: str = "%", digits: int = 0) -> str:
-    """A mean that is no change, with its 95 % interval: ``42 % (95 % interval 26 to 58, 5 seeds)``."""
+    """A mean that is no change, with its 95 % interval: ``42 % (95 % interval 26 to 58 %, 5 seeds)``."""
     found = mean_interval(values)
     low, high = (f"{end:z.{digits}f}".replace("-", "−") for end in (found.low, found.high))
     mean = f"{found.mean:z.{digits}f}".replace("-", "−")
-    return f"{mean} {unit} (95 % interval {low} to {high}, {found.n} seeds)"
+    return f"{mean} {unit} (95 % interval {low} to {high}{' %' * (unit == '%')}, {found.n} seeds)"

@@ -18,10 +18,11 @@ MAIN_LINE, WHOLE_BOOK = 12_000, 36_000
 """The most words of prose that the book allows itself, the reference of the library apart."""
 
 _REFERENCE = "book/api"  # this page, and what begins like it
-# Not prose, or not the page's own: code and what it prints, tables, formulas, signatures, entries of the bibliography.
+# Not prose, or not the page's own: code, its bars, what it prints, tables, formulas, signatures, entries of
+# the bibliography.
 _NO_PROSE = (
-    "pre, table, script, style, noscript, svg, .cell_input, .math, .headerlink, .caption-number, dl.py, "
-    "div.citation, .prev-next-area, .toctree-wrapper"
+    "pre, table, script, style, noscript, svg, .cell_input, details.hide > summary, .math, .headerlink, "
+    ".caption-number, dl.py, div.citation, .prev-next-area, .toctree-wrapper"
 )
 _WORD = re.compile(r"\w+(?:[-'’.,/]\w+)*")
 

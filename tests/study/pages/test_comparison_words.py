@@ -64,5 +64,5 @@ def test_sizes_are_compared_whatever_their_signs():
 
 
 def test_means_that_are_no_changes():
-    assert value_in_words([41.0, 42.0, 43.0]) == "42 % (95 % interval 40 to 44, 3 seeds)"  # 42 ± 4.303 / √3
+    assert value_in_words([41.0, 42.0, 43.0]) == "42 % (95 % interval 40 to 44 %, 3 seeds)"  # 42 ± 4.303 / √3
     assert value_in_words([-0.1, -0.1], "points", 2) == "−0.10 points (95 % interval −0.10 to −0.10, 2 seeds)"

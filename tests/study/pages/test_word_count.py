@@ -6,6 +6,7 @@ PAGE = """
 <html><body><nav>Not these words</nav><article class="bd-article">
 <h1>Three short words<a class="headerlink">#</a></h1>
 <p>An error of 10.3 % at <span class="math">x_i</span> every exit's <code>net</code>.</p>
+<details class="hide above-input"><summary><p>Show code cell source</p></summary></details>
 <div class="cell_input"><pre>code = 1</pre></div>
 <div class="cell_output"><pre>printed</pre><p>Generated sentence.</p><table><tr><td>cell</td></tr></table></div>
 <figure><figcaption><span class="caption-number">Fig. 1</span>
