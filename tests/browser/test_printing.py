@@ -46,8 +46,8 @@ def test_equations_are_set_and_what_can_only_be_pressed_is_left_out(two):
     text = text_of(two[1])
     assert "\\frac" not in text
     assert "\\(" not in text
-    assert "Run through the exits" not in text
-    assert "Probability of each class" in text
+    assert "Stops by itself" not in text
+    assert "What to look for" in text
 
 
 def test_solutions_are_printed_only_when_asked_for(two, tmp_path):
