@@ -14,14 +14,15 @@ from torch import nn
 
 from anytime_core.inference.saving import ModelCard, SavedModel, load_model
 from anytime_core.networks.resann import ResANN
-from anytime_study.datasets import load_dataset
+from anytime_study.datasets import default_cache_dir, load_dataset
 from anytime_study.pages.live_networks import live_script
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "book/_assets/anytime-runtime.js"
-SHIPPED = ("fashion-mnist-resann-adaloss", "fashion-mnist-resann-const")
+GARMENTS = ("fashion-mnist-resann-adaloss", "fashion-mnist-resann-const")
+PHOTOGRAPHS = ("cifar10-resann-adaloss", "cifar10-resann-const")
 IMAGES = 100
 
 RUN_ALL = """({name, images}) => images.map((pixels) => {
@@ -82,21 +83,18 @@ LONG_TASKS = """async ({name, pixels, givenBack}) => {
 
 @pytest.fixture(scope="module")
 def models():
-    """The shipped networks, and a ResANN(3, 16) for 32 × 32 photographs and one for odd sizes, with random weights."""
-    found = {name: load_model(ROOT / "data/models" / name) for name in SHIPPED}
+    """The shipped networks, and one for images of an odd size with random weights."""
+    found = {name: load_model(ROOT / "data/models" / name) for name in (*GARMENTS, *PHOTOGRAPHS)}
     torch.manual_seed(0)
-    for name, options, shape in (
-        ("photographs", {"n": 3, "c": 16}, (3, 32, 32)),
-        ("odd", {"n": 2, "c": 8, "s": 2}, (3, 9, 11)),
-    ):
-        net = ResANN(**options).eval()
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.bias.data.normal_()
-                module.running_mean.normal_()
-                module.running_var.uniform_(0.5, 2)
-        card = ModelCard("ResANN", options, tuple("abcdefghij"), shape, mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26))
-        found[name] = SavedModel(net, card)
+    options = {"n": 2, "c": 8, "s": 2}
+    net = ResANN(**options).eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.bias.data.normal_()
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    about = {"mean": (0.49, 0.48, 0.45), "std": (0.25, 0.24, 0.26)}
+    found["odd"] = SavedModel(net, ModelCard("ResANN", options, tuple("abcdefghij"), (3, 9, 11), **about))
     return found
 
 
@@ -160,19 +158,22 @@ def compare(page, name, model, images):
     np.testing.assert_array_equal(found.argmax(2), expected.argmax(2))
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", GARMENTS)
 def test_probabilities_of_garments_are_pytorchs_at_every_exit(new_page, models, garments, name):
     compare(new_page(), name, models[name], garments)
 
 
-@pytest.mark.parametrize("name", ["photographs", "odd"])
+@pytest.mark.parametrize("name", [*PHOTOGRAPHS, "odd"])
 def test_colours_and_odd_sizes_are_pytorchs_at_every_exit(new_page, models, name):
+    """On photographs where they are installed, and on noise."""
     images = torch.randint(0, 256, (8, *models[name].card.input_shape), dtype=torch.uint8)
+    if name != "odd" and (default_cache_dir() / "cifar10").is_dir():
+        images = load_dataset("cifar10", train_size=128).test_images[:IMAGES]
     compare(new_page(), name, models[name], images)
 
 
 def test_a_stop_during_an_exit_leaves_the_answer_of_the_one_before(new_page, models, garments):
-    name, page = SHIPPED[0], new_page()
+    name, page = GARMENTS[0], new_page()
     pixels = pixels_of(garments[:1])[0]
     whole = page.evaluate(RUN_ALL, {"name": name, "images": [pixels]})[0]
     for k in range(1, models[name].net.num_exits + 2):  # the last: nothing stops it
@@ -206,13 +207,13 @@ def test_an_image_of_another_size_is_refused(new_page):
 
 def test_a_whole_network_takes_less_than_60_ms_after_warming_up(quiet, new_page):
     pixels = [index % 256 for index in range(32 * 32 * 3)]
-    times = new_page().evaluate(TIMES, {"name": "photographs", "pixels": pixels})
+    times = new_page().evaluate(TIMES, {"name": PHOTOGRAPHS[0], "pixels": pixels})
     assert min(times) < 60  # the quietest: others use this machine too
 
 
 def test_no_task_of_a_fresh_page_takes_50_ms(quiet, new_page):
     """The quietest of three pages: on a busy machine a task is also long when others have the processor."""
-    settings = {"name": "photographs", "pixels": [128] * (32 * 32 * 3)}
+    settings = {"name": PHOTOGRAPHS[0], "pixels": [128] * (32 * 32 * 3)}
     assert new_page().evaluate(LONG_TASKS, {**settings, "givenBack": False}), "long tasks are not seen"
     longest = math.inf
     for _ in range(3):
