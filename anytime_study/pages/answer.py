@@ -115,7 +115,7 @@ def progress(found: Found) -> str:
     if found.planned and found.seeds >= found.planned and found.effect in _JUDGED:
         return f"By the rule that was written before the runs, {_JUDGED[found.effect]}."
     if not found.seeds:
-        return f"On {found.where}, no pair of runs that counts has finished yet."
+        return f"The main comparison, on {found.where}, has no finished pair of runs yet."
     first = number(found.seeds).capitalize()
     verb = "has" if found.seeds == 1 else "have"
     if found.planned > found.seeds:

@@ -106,7 +106,7 @@ def test_there_is_a_conclusion_for_every_pair_of_sides():
 @pytest.mark.parametrize(
     ("seeds", "planned", "effect", "text"),
     [
-        (0, 6, "not tested", "no pair of runs that counts has finished yet."),
+        (0, 6, "not tested", "trained for 20 epochs, has no finished pair of runs yet."),
         (1, 6, "not tested", "One of six planned pairs of runs has finished; the claim is judged when all have."),
         (2, 6, "not tested", "Two of six planned pairs of runs have finished; the claim is judged when all have."),
         (1, 0, "not tested", "One pair of runs has finished; the claim is not judged yet."),
