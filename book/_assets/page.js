@@ -48,6 +48,14 @@ Without scripts each piece of code has a fold of its own, as MyST-NB makes it. *
     show(button, folds, root.dataset.code === "shown");
   };
 
+  /* The theme's folds in the list of pages have no name that could be read aloud. */
+  const nameFolds = () => {
+    for (const summary of document.querySelectorAll(".bd-sidebar-primary li > details > summary")) {
+      const page = summary.closest("li").querySelector("a")?.textContent.trim();
+      summary.setAttribute("aria-label", `Pages below ${page}`);
+    }
+  };
+
   /* A wide figure scrolls without its caption. */
   const boxWide = () => {
     for (const picture of document.querySelectorAll(".bd-article figure img.wide")) {
@@ -74,6 +82,7 @@ Without scripts each piece of code has a fold of its own, as MyST-NB makes it. *
   document.addEventListener("DOMContentLoaded", () => {
     addSwitch();
     boxWide();
+    nameFolds();
   });
   window.addEventListener("load", () => {
     reach();
