@@ -74,6 +74,20 @@ def training_sentence(row: Row) -> str:
     return f"Compared with the better plain loop ({plain}), training is {told}.{sure}"
 
 
+def compile_sentence(row: Row) -> str:
+    """Whether torch.compile made training faster, and how long it took to compile."""
+    comparison = row.comparisons.get("compile")
+    if comparison is None:
+        return "There is no C++ compiler on this machine, so nothing was compiled."
+    (ratio,) = comparison.ratios.values()
+    told = "faster" if ratio.low > 1 else "slower" if ratio.high < 1 else "neither faster nor slower beyond doubt"
+    return (
+        f"With `compile=True`, `torch.compile` fuses the network. On this machine that makes training {told}: "
+        f"{ratio.median:.2f} times as fast (interval {ratio.low:.2f} to {ratio.high:.2f}), after "
+        f"{row.facts['compile_seconds']:.0f} s of compiling."
+    )
+
+
 def weighting_sentence(row: Row) -> str:
     """What AdaLoss and the static weightings cost, judged at ``WEIGHTING_LIMIT`` by the whole interval."""
     ratios = row.comparisons["losses"].ratios

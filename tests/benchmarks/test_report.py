@@ -78,6 +78,7 @@ def test_tables_have_a_row_for_each_thing_measured(report):
 def test_sentences_tell_the_numbers_of_the_report(report):
     assert "times as fast" in page.training_sentence(report["training"])
     assert re.search(r"AdaLoss.* 2 %", page.weighting_sentence(report["weightings"]))
+    assert "makes training slower: 0.80 times" in page.compile_sentence(report["training"])
     assert "% multiply-adds" in page.exits_sentence(report["exits"])
     assert page.stopping_sentence(report["stopping"]).count("% longer") == 2
     assert f"{report['confidence'].facts['images']:,.0f} test images" in page.changes_sentence(report["confidence"])
