@@ -5,8 +5,9 @@ import pytest
 from papermill.translators import PythonTranslator
 
 from anytime_core.errors import InputError
-from anytime_study.pages.notebook import read_parameters
+from anytime_study.pages.notebook import TierParameters, read_parameters
 from anytime_study.runs.config import RunConfig
+from anytime_study.studies.study import ROOT
 from anytime_study.studies.study import ROOT
 
 BESIDES = {"records_dir": str}
@@ -118,3 +119,8 @@ def test_only_papermills_cell_is_read_for_names():
         read_parameters(namespace, RunConfig, besides=BESIDES)
     namespace["In"][-1] = "print()\n# Parameters\nepoch = 3"
     assert read_parameters(namespace, RunConfig, besides=BESIDES).epochs == 3
+
+
+def test_a_page_of_a_tier_reads_the_tiers_own_records_or_others():
+    assert TierParameters(tier="laptop", records_dir="").records is None
+    assert TierParameters(tier="laptop", records_dir="build/mine").records == ROOT / "build/mine"
