@@ -8,7 +8,6 @@ from anytime_core.errors import InputError
 from anytime_study.pages.notebook import TierParameters, read_parameters
 from anytime_study.runs.config import RunConfig
 from anytime_study.studies.study import ROOT
-from anytime_study.studies.study import ROOT
 
 BESIDES = {"records_dir": str}
 DEFAULTS = {**RunConfig().model_dump(), "records_dir": "records"}
