@@ -40,10 +40,11 @@ class Block(nn.Module):
         if cache is not None:
             keys, values = cache.update(keys, values, self.place)
         new, all_tokens = queries.shape[2], keys.shape[2]
-        mask = None
-        if 1 < new < all_tokens:  # some new tokens after others: each sees those before it
+        mask, causal = None, False
+        if new == all_tokens:
+            causal = True
+        elif new > 1:  # some new tokens after others: each sees those before it
             mask = torch.ones(new, all_tokens, dtype=torch.bool, device=x.device).tril(all_tokens - new)
-        causal = new == all_tokens
         attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, is_causal=causal)
         return attended.transpose(1, 2).flatten(2)
 

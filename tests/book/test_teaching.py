@@ -71,7 +71,16 @@ def exercises_in(text):
 CHAPTERS = list(chapters())
 # Pages to look things up in, reports, or about the course itself: they teach nothing that could be practised.
 WITHOUT_EXERCISES = {
-    *("beyond_one_machine", "how_it_was_tested", "instructors", "notation", "glossary", "api", "contributing"),
+    *(
+        "beyond_one_machine",
+        "how_it_was_tested",
+        "instructors",
+        "integrations",
+        "notation",
+        "glossary",
+        "api",
+        "contributing",
+    ),
     *("how_to_cite", "changelog", "references"),
 }
 TAUGHT = [chapter for chapter in CHAPTERS if chapter.page.removeprefix("book/") not in WITHOUT_EXERCISES]
