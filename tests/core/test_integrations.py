@@ -1,4 +1,4 @@
-"""Exits and AdaLoss inside other people's training loops. The book's page *Works with* lists these tests and a few more."""
+"""Exits and AdaLoss inside other people's training loops: the book's page *Works with* lists these tests."""
 
 import copy
 import os
@@ -92,7 +92,7 @@ def test_lightning_accumulates_gradients():
             super().__init__()
             self.net, self.weigh = small_net(), AdaLoss(3, refresh_period=2)
 
-        def training_step(self, batch, batch_idx):
+        def training_step(self, batch):
             images, labels = batch
             return self.weigh(cross_entropy_per_exit(self.net(images), labels))
 
