@@ -8,7 +8,7 @@
   "use strict";
 
   const HERE = document.currentScript.src.replace(/[^/]*$/, "");
-  const PARTS = ["anytime-runtime.js", "live-images.js", "live-chain.js", "stop-it-yourself-data.js"];
+  const PARTS = ["anytime-runtime.js", "live-images.js", "live-drawing.js", "live-chain.js", "stop-it-yourself-data.js"];
   const PACE = 700; // milliseconds for each exit at first
   const NEVER = 1.01; // a confidence that no exit has
   const OWN = -1; // in the place of a test image: the reader's own
@@ -42,7 +42,6 @@
     const score = { you: [], networks: {}, spent: [], seen: new Set() }; // of each test image its first run counts
     let pixels = null; // of the image before it is disturbed; null while there is none
     let own = null; // pixels that the reader brought
-    let strokes = [];
     let chains = [];
     let runs = []; // not empty while networks run
     let over = false; // a run has ended and the image is still the same
@@ -74,6 +73,8 @@
     const board = make("ul", { class: "siy-score" });
     const guesses = make("fieldset", { class: "siy-guesses" });
     const images = make("fieldset", { class: "siy-images" });
+    const drawable = () => canvas.classList.contains("siy-drawing");
+    const drawing = window.LiveDrawing.pad(canvas, { enabled: drawable, drawn: draw });
     const file = make("input", { type: "file", accept: "image/*", class: "siy-file", "aria-label": "Your own picture" });
 
     /** Radio buttons that look like chips: [value, content], the chosen one, and what a choice does. */
@@ -147,7 +148,7 @@
       halt();
       state.kind = name;
       own = null;
-      strokes = [];
+      drawing.clear();
       chains = kind().networks.map(chain);
       lanes.replaceChildren(...chains.map((one) => one.element));
       const pictures = kind().images.map(({ png, number }) => make("img", { src: png, alt: `test image ${number}` }));
@@ -169,7 +170,7 @@
       file.hidden = !(mine && kind().own === "picture");
       canvas.classList.toggle("siy-drawing", mine && kind().own === "drawing");
       for (const [name, value] of Object.entries({ tabindex: 0, "aria-describedby": hint.id }))
-        if (canvas.classList.contains("siy-drawing")) canvas.setAttribute(name, value);
+        if (drawable()) canvas.setAttribute(name, value);
         else canvas.removeAttribute(name);
       next.textContent = mine && kind().own === "drawing" ? "Clear" : "Next image";
       offerGuesses();
@@ -203,15 +204,9 @@
       canvas.setAttribute("aria-label", `${name}${state.how === "none" ? "" : `, ${HOW[state.how]}`}`);
       hint.textContent = image() ? `${name} of ${kind().tested.toLocaleString("en")}` : HINTS[kind().own];
       if (pixels) LiveImages.show(canvas, seen(), kind().shape);
-      else blank();
+      else drawing.blank();
       tell(image() ? "Run the networks, and stop them when you trust an answer." : "");
       update();
-    }
-
-    function blank() {
-      [canvas.width, canvas.height] = [kind().shape[1] * 8, kind().shape[0] * 8];
-      const paper = canvas.getContext("2d");
-      paper.fillRect(0, 0, canvas.width, canvas.height);
     }
 
     /** What is said to everybody; those who hear it hear it once it stays. */
@@ -318,9 +313,14 @@
 
     button.addEventListener("click", () => (runs.length ? end() : start()));
     next.addEventListener("click", () => {
-      if (state.place === OWN && kind().own === "drawing") draw([]);
+      if (drawable()) draw([]);
       else openImage((state.place + 1) % kind().images.length);
     });
+    function draw(strokes) {
+      if (!strokes.length) drawing.clear();
+      pixels = own = LiveImages.fromStrokes(strokes, kind().shape);
+      restart();
+    }
     file.addEventListener("change", async () => {
       if (!file.files.length) return;
       try {
@@ -329,74 +329,6 @@
       } catch {
         tell("This file is no picture that your browser can read.");
       }
-    });
-
-    let pen = [0.5, 0.5]; // of the keyboard, as shares of the canvas
-    let down = false;
-    const drawable = () => canvas.classList.contains("siy-drawing");
-
-    function draw(drawn) {
-      strokes = drawn;
-      own = LiveImages.fromStrokes(strokes, kind().shape);
-      pixels = own;
-      restart();
-      if (down || !own) trace();
-    }
-
-    /** While the pen is down: the strokes where they were made. Once it is up the canvas shows what the networks see. */
-    function trace() {
-      blank();
-      const paper = canvas.getContext("2d");
-      const at = ([x, y]) => [x * canvas.width, y * canvas.height];
-      Object.assign(paper, { strokeStyle: "#fff", lineWidth: canvas.width / 12, lineCap: "round", lineJoin: "round" });
-      for (const stroke of strokes) {
-        paper.beginPath();
-        paper.moveTo(...at(stroke[0]));
-        for (const point of stroke) paper.lineTo(...at(point));
-        paper.stroke();
-      }
-    }
-
-    const place = (event) => {
-      const { left, top, width, height } = canvas.getBoundingClientRect();
-      return [(event.clientX - left) / width, (event.clientY - top) / height];
-    };
-    canvas.addEventListener("pointerdown", (event) => {
-      if (!drawable()) return;
-      canvas.setPointerCapture(event.pointerId);
-      down = true;
-      draw([...strokes, [place(event)]]);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!down || !drawable()) return;
-      strokes.at(-1).push(place(event));
-      trace();
-    });
-    const lift = () => {
-      if (!down) return;
-      down = false;
-      draw(strokes);
-    };
-    canvas.addEventListener("pointerup", lift);
-    canvas.addEventListener("pointercancel", lift);
-    canvas.addEventListener("keydown", (event) => {
-      const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-      if (!drawable() || !(event.key === " " || event.key in moves)) return;
-      event.preventDefault();
-      if (event.key === " ") {
-        down = !down;
-        if (down) strokes = [...strokes, [pen]];
-        else return draw(strokes);
-      } else {
-        const [x, y] = moves[event.key];
-        pen = [pen[0] + x / 20, pen[1] + y / 20].map((value) => Math.min(0.95, Math.max(0.05, value)));
-        if (down) strokes.at(-1).push(pen);
-      }
-      trace();
-      const paper = canvas.getContext("2d"); // where the pen is
-      paper.strokeStyle = down ? "#f0a050" : "#6cbcf0";
-      paper.lineWidth = 2;
-      paper.strokeRect(pen[0] * canvas.width - 3, pen[1] * canvas.height - 3, 6, 6);
     });
 
     const near = new IntersectionObserver((entries) => {

@@ -47,7 +47,7 @@ def test_equations_are_set_and_what_can_only_be_pressed_is_left_out(two):
     assert "\\frac" not in text
     assert "\\(" not in text
     assert "Stops by itself" not in text
-    assert "What to look for" in text
+    assert "Now make it harder" in text
 
 
 def test_solutions_are_printed_only_when_asked_for(two, tmp_path):
