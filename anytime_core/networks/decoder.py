@@ -28,14 +28,12 @@ def decoder_with_exits(
     model of Hugging Face, or one's own. Layers and parameters are its own, not copies, tied ones stay tied, and exit k
     gives, bit for bit, what the model gives without the blocks after it.
 
-    Nothing is traced. Each part runs the model itself with its own blocks: those before are passed over, and the call
-    ends after the last of them. So masks, positions and scales are the model's; what comes before the blocks (an
-    embedding, no multiply-adds) runs once per part.
+    Nothing is traced. Each part runs the model itself, passes over the blocks before its own, and ends the call after
+    the last of these. So masks, positions and scales are the model's; its embedding runs once per part.
 
-    Generation that leaves early needs a model with the argument ``cache`` (or ``past_key_values``), see
-    :class:`~anytime_core.inference.generation.Decoding`: as in Hugging Face's models it is asked for
-    ``get_seq_length()``, the position of the first new token, and every attention calls ``update(keys, values, place)``
-    with tensors [N, heads, T, size] and the place of its block.
+    Generation that leaves early (:class:`~anytime_core.inference.generation.Decoding`) needs a model with the argument
+    ``cache`` or ``past_key_values``. As Hugging Face's models do, it asks for ``get_seq_length()``, the position of the
+    first new token, and every attention calls ``update(keys, values, place)`` with the place of its block.
 
     Args:
         model: Token ids [N, T] -> logits [N, T, classes], as a tensor, as ``.logits`` or as ``["logits"]``. Sequences
@@ -48,8 +46,7 @@ def decoder_with_exits(
             output matrix.
 
     Raises:
-        ValueError: no row of blocks, or several; numbers of no exit; parameters that neither belong to a block nor to
-            a layer that runs before or after the blocks.
+        ValueError: no row of blocks, or several; numbers of no exit; parameters outside of blocks and of other layers.
     """
     path = _find_blocks(model) if blocks is None else blocks
     whole = _Model(model, path)
