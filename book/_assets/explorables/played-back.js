@@ -15,7 +15,7 @@ window.Explorable.define("played-back", { data: true }, (root, data) => {
   let pair = playedBack[names[0]];
   let playing = 0;
 
-  const scrub = slider("Epoch", { min: 1, max: pair.networks[0].losses.length, step: 1, value: 1 },
+  const scrub = slider("Epoch", { min: 1, max: pair.networks[0].losses.length, step: 1, value: pair.networks[0].losses.length },
     (epoch) => `${epoch} of ${pair.networks[0].losses.length}`, (epoch) => show(epoch - 1));
   const play = button("Play", () => (playing ? pause() : start()));
   root.append(make("p", { class: "exp-legend" }, make("b", { class: "exp-const" }, "■ CONST"), " ",
@@ -76,7 +76,7 @@ window.Explorable.define("played-back", { data: true }, (root, data) => {
     pause();
     pair = playedBack[choose.value];
     scrub.input.max = pair.networks[0].losses.length;
-    move(1);
+    move(scrub.input.max);
   });
   scrub.input.addEventListener("pointerdown", pause);
   scrub.update();
