@@ -1,6 +1,8 @@
 # make book   train what has no record yet, run the notebooks, render the book
 # make pdf    print the book to one file with Chromium (a few minutes), without solutions
 # make words  count the words of prose in the built book, page by page
+# make lab    open the lab, in a light environment of its own; without make: python start_lab.py
+# make slides build the slides, sheets and the key anew, and print them with Chromium
 # make test   run the tests that are quick (5 minutes)
 # make browser-test  open the built book in Chromium, where it is installed: every page, link, equation, what moves
 # make slurm-test  as root on Debian: start a Slurm of one node here, and compare a small study through it with a local one
@@ -29,7 +31,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book pdf words test browser-test slurm-test bench study study-cost lint dist check install lock clean format
+.PHONY: book pdf lab slides words test browser-test slurm-test bench study study-cost lint dist check install lock clean format
 
 book: install
 	@snakemake
@@ -38,6 +40,13 @@ book: install
 pdf: book
 	@python -m anytime_study.pages.printing
 	@echo "The book on paper: $(CURDIR)/_build/book.pdf"
+
+lab:
+	@$(PYTHON) start_lab.py
+
+slides: book
+	@python -m anytime_study.pages.teaching --pdf
+	@echo "Slides: $(CURDIR)/_build/html/_static/slides/session_1.html; on paper: $(CURDIR)/_build/teaching"
 
 words: install
 	@python -m anytime_study.pages.word_count
@@ -108,6 +117,7 @@ $(INSTALLED): requirements.lock pyproject.toml anytime_study/pyproject.toml
 lock:
 	$(UV) pip compile --quiet --upgrade --universal --all-extras --group study --group book --group cluster --group dev \
 	  --no-header pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --group lab --no-header -c requirements.lock pyproject.toml -o requirements-lab.lock
 
 clean:
 	rm -rf _build build book/results data/records/quick .snakemake

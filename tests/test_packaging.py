@@ -6,6 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -24,15 +25,15 @@ def declared():
     lists = [
         PROJECT["dependencies"],
         *PROJECT["optional-dependencies"].values(),
-        *PYPROJECT["dependency-groups"].values(),
+        *(lines for name, lines in PYPROJECT["dependency-groups"].items() if name != "lab"),
     ]
     return [Requirement(line) for lines in lists for line in lines]
 
 
-def locked():
+def locked(lock="requirements.lock"):
     """Every version that the lock gives a package; more than one where it depends on the Python version."""
     versions: dict[str, list[Requirement]] = {}
-    for line in (ROOT / "requirements.lock").read_text().splitlines():
+    for line in (ROOT / lock).read_text().splitlines():
         if line and not line[0].isspace() and not line.startswith("#"):
             requirement = Requirement(line)
             versions.setdefault(canonicalize_name(requirement.name), []).append(requirement)
@@ -50,8 +51,23 @@ def test_every_declared_dependency_is_locked_within_its_range():
             assert requirement.specifier.contains(specifier.version), f"{pin} does not satisfy {requirement}"
 
 
-def test_the_lock_names_no_index_and_no_local_file():
-    text = (ROOT / "requirements.lock").read_text()
+def test_the_light_environment_has_what_the_lab_needs_in_the_same_versions():
+    light, whole = locked("requirements-lab.lock"), locked()
+    group = PYPROJECT["dependency-groups"]
+    for line in [*group["study"], *(line for line in group["lab"] if isinstance(line, str))]:
+        requirement = Requirement(line)
+        pins = light[canonicalize_name(requirement.name)]
+        assert all(requirement.specifier.contains(next(iter(pin.specifier)).version) for pin in pins)
+    shared = light.keys() & whole.keys()
+    assert {
+        name for name in shared if {str(p.specifier) for p in light[name]} != {str(p.specifier) for p in whole[name]}
+    } == set()
+    assert "torch" in shared
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-lab.lock"])
+def test_the_lock_names_no_index_and_no_local_file(lock):
+    text = (ROOT / lock).read_text()
     assert not re.search(r"https?://|file:|--index|--find-links|--extra-index| @ ", text)
 
 

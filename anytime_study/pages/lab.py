@@ -1,35 +1,173 @@
-"""Checkpoints of a lab: a student's answer is compared with what the package computes."""
+"""The lab: what it trains, what its checkpoints expect, and what it shows only after a prediction.
+
+The notebook gives answers to ``Lab.check`` and holds none of them, so that it can be handed to a class as it is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown
+from pydantic import BaseModel, ConfigDict, Field
+
+from anytime_core import AdaLoss, AnytimePredictor
+from anytime_study.runs.config import RunConfig
+from anytime_study.runs.tables import exits_table
+from anytime_study.training.loop import TrainingRun
+
+NEAR, FAR = "less than 2 percentage points", "more"
+PRICE = 5
+"""How many percentage points more errors the first exit may make in the last training of the lab."""
 
 
-def checkpoint(number: int, answer: Any, expected: Any, *, tolerance: float = 0.0) -> str:
-    """Say whether an answer is right, in Markdown; a wrong one learns in which direction, not what is right.
+class LabParameters(BaseModel):
+    """What the first cell of the lab may change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    seed: int = Field(ge=0)
+    epochs: int = Field(ge=2)
+    units: int = Field(ge=1)
+    channels: int = Field(ge=1)
+    floor: float = Field(gt=0, le=1)
+
+
+class Lab:
+    """One sitting of the lab.
+
+    Attributes:
+        parameters: Of the notebook.
+        plain: The run with equal weights.
+        formula: The run with AdaLoss by its formula.
+        means: The losses of question 3.
+    """
+
+    def __init__(self, parameters: LabParameters) -> None:
+        self.parameters = parameters
+        self.plain = self.prepare("const")
+        self.formula = self.prepare("adaloss_formula")
+        self.means = torch.tensor([1.6, 0.8, 0.4, 0.2])
+        self._prediction: tuple[str, str] | None = None
+        self._judges: dict[int, Callable[[Any], str]] = {
+            1: lambda answer: judged(answer, self._costs[1] / self._costs[-1], tolerance=0.01),
+            2: lambda answer: judged(answer, max(n for n, macs in enumerate(self._costs, 1) if macs <= self._half)),
+            3: lambda answer: judged(answer, self._weights_of_the_package(), tolerance=1e-4),
+            4: lambda answer: judged(answer, (self.parameters.floor, 0.0), tolerance=1e-3),
+            5: lambda _: self._about_the_prediction(0),
+            6: lambda _: self._about_the_prediction(1),
+            7: lambda answer: judged(answer, ratio := self._ratio_of_weights(), tolerance=0.01 * ratio),
+            8: self._about_the_floor,
+            9: lambda answer: judged(answer, self._exit_of_half()),
+        }
+
+    def prepare(self, weighting: str) -> TrainingRun:
+        """A run on digits that differs from the others of this lab in its weighting only."""
+        config = RunConfig(
+            dataset="digits",
+            augment=False,
+            network=f"resann(n={self.parameters.units}, c={self.parameters.channels})",
+            weighting=weighting,
+            seed=self.parameters.seed,
+            epochs=self.parameters.epochs,
+            batch_size=32,
+        )
+        return TrainingRun(config)
+
+    def check(self, number: int, answer: Any = None) -> Markdown:
+        """Say whether an answer is right; a wrong one learns in which direction, not what is right."""
+        missing = answer is None or (isinstance(answer, tuple) and None in answer)
+        said = "no answer yet." if missing and number not in (5, 6) else self._judges[number](answer)
+        return Markdown(f"**Checkpoint {number}:** {said}")
+
+    def predict(self, better_first_exit: str | None, difference_at_the_end: str | None) -> Markdown:
+        """Keep a prediction. The first complete one counts, whatever is written later."""
+        if self._prediction is None:
+            if better_first_exit is None or difference_at_the_end is None:
+                return Markdown("*Results stay hidden until both predictions are written.*")
+            for given, known in (
+                (better_first_exit, ("const", "adaloss_formula")),
+                (difference_at_the_end, (NEAR, FAR)),
+            ):
+                if given not in known:
+                    return Markdown(f"Expected {known[0]!r} or {known[1]!r}, found {given!r}.")
+            self._prediction = better_first_exit, difference_at_the_end
+        first, last = self._prediction
+        return Markdown(f"Your prediction is kept: *{first}* at exit 1, *{last}* at the end.")
+
+    def reveal(self, show: Callable[[], Any]) -> Any:
+        """Show a result, if a prediction has been kept."""
+        if self._prediction is None:
+            return Markdown("*Hidden: write down your predictions in part 3, and run the cells from there again.*")
+        return show()
+
+    def results(self) -> pd.DataFrame:
+        """Cost, error and weight of every exit of both runs, after training."""
+        return exits_table([self.plain.record(), self.formula.record()])
+
+    @property
+    def _costs(self) -> Sequence[int]:
+        return list(self.plain.costs.macs_cumulative)
+
+    @property
+    def _half(self) -> float:
+        return self._costs[-1] / 2
+
+    def _weights_of_the_package(self) -> torch.Tensor:
+        weigh = AdaLoss(len(self.means), momentum=0, refresh_period=1, floor=self.parameters.floor)
+        weigh(self.means)
+        return weigh.weights
+
+    def _errors(self) -> pd.DataFrame:
+        """In per cent, a row for each exit and a column for each weighting."""
+        return self.results().pivot(index="exit", columns="weighting", values="test_error").mul(100)
+
+    def _about_the_prediction(self, place: int) -> str:
+        if self._prediction is None:
+            return "no answer yet."
+        errors = self._errors()
+        gap = abs(errors["const"].iloc[-1] - errors["adaloss_formula"].iloc[-1])
+        came = (errors.loc[1].idxmin(), NEAR if gap < 2 else FAR)[place]
+        given = self._prediction[place]
+        return f"you predicted {given!r}{', and so it came.' if given == came else '. It came otherwise.'}"
+
+    def _ratio_of_weights(self) -> float:
+        weights = self.results().query("weighting == 'adaloss_formula'")["weight"]
+        return weights.max() / weights.iloc[0]
+
+    def _about_the_floor(self, floor: Any) -> str:
+        if isinstance(floor, bool) or not isinstance(floor, (int, float)) or not 0 <= floor <= 1:
+            return f"expected a number from 0 to 1, found {floor!r}."
+        tried = self.prepare(f"adaloss_formula(floor={float(floor)})")
+        tried.fit(progress=False)
+        error, plain = (100 * run.record().test.error[0] for run in (tried, self.plain))
+        word = "right." if error <= plain + PRICE else "too small."
+        return f"{word} Exit 1 errs on {error:.1f} % of the test images, with `const` on {plain:.1f} %."
+
+    def _exit_of_half(self) -> int:
+        image = self.plain.data.normalise(self.plain.data.test_images[:1])
+        return AnytimePredictor(self.plain.network).predict(image, macs=self._half).exit
+
+
+def judged(answer: Any, expected: Any, *, tolerance: float = 0.0) -> str:
+    """What a checkpoint says of a number, or of numbers in order.
 
     Args:
-        number: Of the checkpoint, for the sentence.
-        answer: None as long as there is none; else a text, a number, or numbers in order.
-        expected: The same, computed.
-        tolerance: Largest distance of a number that is still right.
+        answer: What somebody wrote.
+        expected: What is right.
+        tolerance: Largest distance that is still right.
     """
-    return f"**Checkpoint {number}:** {_judged(answer, expected, tolerance)}"
-
-
-def _judged(answer: Any, expected: Any, tolerance: float) -> str:
-    if answer is None:
-        return "no answer yet."
-    if isinstance(expected, str):
-        return "right." if answer == expected else f"not {answer!r}. Read the question again."
     given, right = np.asarray(answer), np.asarray(expected, dtype=float)
     if given.dtype.kind not in "iuf" or given.shape != right.shape or np.isnan(given).any():
-        return f"expected {right.size} number(s), found {answer!r}."
+        count = "one number" if right.size == 1 else f"{right.size} numbers"
+        return f"expected {count}, found {answer!r}."
     wrong = np.abs(given - right) > tolerance
     if not wrong.any():
         return "right."
     if right.ndim == 0:
         return "too small." if given < right else "too large."
-    return f"not yet: look at number {', '.join(str(place) for place in 1 + np.flatnonzero(wrong))}."
+    places = 1 + np.flatnonzero(wrong)
+    return f"not yet: look at number{'s' if len(places) > 1 else ''} {', '.join(map(str, places))}."

@@ -17,7 +17,7 @@ NUMBER = re.compile(
 ALLOWED = [
     (r".*", r"95 % interval", "how wide intervals are is a choice"),
     (r"lab\.ipynb|intro\.md|instructors\.md", r"\d+ minutes", "plans of a lesson"),
-    (r"lab\.ipynb", r"at most 5 points", "a task"),
+    (r"lab\.ipynb", r"at most 5 percentage points", "a task"),
     (
         r"benchmarks\.ipynb",
         r"with a probability of at least 95 %",
