@@ -27,7 +27,7 @@ window.LiveChain = (() => {
         make("span", { class: "siy-errors" }, hidden("Errors on all test images: "), errors(network.errors[i])));
       return { element, says, fill };
     });
-    const element = make("section", { class: "siy-lane", "aria-label": network.name },
+    const element = make("div", { role: "region", class: "siy-lane", "aria-label": network.name },
       make("p", { class: "siy-head" }, make("strong", {}, network.name), " ",
         make("span", { class: "siy-about" }, network.about), " ", now),
       make("ol", { class: "siy-chain", style: `--exits: ${cells.length}` },

@@ -16,16 +16,25 @@ NUMBER = re.compile(
 # What may be typed: choices, plans and mathematics. (file, what stands there, why)
 ALLOWED = [
     (r".*", r"95 % interval", "how wide intervals are is a choice"),
-    (r"lab\.ipynb|intro\.md|instructors\.md", r"\d+ minutes", "plans of a lesson"),
+    (r"lab\.ipynb|intro\.md|instructors\.md|session_1\.md|lesson_plans\.md", r"\d+ minutes", "plans of a lesson"),
     (r"lab\.ipynb", r"at most 5 percentage points", "a task"),
     (
         r"benchmarks\.ipynb",
         r"with a probability of at least 95 %",
         "follows from the number of pairs",
     ),
+    (r"session_\d\.md", r"\d+ minutes in all", "plans of a lesson"),
+    (r"session_5\.md", r"91 instead of 90 %", "invented, and says so"),
+    (r"sheet_4\.md", r"(?:from )?\d %", "invented, and says so"),
+    (r"sheet_5\.md", r"\d+ % in", "invented"),
+    (r"session_4\.md|sheet_4\.md|sheet_5\.md", r"95 % intervals", "how wide intervals are is a choice"),
     (r"cookbook\.md", r"an error of 10 % has a standard error of 3 percentage points", "arithmetic"),
 ]
-PAGES = [*sorted((ROOT / "book").glob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
+PAGES = [
+    *sorted((ROOT / "book").glob("*.md")),
+    *sorted((ROOT / "book").glob("s[lh]*/*.md")),  # slides and sheets
+    *sorted((ROOT / "notebooks").glob("*.ipynb")),
+]
 
 
 def prose(path):

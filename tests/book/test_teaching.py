@@ -76,6 +76,8 @@ WITHOUT_EXERCISES = {
         "how_it_was_tested",
         "instructors",
         "integrations",
+        "lesson_plans",
+        "quiz",
         "notation",
         "glossary",
         "api",
@@ -242,3 +244,46 @@ def test_the_course_has_six_sessions_with_an_aim_each():
         assert {Path(page).with_suffix("").as_posix() for page in re.findall(r"\]\((.+?)\)", chapters)} <= listed
         assert sum(int(re.search(r"(\d+) min", cell)[1]) for cell in (talk, exercises)) == 90
         assert hand_in.strip()
+
+
+# ------------------------------------------------------------------------------------------------ slides, sheets, quiz
+
+
+SLIDES = sorted((ROOT / "book/slides").glob("session_*.md"))
+NOTES = re.compile(r"^:::\{notes\} (\d+) min.*?\n(.*?)^:::$", re.MULTILINE | re.DOTALL)
+
+
+def talk_minutes():
+    text = (ROOT / "book" / "instructors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([1-6]) [^|]*\|[^|]*\| (\d+) min", text, re.MULTILINE)
+    return {int(session): int(minutes) for session, minutes in rows}
+
+
+def test_every_session_has_slides_and_a_sheet():
+    assert [path.stem for path in SLIDES] == [f"session_{number}" for number in talk_minutes()]
+    assert [path.stem for path in sorted((ROOT / "book/sheets").glob("sheet_*.md"))] == [
+        f"sheet_{number}" for number in talk_minutes()
+    ]
+
+
+@pytest.mark.parametrize("path", SLIDES, ids=lambda path: path.stem)
+def test_every_slide_has_notes_and_their_minutes_are_those_of_the_talk(path):
+    first, *slides = re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    told = [NOTES.findall(slide) for slide in (first, *slides)]
+    assert 9 <= len(told) <= 11
+    assert [len(notes) for notes in told] == [1] * len(told)
+    assert sum(int(minutes) for ((minutes, _),) in told) == talk_minutes()[int(path.stem[-1])]
+
+
+@pytest.mark.parametrize("path", SLIDES, ids=lambda path: path.stem)
+def test_slides_ask(path):
+    asked = [text for _, text in NOTES.findall(path.read_text(encoding="utf-8")) if "?" in text]
+    assert len(asked) >= 6
+
+
+def test_lesson_plans_share_out_ninety_minutes():
+    text = (ROOT / "book" / "lesson_plans.md").read_text(encoding="utf-8")
+    plans = re.findall(r"^\*\*Minutes\.\*\* (Talk .*)$", text, re.MULTILINE)
+    minutes = [[int(re.findall(r"(\d+)(?!.*\d)", step)[0]) for step in plan.split("·")] for plan in plans]
+    assert [steps[0] for steps in minutes] == list(talk_minutes().values())
+    assert [sum(steps) for steps in minutes] == [90] * 6

@@ -1,0 +1,103 @@
+"""A quiz in a page: the directive ``quiz`` makes questions, answers and feedback of a YAML file.
+
+Without JavaScript the answers are folded under each question; ``quiz.js`` makes buttons and a score of the same page.
+On paper (``:kind: questions`` and ``:kind: key``) questions and key are apart. For Sphinx it is an extension.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+_KINDS = ("page", "questions", "key")
+
+
+class Question(BaseModel):
+    """One question.
+
+    Attributes:
+        ask: The question.
+        right: Which answer is right, counted from 1.
+        answers: What may be answered, each with what is said of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ask: str
+    right: int = Field(ge=1)
+    answers: Annotated[list[tuple[str, str]], Field(min_length=2, max_length=5)]
+
+    @model_validator(mode="after")
+    def _the_right_answer_is_there(self) -> Question:
+        if self.right > len(self.answers):
+            raise ValueError(f"right: expected 1 to {len(self.answers)}, found {self.right}")
+        return self
+
+
+def read_questions(path: Path) -> list[Question]:
+    """The questions of a file."""
+    return TypeAdapter(list[Question]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+class Quiz(SphinxDirective):
+    """``{quiz} FILE``, relative to the page; ``:kind:`` page, questions or key."""
+
+    required_arguments = 1
+    option_spec = {"kind": lambda text: directives.choice(text, _KINDS)}  # noqa: RUF012 (docutils reads it as it is)
+
+    def run(self) -> list[nodes.Node]:
+        """The questions in order, as the kind says."""
+        path = Path(self.env.doc2path(self.env.docname)).parent / self.arguments[0]
+        self.env.note_dependency(str(path))
+        questions = read_questions(path.resolve())
+        kind = self.options.get("kind", "page")
+        if kind == "key":
+            return [self._list([self._key(one) for one in questions], "1")]
+        made = [self._question(number, one, folded=kind == "page") for number, one in enumerate(questions, start=1)]
+        return [nodes.container("", *made, classes=["quiz", f"quiz-{kind}"])]
+
+    def _question(self, number: int, question: Question, *, folded: bool) -> nodes.Node:
+        asked = self._text(f"**{number}.** {question.ask}")
+        answers = self._list([self._text(answer) for answer, _ in question.answers], "A", "quiz-answers")
+        found = nodes.container("", *asked, answers, classes=["quiz-question"])
+        if folded:
+            said = self._list([self._said(question, place) for place in range(len(question.answers))], "A", "quiz-said")
+            found += [_raw("<details><summary>What is right?</summary>"), said, _raw("</details>")]
+            found["classes"].append(f"quiz-right-{question.right}")
+        return found
+
+    def _said(self, question: Question, place: int) -> list[nodes.Node]:
+        word = "Right." if place + 1 == question.right else "No."
+        return self._text(f"**{word}** {question.answers[place][1]}")
+
+    def _key(self, question: Question) -> list[nodes.Node]:
+        answer, said = question.answers[question.right - 1]
+        return self._text(f"**{'ABCDE'[question.right - 1]}**, {answer.rstrip('.')}. {said}")
+
+    def _list(self, items: list[list[nodes.Node]], kind: str, name: str = "quiz-key") -> nodes.Node:
+        listed = nodes.enumerated_list(classes=[name], enumtype="arabic" if kind == "1" else "upperalpha", suffix=".")
+        listed += [nodes.list_item("", *item) for item in items]
+        return listed
+
+    def _text(self, text: str) -> list[nodes.Node]:
+        found = nodes.Element()
+        self.state.nested_parse(StringList([text], self.arguments[0]), self.content_offset, found)
+        return found.children
+
+
+def _raw(html: str) -> nodes.Node:
+    return nodes.raw("", html, format="html")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Tell Sphinx of the directive."""
+    app.add_directive("quiz", Quiz)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,67 @@
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+
+from anytime_study.pages.colab import colab_text
+from anytime_study.pages.quiz import Question, read_questions
+from anytime_study.studies.study import ROOT
+
+FILE = """
+- ask: Which of $a$ and $b$?
+  right: 2
+  answers:
+    - [the first, "It is too small."]
+    - [the second, "It is large enough."]
+"""
+
+
+def built(folder, kind):
+    source, out = folder / "source", folder / kind
+    source.mkdir(exist_ok=True)
+    (source / "questions.yaml").write_text(FILE)
+    (source / "index.md").write_text(f"# Quiz\n\n```{{quiz}} questions.yaml\n:kind: {kind}\n```\n")
+    with docutils_namespace():
+        app = Sphinx(
+            *(str(source), None, str(out), str(folder / "trees"), "html"),
+            confoverrides={"extensions": ["myst_parser", "anytime_study.pages.quiz"], "html_theme": "basic"},
+            status=None,
+            freshenv=True,
+        )
+        app.build(force_all=True)
+    return (out / "index.html").read_text()
+
+
+def test_a_page_folds_what_is_right_under_the_answers(tmp_path):
+    page = built(tmp_path, "page")
+    answers, _, folded = page.partition("<details>")
+    assert "the second" in answers
+    assert "large enough" not in answers
+    assert "quiz-right-2" in answers
+    assert "<strong>No.</strong> It is too small." in folded
+    assert "<strong>Right.</strong> It is large enough." in folded
+
+
+def test_on_paper_questions_and_key_are_apart(tmp_path):
+    assert "large enough" not in built(tmp_path, "questions")
+    key = built(tmp_path, "key")
+    assert "<strong>B</strong>, the second. It is large enough." in key
+    assert "too small" not in key
+
+
+def test_a_right_answer_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="expected 1 to 2, found 3"):
+        Question(ask="?", right=3, answers=[("a", "b"), ("c", "d")])
+
+
+def test_the_book_asks_twenty_questions_and_the_right_answers_are_spread():
+    questions = read_questions(ROOT / "book/quiz.yaml")
+    assert len(questions) == 20
+    assert all(len(question.answers) == 3 for question in questions)
+    assert all(5 <= [question.right for question in questions].count(place) <= 8 for place in (1, 2, 3))
+
+
+def test_colab_is_named_only_where_the_address_is_known():
+    assert colab_text("lab", None) == ""
+    text = colab_text("lab", "someone/something")
+    assert "colab.research.google.com/github/someone/something/blob/main/notebooks/lab.ipynb" in text
+    assert "git clone --depth 1 https://github.com/someone/something" in text
