@@ -118,6 +118,16 @@ class Exits(SphinxDirective):
         return [nodes.raw("", f'<img class="book-figure" src="{source}" alt="{alt}">', format="html")]
 
 
+class Lines(SphinxDirective):
+    """``{lines} COUNT``: ruled lines to write on."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The lines."""
+        return [_raw('<div class="line-to-write"></div>' * int(self.arguments[0]))]
+
+
 def _raw(text: str) -> nodes.Node:
     return nodes.raw("", text, format="html")
 
@@ -126,6 +136,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx of the directives and the role."""
     app.add_directive("book-figure", BookFigure)
     app.add_directive("exits", Exits)
+    app.add_directive("lines", Lines)
     app.add_directive("notes", Notes)
     app.add_role("from-book", FromBook())
     return {"version": "1", "parallel_read_safe": True}
