@@ -101,7 +101,7 @@ class Lab:
     def reveal(self, show: Callable[[], Any]) -> Any:
         """Show a result, if a prediction has been kept."""
         if self._prediction is None:
-            return Markdown("*Hidden: write down your predictions in part 3, and run the cells from there again.*")
+            return Markdown("*Hidden until part 3 is answered; then run this cell again.*")
         return show()
 
     def results(self) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from anytime_study.studies.study import ROOT
 
 STATIC = ROOT / "_build/html/_static"
 PRINTED = ROOT / "_build/teaching"
+_THEME = "white"
 _SVG, _PNG = "image/svg+xml", "image/png"
 
 
@@ -154,6 +155,19 @@ def build(out: Path = STATIC) -> None:
     for name, builder in (("slides", "revealjs"), ("sheets", "html")):
         styles = {f"{builder}_css_files": [f"{name}.css"], f"{builder}_static_path": ["_assets"]}
         _sphinx(name, builder, out / name, styles)
+    _drop_unused(out / "slides/_static/revealjs")
+
+
+def _drop_unused(reveal: Path) -> None:
+    """Of reveal.js keep what slides load: other themes would ask the network for fonts, other plugins are large."""
+    for style in (reveal / "dist/theme").glob("*.css"):
+        if style.name != f"{_THEME}.css":
+            style.unlink()
+    for plugin in (reveal / "plugin").iterdir():
+        if plugin.name != "notes":
+            shutil.rmtree(plugin)
+    for unread in (*reveal.rglob("*.map"), *reveal.rglob("*.esm.js")):
+        unread.unlink()
 
 
 def _sphinx(name: str, builder: str, out: Path, more: dict[str, Any]) -> None:
@@ -173,7 +187,7 @@ def _sphinx(name: str, builder: str, out: Path, more: dict[str, Any]) -> None:
         "html_show_sphinx": False,
         "html_permalinks": False,
         "root_doc": "index",
-        "revealjs_style_theme": "white",
+        "revealjs_style_theme": _THEME,
         "revealjs_script_plugins": [{"name": "RevealNotes", "src": "revealjs/plugin/notes/notes.js"}],
         "revealjs_script_conf": {
             "hash": True,

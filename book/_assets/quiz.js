@@ -46,7 +46,7 @@
       question.append(heard);
     });
 
-    const again = make("button", { type: "button" }, "Start again");
+    const again = make("button", { type: "button", class: "btn btn-sm btn-outline-primary" }, "Start again");
     again.addEventListener("click", () => {
       first.clear();
       for (const input of quiz.querySelectorAll("input")) input.checked = false;

@@ -59,7 +59,7 @@ def test_untouched_it_runs_says_that_answers_are_missing_and_shows_no_result(run
     found = run("lab", epochs=2)
     said = "\n".join(value.data for value in found.shown if isinstance(value, Markdown))
     assert re.findall(r"\*\*Checkpoint (\d):\*\* no answer yet", said) == list("123456789")
-    assert said.count("Hidden: ") == 4
+    assert said.count("Hidden until") == 4
     assert len(found.figures) == 1  # the images
 
 
