@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from anytime_core.errors import InputError, did_you_mean
+from anytime_study.foundations.checkout import ROOT
 from anytime_study.foundations.validation import validated
-from anytime_study.studies.study import ROOT
 
 Model = TypeVar("Model", bound=BaseModel)
 

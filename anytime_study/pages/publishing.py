@@ -185,7 +185,7 @@ def _settle(cell: Any, number: int) -> None:
         kept.append(output)
     cell.outputs = kept
     tags = cell.metadata.get("tags", [])
-    if {"parameters", "injected-parameters"} & set(tags):
+    if {"parameters", "injected-parameters"} & set(tags) and "hide-input" not in tags:
         cell.metadata["tags"] = [*tags, "hide-input"]
     if classes := _picture_classes(cell):
         cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["classes"] = " ".join(classes)

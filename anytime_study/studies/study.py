@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from anytime_core.errors import InputError
+from anytime_study.foundations.checkout import ROOT
 from anytime_study.foundations.validation import read_yaml, validated
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import RunRecord, load_outcome
@@ -19,7 +20,6 @@ from anytime_study.studies.experiments import with_own_rate
 
 _log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).parents[2]  # the checkout; studies and records have their place in it
 RECORDS = ROOT / "data" / "records"
 
 Tier = Literal["quick", "laptop", "cifar", "language", "paper"]

@@ -88,7 +88,7 @@ def test_the_quick_study_pairs_its_seeds():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tier": "huge"}, "tier: expected 'quick', 'laptop', 'cifar' or 'paper', found 'huge'"),
+        ({"tier": "huge"}, "tier: expected 'quick', 'laptop', 'cifar', 'language' or 'paper', found 'huge'"),
         ({"grids": []}, "grids: List should have at least 1 item"),
         ({"grids": {"seed": 1}}, "grids: expected a valid list"),
         ({"grids": [3]}, "grids.0: expected a valid dictionary, found 3"),

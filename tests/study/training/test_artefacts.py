@@ -9,13 +9,14 @@ import torch
 from anytime_core import AnytimePredictor
 from anytime_core import load_model as load_with_the_library
 from anytime_core.errors import InputError
-from anytime_study.datasets import load_dataset
+from anytime_study.datasets import find_card, load_dataset
+from anytime_study.foundations.checkout import ROOT
 from anytime_study.runs.record import RunRecord
 from anytime_study.runs.registries import NETWORKS
 from anytime_study.training.artefacts import load_model, model_card, save_model
 from anytime_study.training.checkpointed_run import run_to_record
 
-MODELS = Path(__file__).parents[3] / "data" / "models"
+MODELS = ROOT / "data" / "models"
 NEEDS_IMAGES = pytest.mark.skipif(
     not Path("/usr/share/datasets/fashion-mnist").is_dir(), reason="needs the files of Fashion-MNIST"
 )
@@ -69,8 +70,13 @@ def test_the_shipped_models_are_small_and_whole_and_open_with_the_library_alone(
     for folder in sorted(MODELS.glob("*/")):
         assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
         net, card = load_with_the_library(folder)
-        assert (net.num_exits, card.network, card.class_names[9]) == (9, "ResANN", "Ankle boot")
-        assert card.about["record"].startswith(f"{folder.name}-seed0-")
+        data = find_card(card.about["dataset"])
+        assert (card.network, len(card.class_names)) == ("ResANN", data.num_classes)
+        assert card.input_shape == data.image_shape
+        made = list((ROOT / "data" / "records").glob(f"*/{card.about['record']}.json"))
+        assert len(made) == 1, "its record is in the repository"
+        record = RunRecord.load(made[0])
+        assert (record.config.dataset, len(record.test.error)) == (card.about["dataset"], net.num_exits)
         assert len({table["network"] for table in json.loads((folder / "card.json").read_text())["latency"]}) <= 1
 
 
