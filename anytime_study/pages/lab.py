@@ -96,12 +96,12 @@ class Lab:
                     return Markdown(f"Expected {known[0]!r} or {known[1]!r}, found {given!r}.")
             self._prediction = better_first_exit, difference_at_the_end
         first, last = self._prediction
-        return Markdown(f"Your prediction is kept: *{first}* at exit 1, *{last}* at the end.")
+        return Markdown(f"Your prediction is kept: *{first}* at exit 1, *{last}* at the end. Go on.")
 
     def reveal(self, show: Callable[[], Any]) -> Any:
         """Show a result, if a prediction has been kept."""
         if self._prediction is None:
-            return Markdown("*Hidden until part 3 is answered; then run this cell again.*")
+            return Markdown("*Hidden until part 3 is answered.*")
         return show()
 
     def results(self) -> pd.DataFrame:
