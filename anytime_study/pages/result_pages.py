@@ -69,8 +69,8 @@ def origin(made: Sequence[RunRecord], tier: str) -> str:
     """
     configs, provenances = [record.config for record in made], [record.provenance for record in made]
     rows = {
-        "tier": tier,
-        "seeds, paired over what is compared": _listed({config.seed for config in configs}),
+        "group of runs": tier,
+        "seeds (the same for all that is compared)": _listed({config.seed for config in configs}),
         "networks": _networks(made),
         "training images": _listed({config.num_train for config in configs}),
         "epochs": _listed({config.epochs for config in configs}),
@@ -82,7 +82,7 @@ def origin(made: Sequence[RunRecord], tier: str) -> str:
         "commits": _listed({(run.commit or "unknown")[:7] for run in provenances}),
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items() if value]
-    return "\n".join([ORIGIN_BEGINS, "", "| setting | in these runs |", "| --- | --- |", *lines, "", ORIGIN_ENDS])
+    return "\n".join([ORIGIN_BEGINS, "", "| setting | value |", "| --- | --- |", *lines, "", ORIGIN_ENDS])
 
 
 _MOST_NETWORKS = 3  # more are told by the page itself

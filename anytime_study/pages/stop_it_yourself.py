@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
+from anytime_study.pages.words import number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ Kinds = Mapping[str, Mapping[str, Path]]
 DATA, STILL = "stop-it-yourself-data.js", "stop-it-yourself-still.svg"
 IMAGES = 12
 _OF_EACH_SORT = 4
-_ABOUT = {"const": "equal weights", "adaloss": "weights near 1 / loss"}
+_ABOUT = {"const": "equal weights", "adaloss": "weights roughly 1 / loss"}
 
 
 def there(kinds: Kinds) -> dict[str, dict[str, Path]]:
@@ -218,7 +219,7 @@ def still(kind: Mapping[str, Any]) -> str:
 
 def lost(kind: Mapping[str, Any]) -> str:
     """A sentence: on which of its images a network is right at some exit and wrong at its last."""
-    found = []
+    found, times = [], 0
     for place, network in enumerate(kind["networks"]):
         numbers = []
         for image in kind["images"]:
@@ -226,7 +227,9 @@ def lost(kind: Mapping[str, Any]) -> str:
             if any(right) and not right[-1]:
                 numbers.append(str(image["number"]))
         if numbers:
+            times += len(numbers)
             found.append(f"{network['name']} on test image{'s' * (len(numbers) > 1)} {' and '.join(numbers)}")
     if not found:
         return "A later exit can spoil an answer that was right, though it does not on these twelve images."
-    return f"A later exit spoils an answer that was right: {', '.join(found)}."
+    often = {1: "Once", 2: "Twice"}.get(times, f"{number(times).capitalize()} times")
+    return f"{often}, a later exit spoils a right answer: {', '.join(found)}."

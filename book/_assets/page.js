@@ -68,7 +68,7 @@ Without scripts each piece of code has a fold of its own, as MyST-NB makes it. *
 
   /* What scrolls sideways shows it (custom.css) and can be reached by keyboard. Of an inline equation only the picture counts:
      beside it MathJax keeps words for screen readers, which may be wider. */
-  const BOXES = [".scroll-box", "div.math mjx-container", "span.math", ".output.text_html"].map((box) => `.bd-article ${box}`);
+  const BOXES = [".scroll-box", "div.math mjx-container", "span.math", ".output.text_html", "div.highlight > pre"].map((box) => `.bd-article ${box}`);
   const width = (box) => (box.matches("span.math") ? box.querySelector("svg")?.getBoundingClientRect().width : box.scrollWidth);
   const reach = () => {
     for (const box of document.querySelectorAll(BOXES.join())) {
@@ -89,4 +89,5 @@ Without scripts each piece of code has a fold of its own, as MyST-NB makes it. *
     window.MathJax?.startup?.promise?.then(reach);
   });
   window.addEventListener("resize", reach);
+  document.addEventListener("toggle", reach, true); // what a fold shows had no width before
 })();

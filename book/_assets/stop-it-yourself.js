@@ -19,6 +19,8 @@
     picture: "The file stays on your machine.",
   };
 
+  const withArticle = (name) => `${/^[aeiou8]/i.test(name) ? "an" : "a"} ${name}`; // an 8
+
   const loading = new Map();
   /** Loads a script once; scripts run in the order in which they were asked for. */
   function load(name) {
@@ -44,6 +46,7 @@
     let own = null; // pixels that the reader brought
     let chains = [];
     let runs = []; // not empty while networks run
+    const warm = new Map(); // of networks that have run: the promise of the first time
     let over = false; // a run has ended and the image is still the same
 
     const kind = () => kinds[state.kind];
@@ -138,7 +141,7 @@
       ...full(make("div", { class: "siy-top" }, kindChips, board), images, file),
       make("div", { class: "siy-stage" }, make("div", { class: "siy-frame" }, canvas, hint), ...full(guesses),
         make("div", { class: "siy-side" }, verdict, make("p", { class: "siy-buttons" }, button, " ", next))),
-      lanes, ...full(key, make("div", { class: "siy-knobs" }, budget.element, pace.element, sure.element,
+      key, lanes, ...full(make("div", { class: "siy-knobs" }, budget.element, pace.element, sure.element,
         make("p", { class: "siy-slider" }, make("label", { for: how.id }, "Show the image"), " ", how), amount.element)),
       status);
 
@@ -155,8 +158,10 @@
       const yours = kind().own === "drawing" ? "✎ draw" : "+ yours";
       images.replaceChildren(make("legend", { class: "siy-hidden" }, "Image"),
         ...choice("image", [...pictures.map((picture, i) => [i, picture]), [OWN, yours]], 0, openImage));
-      key.replaceChildren(make("i"), ` weight in training. Small numbers: errors on all ${
-        kind().tested.toLocaleString("en")} test images.`);
+      const tested = kind().tested.toLocaleString("en");
+      key.replaceChildren(make("i"), " weight in training", ...full(`. Then the exit's answer, how sure it is, and its errors on all ${
+        tested} test images. Bold marks another answer than before.`),
+      ...(small ? [": CONST weighs all exits alike, AdaLoss weighs an exit roughly by 1 / loss."] : []));
       budget.update();
       openImage(0);
     }
@@ -230,7 +235,17 @@
 
     /* --- running ------------------------------------------------------------------------------------------------------ */
 
-    const fetchNetworks = () => Promise.all(kind().networks.map((network) => load(network.script)));
+    /** Loads them and lets each run once unseen: whichever ran first would else take longer, as the browser is still
+     * translating. */
+    async function fetchNetworks() {
+      const { networks, shape } = kind();
+      for (const { id: name, script } of networks) {
+        await load(script);
+        const network = window.ANYTIME_NETWORKS[name];
+        if (!warm.has(name)) warm.set(name, AnytimeRuntime.start(network, new Float32Array(shape[0] * shape[1] * shape[2])).play(() => {}));
+        await warm.get(name);
+      }
+    }
 
     async function start() {
       if (over) restart();
@@ -288,7 +303,7 @@
       });
       chains.forEach((one, i) => one.ends(finished[i].milliseconds));
       if (image()) keepScore(label);
-      const truth = label === null ? "" : `It is: ${kind().classes[label]}.`;
+      const truth = label === null ? "" : `It is ${withArticle(kind().classes[label])}.`;
       const you = image() && state.guess !== null ? ` You were ${state.guess === label ? "right" : "wrong"}.` : "";
       tell(truth ? truth + you : said.join(" "), `${truth}${you} ${said.join(" ")}`);
       update();

@@ -4,7 +4,7 @@ window.Explorable.define("played-back", { data: true }, (root, data) => {
 
   const { playedBack } = data;
   const { make, draw, slider, button, picture, listener } = window.Explorable;
-  const [WIDTH, HEIGHT, LEFT] = [560, 150, 44];
+  const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [560, 190, 62, 52, 30]; // room for the larger letters of a phone
   const STEP = 450; // milliseconds for an epoch
   const names = Object.keys(playedBack);
   const panels = { losses: picture(WIDTH, HEIGHT, "Training loss of each exit"), weights: picture(WIDTH, HEIGHT, "Weight of each exit") };
@@ -26,15 +26,15 @@ window.Explorable.define("played-back", { data: true }, (root, data) => {
   function bars(svg, title, values, [low, top], scale) {
     const exits = values[0].length;
     const step = (WIDTH - LEFT) / exits;
-    const y = (value) => HEIGHT - 22 - ((scale(value) - scale(low)) / (scale(top) - scale(low))) * (HEIGHT - 48);
-    svg.replaceChildren(draw("text", { x: 0, y: 12, class: "exp-title" }, title),
-      draw("path", { d: `M${LEFT} ${HEIGHT - 22}H${WIDTH}`, class: "exp-axis" }),
-      ...[low, top].map((value) => draw("text", { x: LEFT - 6, y: y(value) + 5, "text-anchor": "end", class: "exp-small" },
+    const y = (value) => HEIGHT - BOTTOM - ((scale(value) - scale(low)) / (scale(top) - scale(low))) * (HEIGHT - BOTTOM - TOP);
+    svg.replaceChildren(draw("text", { x: 0, y: 22, class: "exp-title" }, title),
+      draw("path", { d: `M${LEFT} ${HEIGHT - BOTTOM}H${WIDTH}`, class: "exp-axis" }),
+      ...[low, top].map((value) => draw("text", { x: LEFT - 12, y: y(value) + 5, "text-anchor": "end", class: "exp-small" },
         String(Number(value.toPrecision(2))))),
       ...values[0].flatMap((_, exit) => [
         draw("text", { x: LEFT + (exit + 0.5) * step, y: HEIGHT - 6, "text-anchor": "middle", class: "exp-small" }, String(exit + 1)),
         ...values.map((one, i) => draw("rect", { x: LEFT + (exit + 0.12 + 0.4 * i) * step, width: 0.36 * step, y: y(one[exit]),
-          height: HEIGHT - 22 - y(one[exit]), rx: 2, class: i ? "exp-adaloss" : "exp-const" }))]));
+          height: HEIGHT - BOTTOM - y(one[exit]), rx: 2, class: i ? "exp-adaloss" : "exp-const" }))]));
   }
 
   function show(epoch) {
@@ -45,8 +45,8 @@ window.Explorable.define("played-back", { data: true }, (root, data) => {
     bars(panels.weights, "Weight of each exit", at("weights"), [0, Math.max(...all("weights"))], (weight) => weight);
     const [losses, weights] = [at("losses")[1], at("weights")[1]];
     const shown = (value) => value.toPrecision(2);
-    line.textContent = `AdaLoss in epoch ${epoch + 1}: the first exit has the loss ${shown(losses[0])} and the weight ${
-      shown(weights[0])}, the last one ${shown(losses.at(-1))} and ${shown(weights.at(-1))}.`;
+    line.textContent = `AdaLoss in epoch ${epoch + 1}: the first exit has loss ${shown(losses[0])} and weight ${
+      shown(weights[0])}, the last has loss ${shown(losses.at(-1))} and weight ${shown(weights.at(-1))}.`;
     say(line.textContent);
     root.dataset.epoch = epoch + 1;
   }

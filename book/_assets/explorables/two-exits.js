@@ -94,15 +94,15 @@ window.Explorable.define("two-exits", {}, (root) => {
     const best = optima(rho, sigma2);
     const points = [
       { name: "CONST", u: at(rho, 1, 1), shape: "square" },
-      { name: "geometric mean", u: geometric(rho, sigma2), shape: "ring" },
-      { name: "AdaLoss", u: adaloss(rho, sigma2, gamma), shape: "dot" },
+      { name: "geometric mean (γ = 0)", u: geometric(rho, sigma2), shape: "ring" },
+      { name: `AdaLoss (γ = ${gamma.toFixed(2)})`, u: adaloss(rho, sigma2, gamma), shape: "dot" },
     ].map((point) => ({ ...point, losses: losses(rho, sigma2, point.u) }));
     const curve = Array.from({ length: 101 }, (_, i) => losses(rho, sigma2, (i / 100) * rho));
     const scale = state.logs ? Math.log : (x) => x;
-    const range = (axis) => {
+    const range = (axis) => { // room below for a name
       const all = curve.map((point) => scale(point[axis]));
       const [low, high] = [Math.min(...all), Math.max(...all)];
-      return [low - 0.16 * (high - low), high + 0.14 * (high - low)];
+      return [low - [0.16, 0.26][axis] * (high - low), high + 0.14 * (high - low)];
     };
     const [[x0, x1], [y0, y1]] = [range(0), range(1)];
     const x = (loss) => LEFT + ((scale(loss) - x0) / (x1 - x0)) * (WIDTH - LEFT - 12);
@@ -120,8 +120,8 @@ window.Explorable.define("two-exits", {}, (root) => {
       const mark = shape === "square" ? draw("rect", { x: cx - 6, y: cy - 6, width: 12, height: 12 })
         : draw("circle", { cx, cy, r: shape === "ring" ? 10 : 6 });
       mark.setAttribute("class", `exp-${shape}`);
-      return draw("g", {}, mark, draw("text", { x: [cx + 14, Math.min(cx + 60, WIDTH - 8), cx - 8][i], y: cy + [-8, -18, 24][i],
-        "text-anchor": i ? "end" : "start", class: `exp-name exp-${shape}-name` }, name));
+      return draw("g", {}, mark, draw("text", { x: [cx + 14, Math.min(cx + 60, WIDTH - 8), cx - 16][i], y: cy + [-8, -26, 18][i],
+        "text-anchor": i ? "end" : "start", class: `exp-name exp-${shape}-name` }, name.split(" (")[0]));
     });
     svg.replaceChildren(
       draw("path", { d: `M${LEFT} 12V${HEIGHT - BOTTOM}H${WIDTH - 12}`, class: "exp-axis" }),
@@ -129,7 +129,7 @@ window.Explorable.define("two-exits", {}, (root) => {
       draw("text", { x: 16, y: HEIGHT / 2 - 15, "text-anchor": "middle", transform: `rotate(-90 16 ${HEIGHT / 2 - 15})` },
         state.logs ? "ln of the loss of exit 2" : "loss of exit 2"),
       ...curve.filter((_, i) => i % 100 === 0).map(([first, second], i) => draw("text",
-        { x: x(first) + (i ? 2 : -4), y: y(second) + (i ? -10 : 18), "text-anchor": i ? "start" : "end", class: "exp-small" },
+        { x: x(first) + (i ? 2 : 44), y: y(second) + (i ? -10 : 34), "text-anchor": i ? "start" : "end", class: "exp-small" },
         i ? "best for exit 1" : "best for exit 2")),
       line(level(sum, (a, first, second) => first + second - a), { class: "exp-level-sum" }),
       line(level(product, (a, first, second) => (first * second) / a), { class: "exp-level-product" }),

@@ -63,7 +63,7 @@ def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, mad
         "2 epochs, two seeds. One of them diverged: the loss became NaN or infinite."
     )
     rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", folded, re.MULTILINE))
-    assert rows["seeds, paired over what is compared"] == "0, 2"
+    assert rows["seeds (the same for all that is compared)"] == "0, 2"
     assert rows["batch size"] == "64, 128"
     assert rows["networks"] == "`resann(n=3, c=4, s=3)`, 3 exits, 0.0 million MACs"
     assert rows["hardware"] == "none, 1 thread"

@@ -185,7 +185,7 @@ def test_images_that_a_later_exit_spoils_are_told():
         return {"number": number, "label": 1, "answers": [list(one) for one in answers]}
 
     kind = {"networks": [{"name": "X"}, {"name": "Y"}], "images": [image(3, (1, 0), (0, 1)), image(8, (1, 0), (1, 0))]}
-    assert lost(kind) == "A later exit spoils an answer that was right: X on test images 3 and 8, Y on test image 8."
+    assert lost(kind) == "Three times, a later exit spoils a right answer: X on test images 3 and 8, Y on test image 8."
     kind["images"] = [image(3, (0, 1), (0, 0))]
     assert lost(kind).endswith("it does not on these twelve images.")
 
