@@ -40,7 +40,7 @@ def test_weightings_are_compared(experiment):
     same = sequences.weightings_compared(Selection(experiment(early=0.5)))
     assert "makes as many errors (95 % interval 0.0 to 0.0 % fewer, 3 seeds) than with equal weights." in same
     assert "Both intervals contain zero, so we see no difference." in same
-    assert "The paper reports 10.8 % fewer errors at the end" in same
+    assert "The paper reports 11 % fewer errors at the end" in same
     better = sequences.weightings_compared(Selection(experiment()))
     assert "Only one of the two intervals excludes zero." in better
     assert "Against its largest network alone it makes " in better
@@ -57,7 +57,7 @@ def competences(*values, tolerance=5.0):
     [
         ((0, 0), "**None of the two networks is competent.** Even their last exits make 6 to 8 % more errors than"),
         ((0, 1.5), "Of the two networks, one is competent. Theory promises nothing for a sequence with a member"),
-        ((1.25, 2), "All two networks are competent: they are good only from 50 to 80 % of their cost on."),
+        ((1.25, 2), "Both networks are competent: they are good only from 50 to 80 % of their cost on."),
     ],
 )
 def test_competence_is_told(experiment, values, said):
@@ -66,9 +66,24 @@ def test_competence_is_told(experiment, values, said):
     )
     text = sequences.competence_found(experiment(), excesses, competences(*values), 5.0)
     assert said in text
-    assert "At 10 % all of them are, but they are good from 50 % of their cost on" in text
+    assert "With a tolerance of 10 %, both are competent: they are good from 50 % of their cost on. The factor" in text
+    assert "the same exit" not in text  # there is one weighting
     assert "validation images, chance alone moves the error of one seed" in text
     assert ("This is an estimate: the interval of each last exit reaches down to" in text) == (max(values) == 0)
+
+
+@pytest.mark.parametrize(("other", "same"), [(1.25, True), (0, False)])
+def test_weightings_that_become_competent_at_the_same_exits_are_told(experiment, other, same):
+    rows = pd.concat([competences(1.25).assign(weighting="adaloss"), competences(other)])
+    excesses = pd.DataFrame({"network": ["0"], "weighting": "const", "seed": 0, "exit": [1], "excess": [6]})
+    text = sequences.competence_found(experiment(), excesses, rows, 5.0)
+    assert ("each network becomes competent at the same exit" in text) == same
+
+
+def test_inflation_of_one_seed_is_told(experiment):
+    seen = {"adaloss": pd.DataFrame({"seed": [0, 0], "inflation": [1.0, 2.4]})}
+    text = sequences.inflation_found(Selection(experiment()), seen)
+    assert text.startswith("The largest inflation is 2.4 with AdaLoss. The paper's bound")
 
 
 def test_inflation_is_told(experiment):
@@ -77,7 +92,10 @@ def test_inflation_is_told(experiment):
         "const": pd.DataFrame({"seed": [0], "inflation": [2.0]}),
     }
     text = sequences.inflation_found(Selection(experiment()), seen)
-    assert text.startswith("The largest inflation is 2.5 (95 % interval 1.2 to 3.8, 2 seeds) with AdaLoss and 2.0 with")
+    assert text.startswith(
+        "We took the largest inflation of each seed. Its mean is 2.5 (95 % interval 1.2 to 3.8, 2 seeds)"
+    )
+    assert "Seeds peak at different budgets" in text
     assert f"bound for this growth is {2 + 1 / 1.5:.1f}; for ordinary networks" in text
 
 
