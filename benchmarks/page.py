@@ -10,8 +10,10 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from anytime_study.analysis.curves import Steps
+from anytime_study.analysis.statistics import mean_interval
 from anytime_study.pages.figures import label
 from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
+from anytime_study.pages.words import number
 from benchmarks.report import Comparison, Ratio, Report, Row, Trial, load_report
 
 WEIGHTING_LIMIT = 1.02  # step time over CONST's
@@ -24,9 +26,11 @@ CONTROL = "const, a second run"
 def header(report: Report) -> str:
     """The hardware, as a sentence."""
     device = report.device
-    where = f"{device.cores} cores" if device.kind == "cpu" else f"beside {device.cpu}"
+    cores = "one core" if device.cores == 1 else f"{number(device.cores)} cores"
+    where = f" with {cores}" if device.kind == "cpu" else f", beside {device.cpu}"
+    features = f" ({', '.join(device.features)})" if device.features else ""
     trial = " **A quick trial of the machinery: these numbers mean nothing.**" if report.quick else ""
-    return f"Measured on **{', '.join([device.name, where, *device.features])}**.{trial}"
+    return f"Measured on **{device.name}**{where}{features}.{trial}"
 
 
 def gpu_sentence(folder: Path) -> str:
@@ -153,9 +157,9 @@ def stopping_sentence(row: Row) -> str:
     within = sum(price <= 100 * (PRICE_LIMIT - 1) for price in predict)
     all_within = "at every exit" if within == len(predict) else f"at {within} of {len(predict)} exits"
     return (
-        f"Asking for one exit takes {min(predict):.1f} to {max(predict):.1f} % longer than a network that ends there "
-        f"and cannot stop. We had allowed {100 * (PRICE_LIMIT - 1):.0f} %, and {all_within} that is kept. Streaming "
-        f"every answer on the way takes {min(refine):.0f} to {max(refine):.0f} % longer."
+        f"Asking for one exit (`predict`) takes {min(predict):.1f} to {max(predict):.1f} % longer than a network that "
+        f"ends there and cannot stop. We had allowed {100 * (PRICE_LIMIT - 1):.0f} %, and this held {all_within}. "
+        f"Streaming every answer on the way (`refine`) takes {min(refine):.0f} to {max(refine):.0f} % longer."
     )
 
 
@@ -169,9 +173,9 @@ def out_of_order_sentence(row: Row) -> str:
         f"exit {k + 1} looks faster than exit {k} ({times[k]:.2f} against {times[k - 1]:.2f} ms)" for k in found
     )
     return (
-        f"{looks[0].upper()}{looks[1:]}. It cannot be: its way leads through all that the earlier exit computes. Exits "
-        "were timed one after the other, and the machine was slower while the earlier one had its turn. The ratios do "
-        "not suffer, since the three ways to one exit took turns."
+        f"{looks[0].upper()}{looks[1:]}. A later exit cannot be faster, since it computes everything that the earlier "
+        "one does. We timed one exit after the other, and the machine was slower during the earlier one. The ratios do "
+        "not suffer: for each exit, the three variants were timed alternately."
     )
 
 
@@ -191,14 +195,13 @@ def trial_table(trials: Mapping[str, Trial]) -> pd.DataFrame:
 
 
 def late_sentences(trials: Mapping[str, Trial]) -> str:
-    """The two rules about late answers, judged."""
+    """The two predictions about late answers, judged."""
     idle, busy = trials["table, idle"], trials["table, one core busy"]
     return (
         f"- *Idle, fewer than {100 * LATE_LIMIT:g} % of the answers are late*: {_share(idle.late, idle.count)} "
         f"{kept(idle.late, idle.count, LATE_LIMIT)}\n"
-        f"- *With one core busy, fewer than {100 * STEP_LIMIT:g} % are late by more than a step*, which is "
-        f"{1000 * busy.step_s:.2f} ms here: {_share(busy.late_by_step, busy.count)} "
-        f"{kept(busy.late_by_step, busy.count, STEP_LIMIT)}"
+        f"- *With one core busy, fewer than {100 * STEP_LIMIT:g} % are late by more than a step*: "
+        f"{_share(busy.late_by_step, busy.count)} {kept(busy.late_by_step, busy.count, STEP_LIMIT)}"
     )
 
 
@@ -224,8 +227,8 @@ def kept(count: int, total: int, limit: float) -> str:
     """Whether a share is below a limit, as its whole interval tells."""
     low, high = interval_of_share(count, total)
     if high < limit:
-        return "We kept this rule."
-    return "We broke this rule." if low > limit else "We cannot tell whether we kept this rule."
+        return "This held."
+    return "This did not hold." if low > limit else "We cannot tell whether this held."
 
 
 def expected_errors(trial: Trial, steps_of_seeds: Mapping[int, Steps], exit_costs: Sequence[float]) -> pd.DataFrame:
@@ -245,10 +248,49 @@ def expected_errors(trial: Trial, steps_of_seeds: Mapping[int, Steps], exit_cost
 def speed_sentence(row: Row) -> str:
     """What early exit saves on the clock."""
     (ratio,) = row.comparisons["speed"].ratios.values()
+    macs, time = 100 * (1 - row.facts["macs_early_over_last"]), 100 * (1 - ratio.median)
+    low, high = sorted(100 * abs(1 - end) for end in (ratio.low, ratio.high))
+    if ratio.low <= 1 <= ratio.high:
+        on_the_clock = "hardly any difference on the clock (its 95 % interval includes none)"
+    else:
+        on_the_clock = (
+            f"{abs(time):.2g} % {'less' if time > 0 else 'more'} time (95 % interval {low:.2g} to {high:.2g} %)"
+        )
     return (
-        f"The network of the figure needs {row.facts['macs_early_over_last']:.2f} times the multiply-adds of its last "
-        f"exit, and {ratio.median:.2f} times its time (95 % interval {ratio.low:.2f} to {ratio.high:.2f})."
+        f"We timed one of these networks, that of the figure, on part of the test images: {abs(macs):.2g} % "
+        f"{'fewer' if macs > 0 else 'more'} multiply-adds than the last exit for all meant {on_the_clock}."
     )
+
+
+def range_of_savings(percents: Sequence[float] | pd.Series) -> str:
+    """How far seeds differ: ``It differs much from seed to seed, from 20 to 53 %.``; empty for one seed."""
+    if len(percents) < 2:
+        return ""
+    return f"The saving differs from seed to seed, from {min(percents):.0f} to {max(percents):.0f} %."
+
+
+def sooner_and_later(changes: pd.DataFrame) -> str:
+    """On which deadlines a sequence makes fewer errors than its deepest member, and on which more.
+
+    Args:
+        changes: With the columns ``deadline_ms`` and ``change``, a row per seed and deadline, two seeds or more.
+    """
+    intervals = {float(str(at)): mean_interval(rows) for at, rows in changes.groupby("deadline_ms")["change"]}
+    fewer = [at for at, found in intervals.items() if found.high < 0]
+    more = [at for at, found in intervals.items() if found.low > 0]
+    where = "than its deepest member alone"
+    if not fewer and not more:
+        return f"On no deadline does the sequence make clearly fewer or more errors {where}."
+    told = [
+        f"{word} errors {where if place == 0 else ''} on deadlines of {_milliseconds(found)}".replace("  ", " ")
+        for place, (word, found) in enumerate((w, f) for w, f in (("fewer", fewer), ("more", more)) if f)
+    ]
+    return f"A sequence makes {', and '.join(told)}."
+
+
+def _milliseconds(found: Sequence[float]) -> str:
+    low, high = f"{min(found):.1f}", f"{max(found):.1f}"
+    return f"{low} ms" if low == high else f"{low} to {high} ms"
 
 
 def calibration_sentence(row: Row) -> str:

@@ -50,10 +50,23 @@ def differs(who: str, changes: Mapping[str, Changes], where: str) -> str:
     """
     fewer, more, unclear = (where.format(listed(places)) if places else "" for places in sides(changes))
     told = [f"{word} errors {places}" for word, places in (("more", more), ("fewer", fewer)) if places]
+    rest = f"{unclear[:1].upper()}{unclear[1:]}, chance could explain the difference."
     if not told:
-        return f"{who} makes neither more nor fewer errors {unclear} than chance could explain."
-    rest = f" {unclear[0].upper()}{unclear[1:]}, chance could explain the difference." if unclear else ""
-    return f"{who} makes {' and '.join(told)}.{rest}"
+        return rest
+    return f"{who} makes {' and '.join(told)}." + (f" {rest}" if unclear else "")
+
+
+def in_each_pair(told: Mapping[str, str]) -> str:
+    """Sentences by pair of networks: one for all pairs where it is the same, ``In both pairs, …``, else a list.
+
+    Args:
+        told: From :func:`differs`, by pair.
+    """
+    if len(told) < 2 or len(set(told.values())) > 1:
+        return "\n".join(f"- **{pair}**: {text}" for pair, text in told.items())
+    text = next(iter(told.values()))
+    pairs = "both" if len(told) == 2 else f"all {number(len(told))}"
+    return f"In {pairs} pairs, {text if text.startswith('AdaLoss') else text[0].lower() + text[1:]}"
 
 
 def who_differs(where: str, changes: Mapping[str, Changes], reference: str) -> str:
@@ -75,7 +88,7 @@ def who_differs(where: str, changes: Mapping[str, Changes], reference: str) -> s
         if names
     ]
     whose = f"the other {number(len(unclear))}" if len(unclear) > 2 else listed(unclear) if unclear else ""
-    rest = f" Chance could explain the difference of {whose}." if whose else ""
+    rest = f" Chance could explain the difference{'s' * (len(unclear) > 1)} of {whose}." if whose else ""
     return f"{where}, {' and '.join(told)} than {reference}.{rest}"
 
 

@@ -103,7 +103,8 @@ def difference_curves(
     for place, text, side in ((0.98, f"more {what}", "top"), (0.02, f"fewer {what}", "bottom")):
         axes_list[0].text(0.02, place, text, transform=axes_list[0].transAxes, va=side, color="0.35", fontsize="small")
     if len(styles) > 1 or published:
-        _legend(axes_list[-1], diamonds=bool(published))
+        whose = {styles[weighting].colour for _, weighting in published or {} if weighting in styles}
+        _legend(axes_list[-1], diamonds=(whose.pop() if len(whose) == 1 else "0.3") if published else "")
     return figure
 
 
@@ -121,10 +122,11 @@ def _curve(axes: Axes, places: pd.Series, changes: pd.Series, look: Look) -> Non
     axes.add_line(line)
 
 
-def _legend(axes: Axes, *, diamonds: bool) -> None:
+def _legend(axes: Axes, *, diamonds: str) -> None:
+    """With published values if their diamonds have a colour."""
     handles, texts = axes.get_legend_handles_labels()
     if diamonds:
-        handles, texts = [*handles, _diamonds([], [], "0.3")], [*texts, "published"]
+        handles, texts = [*handles, _diamonds([], [], diamonds)], [*texts, "published"]
     axes.legend(handles, texts, title=None, fontsize="small")
 
 

@@ -151,7 +151,7 @@ def mean_curves(
         x, y: Columns of the numbers; exits are marked by whole numbers.
         xlabel, ylabel: Axis labels.
         hue: Column of what is compared.
-        highlight: Which of them alone has a colour; the others are grey.
+        highlight: Which of them alone has a colour; the others are grey and black.
         bars: Whether intervals are bars instead of bands.
         steps: Whether a value holds until the next one is there (anytime use), instead of a straight line.
         log_x: Whether x is on a logarithmic axis.
@@ -159,7 +159,9 @@ def mean_curves(
     """
     styles = {one.text: one for one in looks(table[hue]).values()}
     if highlight is not None:
-        colours = {text: _COLOURS[0] if text == label(highlight) else _GREY for text in styles}
+        others = [text for text in styles if text != label(highlight)]
+        colours = {text: (_GREY, _BLACK, _DARK)[place % 3] for place, text in enumerate(others)}
+        colours[label(highlight)] = _COLOURS[0]
         styles = {text: one._replace(colour=colours[text]) for text, one in styles.items()}
     figure, axes = plt.subplots()
     texts = table[hue].astype(str).map(label)
@@ -190,7 +192,7 @@ def mean_curves(
     if log_x:
         plain_logarithm(axes)
     if percent:
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.legend(title=None, fontsize="small")
     return figure
 

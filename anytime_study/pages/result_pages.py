@@ -13,7 +13,7 @@ from anytime_core.errors import InputError
 from anytime_study.analysis.measures import measured
 from anytime_study.analysis.selection import MissingRuns, Selection
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.analysis.verdicts import CONTROLLED, WITHDRAWN, Trial, Verdict
+from anytime_study.analysis.verdicts import CONTROLLED, NOT_TESTED, WITHDRAWN, Trial, Verdict
 from anytime_study.datasets import find_card
 from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
 from anytime_study.pages.words import change_in_a_table, listed, number, percent
@@ -246,18 +246,66 @@ def _waiting(verdict: Verdict) -> str:
 
 
 def judged(found: Sequence[Verdict]) -> str:
-    """What became of some claims, as a sentence: ``Of three claims, two are shown as claimed; one is undecided.``"""
-    words = {"no effect as large as δ": "shown to have no effect that matters", "not tested": "not tested yet"}
-    counts = Counter(
-        "shown as claimed, but not because of AdaLoss: the control shows the same"
-        if verdict.flag == CONTROLLED and verdict.effect == "shown as claimed"
-        else words.get(verdict.effect, verdict.effect)
-        for verdict in found
-    )
-    if len(found) == 1:
-        return f"The only claim is {next(iter(counts))}."
+    """When the rules of some claims were written, and what became of the claims.
+
+    ``We wrote the rules before the runs and amended them afterwards. Of three claims, two are undecided, and of one the
+    opposite is shown.``
+    """
+    shown = [verdict for verdict in found if verdict.effect == "shown as claimed"]
+    controlled = sum(verdict.flag == CONTROLLED for verdict in shown)
+    return " ".join([_when_written(found), _became(found), *_controls(controlled, len(shown))])
+
+
+def _when_written(found: Sequence[Verdict]) -> str:
+    tested = [verdict for verdict in found if verdict.trials]
+    amended = sum(verdict.amended for verdict in tested)
+    if not tested:
+        return "We write the rules before the runs."
+    if not amended:
+        return "We wrote the rules before the runs and have not changed them since."
+    if amended == len(tested):
+        return "We wrote the rules before the runs and amended them afterwards."
+    return f"We wrote the rules before the runs and amended {number(amended)} of {number(len(tested))} afterwards."
+
+
+_BECAME = {  # by effect, in the order in which they are told: what follows "is" or "are"
+    "shown as claimed": "shown as claimed",
+    "no effect as large as δ": "shown to have no effect that matters",
+    "undecided": "undecided",
+    NOT_TESTED: "not tested yet",
+    "withdrawn": "withdrawn",
+    "shown opposite": "",  # "of one the opposite is shown" reads better
+}
+
+
+def _became(found: Sequence[Verdict]) -> str:
+    counts = Counter(verdict.effect for verdict in found)
     if len(counts) == 1:
-        all_of_them = "Both" if len(found) == 2 else f"All {number(len(found))}"
-        return f"{all_of_them} claims are {next(iter(counts))}."
-    told = [f"{number(count)} {'is' if count == 1 else 'are'} {word}" for word, count in counts.most_common()]
-    return f"Of {number(len(found))} claims, {'; '.join(told)}."
+        (word,) = (_BECAME[effect] for effect in counts)
+        if len(found) == 1:
+            return f"The only claim is {word}." if word else "Of the only claim, the opposite is shown."
+        all_of_them = "both" if len(found) == 2 else f"all {number(len(found))}"
+        if not word:
+            return f"Of {all_of_them} claims, the opposite is shown."
+        return f"{all_of_them.capitalize()} claims are {word}."
+    told = [
+        f"{number(counts[effect])} {'is' if counts[effect] == 1 else 'are'} {word}"
+        if word
+        else f"of {number(counts[effect])} the opposite is shown"
+        for effect, word in _BECAME.items()
+        if effect in counts
+    ]
+    return f"Of {number(len(found))} claims, {', '.join(told[:-1])}, and {told[-1]}."
+
+
+def _controls(controlled: int, shown: int) -> list[str]:
+    """Of how many of the claims that are shown a control without AdaLoss shows the same."""
+    if not controlled:
+        return []
+    if controlled == shown:
+        of_them, whose = (
+            ("that one", "its") if shown == 1 else (f"all {number(shown)}" if shown > 2 else "both", "their")
+        )
+        return [f"A control without AdaLoss shows the same for {of_them}, so AdaLoss is not {whose} cause."]
+    of_them = f"{number(controlled)} of those shown"
+    return [f"For {of_them}, a control without AdaLoss shows the same, so AdaLoss is not the cause."]

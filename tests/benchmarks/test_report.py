@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from anytime_core.errors import InputError
@@ -82,9 +83,78 @@ def test_sentences_tell_the_numbers_of_the_report(report):
     assert "% multiply-adds" in page.exits_sentence(report["exits"])
     assert page.stopping_sentence(report["stopping"]).count("% longer") == 2
     assert f"{report['confidence'].facts['images']:,.0f} test images" in page.changes_sentence(report["confidence"])
-    assert "times its time" in page.speed_sentence(report["confidence"])
+    assert "20 % fewer multiply-adds than the last exit for all meant 4.8 % less time" in page.speed_sentence(
+        report["confidence"]
+    )
     assert "the last exit's by" in page.calibration_sentence(report["confidence"])
     assert "mean nothing" in page.header(report.model_copy(update={"quick": True}))
+
+
+def test_the_hardware_is_a_sentence(report):
+    assert page.header(report) == "Measured on **AMD EPYC** with two cores (avx512_bf16)."
+    one = report.device.model_copy(update={"cores": 1, "features": []})
+    assert page.header(report.model_copy(update={"device": one})) == "Measured on **AMD EPYC** with one core."
+    gpu = report.device.model_copy(update={"kind": "cuda", "name": "Some GPU", "features": ["80 GiB"]})
+    assert page.header(report.model_copy(update={"device": gpu})) == (
+        "Measured on **Some GPU**, beside AMD EPYC (80 GiB)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("median", "low", "high", "macs", "told"),
+    [
+        (
+            0.9,
+            0.85,
+            0.95,
+            0.8,
+            "20 % fewer multiply-adds than the last exit for all meant 10 % less time (95 % interval 5 to 15 %).",
+        ),
+        (
+            1.1,
+            1.05,
+            1.15,
+            1.1,
+            "10 % more multiply-adds than the last exit for all meant 10 % more time (95 % interval 5 to 15 %).",
+        ),
+        (1.0, 0.95, 1.05, 0.8, "meant hardly any difference on the clock (its 95 % interval includes none)."),
+    ],
+)
+def test_what_early_exit_saves_on_the_clock(report, median, low, high, macs, told):
+    row = report["confidence"]
+    speed = row.comparisons["speed"]
+    contenders = [
+        each.model_copy(update={"ratio": each.ratio.model_copy(update={"median": median, "low": low, "high": high})})
+        if each.ratio
+        else each
+        for each in speed.contenders
+    ]
+    comparisons = {**row.comparisons, "speed": speed.model_copy(update={"contenders": contenders})}
+    facts = {**row.facts, "macs_early_over_last": macs}
+    assert page.speed_sentence(row.model_copy(update={"comparisons": comparisons, "facts": facts})).endswith(told)
+
+
+def test_savings_differ_from_seed_to_seed():
+    assert page.range_of_savings([20.4, 53.3]) == "The saving differs from seed to seed, from 20 to 53 %."
+    assert page.range_of_savings([20.4]) == ""
+
+
+@pytest.mark.parametrize(
+    ("by_deadline", "told"),
+    [
+        (
+            {1.0: -9, 1.4: -8, 2.0: 5, 3.0: 6},
+            "A sequence makes fewer errors than its deepest member alone on deadlines of 1.0 to 1.4 ms, and more "
+            "errors on deadlines of 2.0 to 3.0 ms.",
+        ),
+        ({1.0: -9, 2.0: 0}, "A sequence makes fewer errors than its deepest member alone on deadlines of 1.0 ms."),
+        ({1.0: 0, 2.0: 5}, "A sequence makes more errors than its deepest member alone on deadlines of 2.0 ms."),
+        ({1.0: 0}, "On no deadline does the sequence make clearly fewer or more errors than its deepest member alone."),
+    ],
+)
+def test_on_which_deadlines_a_sequence_is_better(by_deadline, told):
+    rows = [(at, mean + noise) for at, mean in by_deadline.items() for noise in (-0.1, 0.0, 0.1)]
+    assert page.sooner_and_later(pd.DataFrame(rows, columns=["deadline_ms", "change"])) == told
 
 
 def ratio_between(contender, low, high):
@@ -108,7 +178,7 @@ def test_a_weighting_is_judged_by_its_whole_interval(report):
 
 def test_a_later_exit_that_looks_faster_is_explained(report):
     told = page.out_of_order_sentence(report["stopping"])
-    assert told.startswith("Exit 7 looks faster than exit 6 (1.28 against 1.33 ms). It cannot be")
+    assert told.startswith("Exit 7 looks faster than exit 6 (1.28 against 1.33 ms). A later exit cannot be faster")
     in_order = dict(list(report["stopping"].comparisons.items())[:5])
     assert page.out_of_order_sentence(report["stopping"].model_copy(update={"comparisons": in_order})) == ""
 
@@ -122,7 +192,8 @@ def test_a_page_says_whether_a_gpu_was_measured(report, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("count", "total", "told"), [(0, 10_000, "We kept"), (300, 10_000, "We broke"), (100, 10_000, "We cannot tell")]
+    ("count", "total", "told"),
+    [(0, 10_000, "This held"), (300, 10_000, "This did not"), (100, 10_000, "We cannot tell")],
 )
 def test_a_limit_is_judged_by_the_whole_interval(count, total, told):
     assert page.percent(3, 100) == "3 [1, 8.5]"  # Wilson 1927, by hand
@@ -135,7 +206,7 @@ def test_trials_are_told_with_their_intervals():
     assert row["late by more than a step (%)"].startswith("1 [")
     text = page.late_sentences({"table, idle": trial(late=(0, 0)), "table, one core busy": trial(by_step=50)})
     assert "0 % were (95 % interval 0 to 3.7 %). We cannot tell" in text  # none of 100 says little
-    assert "50 % were (95 % interval 40 to 60 %). We broke this rule." in text
+    assert "50 % were (95 % interval 40 to 60 %). This did not hold." in text
 
 
 def test_expected_errors_weigh_each_exit_by_its_answers():

@@ -7,6 +7,7 @@ from anytime_study.pages.comparison_words import (
     as_change,
     compared_sizes,
     differs,
+    in_each_pair,
     sides,
     value_in_words,
     who_differs,
@@ -32,11 +33,25 @@ def test_percents_become_changes():
             "A makes more errors at a quarter of it. At half and all of it, chance could explain the difference.",
         ),
         ({"a quarter": MORE, "all": FEWER}, "A makes more errors at a quarter of it and fewer errors at all of it."),
-        ({"half": UNCLEAR}, "A makes neither more nor fewer errors at half of it than chance could explain."),
+        ({"half": UNCLEAR}, "At half of it, chance could explain the difference."),
     ],
 )
 def test_where_somebody_differs(changes, text):
     assert differs("A", changes, "at {} of it") == text
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ({"a": "AdaLoss wins.", "b": "AdaLoss wins."}, "In both pairs, AdaLoss wins."),
+        (dict.fromkeys("abc", "At a half, nothing."), "In all three pairs, at a half, nothing."),
+        ({"a": "AdaLoss wins.", "b": "It loses."}, "- **a**: AdaLoss wins.\n- **b**: It loses."),
+        ({"a": "AdaLoss wins."}, "- **a**: AdaLoss wins."),
+        ({}, ""),
+    ],
+)
+def test_what_is_alike_in_all_pairs_is_said_once(told, text):
+    assert in_each_pair(told) == text
 
 
 @pytest.mark.parametrize(
@@ -50,7 +65,7 @@ def test_where_somebody_differs(changes, text):
         (
             {"A": MORE, "B": FEWER, "D": UNCLEAR, "E": UNCLEAR, "F": UNCLEAR},
             "Here, only B makes fewer errors and only A makes more errors than C. "
-            "Chance could explain the difference of the other three.",
+            "Chance could explain the differences of the other three.",
         ),
         ({"A": UNCLEAR, "B": UNCLEAR}, "Here, none of the two differs from C by more than chance could explain."),
     ],

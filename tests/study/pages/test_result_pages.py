@@ -110,15 +110,61 @@ def test_verdicts_as_a_table():
     assert table["found"].tolist() == ["shown as claimed (other data)", "not tested (rule amended)"]
 
 
-def test_verdicts_as_a_sentence():
-    control, unclear = verdict(flag=CONTROLLED), verdict("undecided")
-    assert judged([verdict()]) == "The only claim is shown as claimed."
-    assert judged([unclear, unclear]) == "Both claims are undecided."
-    assert judged([unclear] * 3) == "All three claims are undecided."
-    assert judged([unclear, unclear, control, verdict("not tested")]) == (
-        "Of four claims, two are undecided; one is shown as claimed, but not because of AdaLoss: the control shows the "
-        "same; one is not tested yet."
-    )
+KEPT = "We wrote the rules before the runs and have not changed them since. "
+CONTROL, UNCLEAR, OPPOSITE = verdict(flag=CONTROLLED), verdict("undecided"), verdict("shown opposite")
+AMENDED, UNTESTED = verdict("undecided", amended=True), verdict("not tested")
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ([verdict()], "The only claim is shown as claimed."),
+        ([OPPOSITE], "Of the only claim, the opposite is shown."),
+        ([OPPOSITE] * 2, "Of both claims, the opposite is shown."),
+        ([OPPOSITE] * 3, "Of all three claims, the opposite is shown."),
+        ([UNCLEAR] * 2, "Both claims are undecided."),
+        ([UNCLEAR] * 3, "All three claims are undecided."),
+        ([verdict(), UNCLEAR], "Of two claims, one is shown as claimed, and one is undecided."),
+        (
+            [UNCLEAR, UNCLEAR, verdict(), OPPOSITE],
+            "Of four claims, one is shown as claimed, two are undecided, and of one the opposite is shown.",
+        ),
+        (
+            [CONTROL, UNTESTED],
+            "Of two claims, one is shown as claimed, and one is not tested yet. A control without AdaLoss shows the "
+            "same for that one, so AdaLoss is not its cause.",
+        ),
+        (
+            [CONTROL] * 2,
+            "Both claims are shown as claimed. A control without AdaLoss shows the same for both, so AdaLoss is not "
+            "their cause.",
+        ),
+        (
+            [CONTROL] * 3,
+            "All three claims are shown as claimed. A control without AdaLoss shows the same for all three, so AdaLoss "
+            "is not their cause.",
+        ),
+        (
+            [CONTROL, verdict()],
+            "Both claims are shown as claimed. For one of those shown, a control without AdaLoss shows the same, so "
+            "AdaLoss is not the cause.",
+        ),
+    ],
+)
+def test_verdicts_as_a_sentence(found, text):
+    assert judged(found) == KEPT + text
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ([AMENDED, AMENDED, UNTESTED], "We wrote the rules before the runs and amended them afterwards."),
+        ([AMENDED, UNCLEAR], "We wrote the rules before the runs and amended one of two afterwards."),
+        ([UNTESTED], "We write the rules before the runs."),
+    ],
+)
+def test_it_says_when_the_rules_were_written(found, text):
+    assert judged(found).startswith(f"{text} ")
 
 
 def test_a_verdict_that_waits_for_runs_says_so():
@@ -150,7 +196,7 @@ def test_an_unfair_comparison_is_withdrawn_and_its_number_stays():
     (row,) = verdict_table([unfair]).to_dict("records")
     assert row["found"] == "withdrawn: at one learning rate the two take steps of different length"
     assert row["here"]
-    assert judged([unfair]) == "The only claim is withdrawn."
+    assert judged([unfair]).endswith("The only claim is withdrawn.")
 
 
 def test_what_limits_a_finding_is_told():
