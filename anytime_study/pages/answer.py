@@ -5,7 +5,7 @@ Every branch is written out. The same sentences serve the landing page, the page
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,16 +98,24 @@ def conclusion(found: Found, relevant: Relevant) -> str:
 
 
 def measured(found: Found, *, subject: str = "AdaLoss") -> str:
-    """Both changes with their intervals, in one sentence; from one seed on."""
+    """Both changes in one sentence, and how sure they are in another; from one seed on."""
     quarter, last = found.changes["quarter"], found.changes["last"]
     early = mean_in_words(quarter, "errors at a quarter of the cost")
     late = mean_in_words(last, "at the last exit")
+    changed = f"On {found.where}, {subject} makes {early} and {late}, compared with equal weights."
+    if found.seeds == 1:
+        return f"{changed} This is one seed, so there is no interval."
     if found.seeds < FEWEST:
-        sure = f"{number(found.seeds)} {'seed' if found.seeds == 1 else 'seeds'}, so no interval"
-    else:
-        ends = f"{interval_in_words(quarter)} and {interval_in_words(last)}"
-        sure = f"95 % intervals {ends}, {number(found.seeds)} seeds"
-    return f"On {found.where}, {subject} makes {early} and {late}, compared with equal weights ({sure})."
+        return f"{changed} These are {number(found.seeds)} seeds, too few for an interval."
+    ends = f"{interval_in_words(quarter)}, and {interval_in_words(last)}"
+    return f"{changed} The 95 % intervals over {number(found.seeds)} seeds are {ends}."
+
+
+def _in_brief(found: Found) -> str:
+    """Both changes in a few words, of data that come second."""
+    early = mean_in_words(found.changes["quarter"], "errors at a quarter of the cost")
+    late = mean_in_words(found.changes["last"], "at the last exit")
+    return f"On {found.where}, it makes {early} and {late} ({number(found.seeds)} seeds)."
 
 
 def progress(found: Found) -> str:
@@ -115,7 +123,8 @@ def progress(found: Found) -> str:
     if found.planned and found.seeds >= found.planned and found.effect in _JUDGED:
         return f"By the rule that was written before the runs, {_JUDGED[found.effect]}."
     if not found.seeds:
-        return f"The main comparison, on {found.where}, has no finished pair of runs yet."
+        begun = "has no finished pair of runs yet" if found.planned else "has not begun"
+        return f"The main comparison, on {found.where}, {begun}."
     first = number(found.seeds).capitalize()
     verb = "has" if found.seeds == 1 else "have"
     if found.planned > found.seeds:
@@ -124,47 +133,93 @@ def progress(found: Found) -> str:
     return f"{first} {'pair' if found.seeds == 1 else 'pairs'} of runs {verb} finished; the claim is not judged yet."
 
 
-def answer(counted: Found, other: Found, relevant: Relevant) -> str:
-    """The answer in a few sentences, the finding first.
+@dataclass(frozen=True)
+class Sources:
+    """Runs that may answer the question, and what matters.
 
-    Args:
-        counted: The study on the paper's own data.
-        other: Other data, which speak as long as the study has fewer than three seeds.
+    Attributes:
+        counted: The main comparison, on the paper's own data.
+        shorter: The paper's data too, but fewer images: an estimate.
+        other: Other data, which speak as long as neither of these has three seeds.
         relevant: Which changes matter.
     """
-    told = counted if counted.seeds >= FEWEST else other
+
+    counted: Found
+    shorter: Found
+    other: Found
+    relevant: Relevant
+
+    @property
+    def told(self) -> Found:
+        """The first with enough seeds."""
+        return next((found for found in (self.counted, self.shorter) if found.seeds >= FEWEST), self.other)
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Of :attr:`told`, early and late."""
+        changes = self.told.changes
+        return side(changes["quarter"], self.relevant.quarter), side(changes["last"], self.relevant.last)
+
+
+def answer(sources: Sources) -> str:
+    """The answer in a few sentences, the finding first."""
+    told, counted, relevant = sources.told, sources.counted, sources.relevant
     complete = told is counted and counted.seeds >= counted.planned
     finding = conclusion(told, relevant)
-    if side(told.changes["last"], relevant.last) == "slightly":
+    if sources.sides[1] == "slightly":
         finding += f": less than the {as_percent(relevant.last):.0f} % that we call relevant"
     sentences = [f"{_capital(finding)}." if complete else f"So far, {finding}.", measured(told, subject="it")]
     if told is counted:
-        sentences += [
-            progress(counted),
-            f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs.",
-        ]
+        short = f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs."
+        return " ".join([*sentences, progress(counted), short])
+    if told is sources.shorter:
+        short = "This is an estimate from one small network on the paper's images, at a short schedule."
+        sentences += [short, _in_brief(sources.other)]
     else:
-        sentences += ["These are not the paper's images, and the runs are short.", progress(counted)]
-        if counted.seeds:
-            sentences += [measured(counted), "That is too few to tell an effect from chance."]
+        sentences.append("These are not the paper's images, and the runs are short.")
+    sentences.append(progress(counted))
+    if counted.seeds:
+        sentences += [measured(counted), "That is too few to tell an effect from chance."]
     return " ".join(sentences)
 
 
-def answer_short(counted: Found, other: Found, relevant: Relevant) -> str:
+def answer_short(sources: Sources) -> str:
     """The answer in one sentence."""
-    told = counted if counted.seeds >= FEWEST else other
-    return f"On {told.where}, {conclusion(told, relevant)}."
+    return f"On {sources.told.where}, {conclusion(sources.told, sources.relevant)}."
 
 
-def advice(counted: Found, other: Found, relevant: Relevant) -> str:
+def advice(sources: Sources) -> str:
     """What the answer means for somebody who chooses a weighting, in one sentence."""
-    told = counted if counted.seeds >= FEWEST else other
-    early, late = side(told.changes["quarter"], relevant.quarter), side(told.changes["last"], relevant.last)
+    early, late = sources.sides
     if late != "fewer":
-        return "Nothing that we measured with AdaLoss is a reason to replace them."
+        return "Nothing that we measured between exits is a reason to replace them with AdaLoss."
     if early == "more":
         return "What AdaLoss offers in our runs is a trade, not an improvement."
     return "In our runs AdaLoss improved the last exit without a clear early price, so it is worth a try."
+
+
+def landing_caption(sources: Sources, published: Mapping[str, float]) -> str:
+    """What the curves of the trade-off figure do, the paper's and the one that the answer speaks of."""
+    paper, ours = (
+        (mean_in_words([changes["quarter"]], "errors"), mean_in_words([changes["last"]], ""))
+        for changes in (published, sources.told.changes[["quarter", "last"]].mean())
+    )
+    return f"The paper's curve goes from {paper[0]} to {paper[1]}; ours from {ours[0]} to {ours[1]}."
+
+
+def against_the_paper(tables: Iterable[pd.DataFrame], published: Mapping[str, float]) -> str:
+    """How many seeds gain less at the last exit than the paper's mean."""
+    last = pd.concat([table["last"] for table in tables])
+    less, seeds = int((last > published["last"]).sum()), len(last)
+    if less == seeds:
+        return "Every seed gains less at the last exit than the paper does on average (hollow diamond)."
+    if not less:
+        return "No seed gains less at the last exit than the paper does on average (hollow diamond)."
+    gain = "gains" if less == 1 else "gain"
+    return (
+        f"{number(less).capitalize()} of {number(seeds)} seeds {gain} less at the last exit than the paper does on "
+        "average (hollow diamond)."
+    )
 
 
 def _capital(text: str) -> str:
@@ -178,52 +233,79 @@ def power(found: Found, relevant: Relevant) -> str:
     spread = float(found.changes["last"].std())
     chance = 100 * detection_power(found.seeds, spread, relevant.last)
     return (
-        f"The change at the last exit varies by {percent(spread)} % from seed to seed (standard deviation). With "
-        f"{number(found.seeds)} seeds, a true change of {as_percent(relevant.last):.0f} % would be found with a "
-        f"chance of {'more than 99' if chance > 99 else f'{chance:.0f}'} %; for 80 % it takes "
+        f"On {found.where}, the change at the last exit varies by {percent(spread)} % from seed to seed "
+        f"(standard deviation). With {number(found.seeds)} seeds, a true change of {as_percent(relevant.last):.0f} % "
+        f"would be found with a chance of {'more than 99' if chance > 99 else f'{chance:.0f}'} %; for 80 % it takes "
         f"{number(seeds_needed(spread, relevant.last))}."
     )
 
 
 def objective(changes: pd.DataFrame) -> str:
-    """Whether AdaLoss lowers its own objective, over the settings of a table of pairs; empty without any."""
+    """Whether AdaLoss lowers its own objective, over the rows of a table of pairs by ``place``; empty without any."""
     if not len(changes):
         return ""
-    by = changes.groupby(["setting", "network"])["objective"].mean()
-    higher, count = int((by > 0).sum()), len(by)
+    by = changes.groupby("place")["objective"]
+    higher, count = int((by.mean() > 0).sum()), by.ngroups
+    ends = [mean_interval(values) for _, values in by if len(values) >= FEWEST]
+    above, below = sum(one.low > 0 for one in ends), sum(one.high < 0 for one in ends)
     if count == 1:
-        text = "higher" if higher else "lower"
-        return f"In the one setting measured so far, AdaLoss ends with a {text} value of its own objective."
-    every = "both" if count == 2 else f"all {number(count)}"
+        word, sure = ("higher", above) if higher else ("lower", below)
+        clear = "and the whole interval lies on that side" if sure else "but chance could explain it"
+        return f"In the one row measured so far, AdaLoss ends with a {word} value of its own objective, {clear}."
+    rows = "both rows" if count == 2 else f"all {number(count)} rows"
     if higher == count:
-        return f"AdaLoss ends with a higher value of its own objective than equal weights in {every} settings."
+        end = _whole(above, count, "right")
+        return f"In {rows} AdaLoss ends with a higher value of its own objective on average.{end}"
     if not higher:
-        return f"AdaLoss ends with a lower value of its own objective than equal weights in {every} settings."
+        return (
+            f"In {rows} AdaLoss ends with a lower value of its own objective on average.{_whole(below, count, 'left')}"
+        )
     return (
-        f"AdaLoss ends with a higher value of its own objective than equal weights in {number(higher)} of "
-        f"{number(count)} settings."
+        f"In {number(higher)} of {number(count)} rows AdaLoss ends with a higher value of its own objective on average."
+        f"{_whole(above, higher, 'right')}"
     )
 
 
-def halves(found: Found) -> str:
+def _whole(sure: int, rows: int, where: str) -> str:
+    """In how many of so many rows the interval does not hold 0."""
+    if not sure:
+        return " In none of them does the whole interval lie on that side of the line."
+    if sure == rows:
+        lies = "The whole interval lies" if rows == 1 else "The whole intervals lie"
+        return f" {lies} {where} of the line, too."
+    return f" In {number(sure)} of them the whole interval lies {where} of the line."
+
+
+def halves(found: Found, relevant: Relevant) -> str:
     """In how many seeds the price and the gain show, each seed by itself."""
     if not found.seeds:
         return ""
-    both = int(((found.changes["quarter"] > 0) & (found.changes["last"] < 0)).sum())
+    trade = found.changes[(found.changes["quarter"] > 0) & (found.changes["last"] < 0)]
+    both, small = len(trade), bool((trade["last"] > -relevant.last).all())
+    little = "a little " if small else ""
     if found.seeds == 1:
         shows = "shows" if both else "does not show"
         return f"On {found.where}, the only seed so far {shows} both halves of the trade."
     if both == found.seeds:
         every = "both" if both == 2 else f"all {number(both)}"
-        return f"On {found.where}, {every} seeds pay early and gain late."
+        return f"On {found.where}, {every} seeds pay early and gain {little}at the end."
     if not both:
-        return f"On {found.where}, none of the {number(found.seeds)} seeds both pays early and gains late."
-    pay = "pays early and gains" if both == 1 else "pay early and gain"
-    return f"On {found.where}, {number(both)} of {number(found.seeds)} seeds {pay} late."
+        return f"On {found.where}, none of the {number(found.seeds)} seeds both pays early and gains at the end."
+    pay, gain = ("pays", "gains") if both == 1 else ("pay", "gain")
+    return f"On {found.where}, {number(both)} of {number(found.seeds)} seeds {pay} early and {gain} {little}at the end."
 
 
 NEEDED = 8.0
 """The headroom in test error, per cent, that the gate asks for; workflow/studies/cifar/gate.yaml has the rule."""
+
+
+def best_regime(table: pd.DataFrame) -> str:
+    """Which regime the gate chooses, by its name; empty as long as it chooses none."""
+    whole = table.dropna(subset=["opt", "half_end"])
+    rooms = whole[["opt", "half_end"]].max(axis=1)
+    if not len(whole) or len(whole) < len(table) or rooms.max() < NEEDED:
+        return ""
+    return str(whole["regime"].iloc[int(rooms.argmax())])
 
 
 def gate_in_words(table: pd.DataFrame) -> str:
@@ -233,7 +315,7 @@ def gate_in_words(table: pd.DataFrame) -> str:
         return "The gate runs have not all finished, so no regime can be judged yet."
     rooms = whole[["opt", "half_end"]].max(axis=1)
     told = "; ".join(f"{regime}: {percent(room)} %" for regime, room in zip(whole["regime"], rooms, strict=True))
-    best = whole["regime"].iloc[int(rooms.argmax())]
+    best = best_regime(table)
     if len(whole) < len(table):
         enough = "more" if rooms.max() >= NEEDED else "less"
         return (
@@ -244,4 +326,7 @@ def gate_in_words(table: pd.DataFrame) -> str:
         return (
             f"Neither regime has the headroom of {NEEDED:.0f} % that we asked for ({told}), so we look for another one."
         )
-    return f"Both regimes were measured ({told}). By the rule, the counted runs are trained as in “{best}”."
+    return (
+        f"We measured the headroom of every regime ({told}). A rule written before these runs takes the one with the "
+        f"most headroom, if that is at least {NEEDED:.0f} %. So the main comparison will train on {best}."
+    )

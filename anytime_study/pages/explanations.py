@@ -10,7 +10,7 @@ import pandas as pd
 
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.analysis.trade_offs import change_table, made, pairs
-from anytime_study.pages.words import FEWEST, change_in_words, listed, mean_in_words, percent
+from anytime_study.pages.words import FEWEST, change_in_a_table, change_in_words, listed, mean_in_words, number, percent
 
 if TYPE_CHECKING:
     from anytime_study.studies.experiments import Experiment
@@ -22,7 +22,7 @@ def _fields(weighting: str, batch_size: int, **others: object) -> dict[str, obje
 
 # As rows of a figure. The first is the sum of FAIR_64 and BATCH, in logarithms.
 SCRIPTS = "AdaLoss at 64 against CONST at 128"
-WITH_DECAY = "the same, with their decay of heads"
+WITH_DECAY = "AdaLoss at 64, with their decay, against CONST at 128"
 BATCH = "CONST at 64 against 128"
 FAIR_64 = "AdaLoss against CONST at 64"
 FAIR_128 = "AdaLoss against CONST at 128"
@@ -57,20 +57,37 @@ def batch_in_words(table: pd.DataFrame, where: str) -> str:
         return f"On {where}, the runs that tell batch and weighting apart have not finished yet."
     told = [
         f"On {where}, compared as in the scripts, AdaLoss makes "
-        f"{change_in_words(values[SCRIPTS], 'errors at the last exit')}.",
-        f"Halving the batch alone gives equal weights {change_in_words(values[BATCH])}.",
+        f"{mean_in_words(values[SCRIPTS], 'errors at the last exit')}.",
+        f"Halving the batch alone gives equal weights {mean_in_words(values[BATCH])}.",
     ]
     fair = [(name, size) for name, size in ((FAIR_64, 64), (FAIR_128, 128)) if name in values]
-    like = listed(f"{change_in_words(values[name], '')} at {size}" for name, size in fair)
+    like = listed(f"{mean_in_words(values[name], '')} at {size}" for name, size in fair)
     told.append(f"At equal batches AdaLoss makes {like}.")
     if len(values[SCRIPTS]) >= FEWEST and mean_interval(values[SCRIPTS]).high < 0:
         told.append(_share(values[BATCH], values[SCRIPTS]))
     if EQUAL_STEPS in values:
-        steps = change_in_words(values[EQUAL_STEPS])
+        steps = mean_in_words(values[EQUAL_STEPS])
         told.append(
             f"Against batches of 128 for twice the epochs, as many steps, batches of 64 give equal weights {steps}."
         )
     return " ".join(told)
+
+
+def batches_in_a_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The changes of every comparison with their intervals: a row each, a column per source.
+
+    Args:
+        tables: From :func:`batch_table`, by the name of the source.
+    """
+    rows = []
+    for name in COMPARISONS:
+        by_source = {source: table.loc[table["comparison"] == name, "last"] for source, table in tables.items()}
+        if any(map(len, by_source.values())):
+            cells = {
+                source: change_in_a_table(values) if len(values) else "not yet" for source, values in by_source.items()
+            }
+            rows.append({"change at the last exit (%)": name, **cells})
+    return pd.DataFrame(rows)
 
 
 def _share(batch: pd.Series, scripts: pd.Series) -> str:
@@ -80,7 +97,10 @@ def _share(batch: pd.Series, scripts: pd.Series) -> str:
         return "So the smaller batch does not explain the scripts' difference."
     part = "all" if share >= 100 else f"{share:.0f} %"
     if not sure:
-        return f"By these means the batch accounts for {part} of the difference, but the seeds are too few to be sure."
+        return (
+            f"Going by these averages, the batch accounts for {part} of the difference, but the seeds are too few to "
+            "be sure."
+        )
     rest = "" if share >= 100 else ", and the weights for the rest"
     return f"So the batch accounts for {part} of the scripts' difference{rest}."
 
@@ -113,16 +133,73 @@ def ratio_in_words(table: pd.DataFrame) -> str:
     )
 
 
+_FEWEST_PLACES = 3
+_TREND = 0.5
+"""Fewer places, or a weaker correlation of ranks, are called no trend."""
+
+
+def _trend(means: pd.DataFrame, x: str, y: str) -> int:
+    """1 where y rises with x over the rows, −1 where it falls, 0 where it does neither or the rows are too few."""
+    if len(means) < _FEWEST_PLACES:
+        return 0
+    correlation = float(means[x].rank().corr(means[y].rank()))
+    return (correlation > _TREND) - (correlation < -_TREND)
+
+
+def price_in_words(table: pd.DataFrame) -> str:
+    """Whether the price at the first exit grows with the ratio, within each data set and between them."""
+    means = table.groupby(["dataset", "place"])[["ratio", "first"]].mean().reset_index()
+    told, within = [], None
+    for name, own in means.groupby("dataset", sort=False):
+        if len(own) >= _FEWEST_PLACES:
+            does = {1: "grows with", -1: "falls with", 0: "does not follow"}[_trend(own, "ratio", "first")]
+            told.append(f"Within {name}, AdaLoss's price at the first exit {does} the ratio.")
+            within = own if within is None else within
+    if within is None:
+        return "The settings are too few to say whether AdaLoss's price at the first exit grows with the ratio."
+    for name, own in means.groupby("dataset", sort=False):
+        if len(own) < _FEWEST_PLACES and own["ratio"].min() > within["ratio"].max():
+            pays = "more than all" if own["first"].min() > within["first"].max() else "less than the highest"
+            told.append(f"{name} lies further right and pays {pays} of them.")
+    return " ".join(told)
+
+
+def room_in_words(table: pd.DataFrame) -> str:
+    """Whether the change at the last exit falls with the headroom, as it would if AdaLoss used it."""
+    means = table.groupby("place")[["headroom", "last"]].mean()
+    if len(means) < _FEWEST_PLACES:
+        return "So far, the settings are too few to tell."
+    return "They do." if _trend(means, "headroom", "last") < 0 else "They do not."
+
+
+def prices_in_words(steps: pd.DataFrame) -> str:
+    """In how many rows AdaLoss pays at a quarter of the cost, on average and for sure."""
+    by = steps.groupby("row", sort=False)["quarter"]
+    dear = int((by.mean() > 0).sum())
+    sure = sum(mean_interval(values).low > 0 for _, values in by if len(values) >= FEWEST)
+    if dear == by.ngroups == sure:
+        return "In every row AdaLoss pays at a quarter of the cost, and every interval lies right of the line."
+    if dear == by.ngroups:
+        whole = (
+            "none the whole interval lies"
+            if not sure
+            else f"{number(sure)} of {number(by.ngroups)} the whole interval lies"
+        )
+        return f"In every row AdaLoss pays at a quarter of the cost on average; in {whole} right of the line."
+    return f"In {number(dear)} of {number(by.ngroups)} rows AdaLoss pays at a quarter of the cost on average."
+
+
 def headroom_in_words(table: pd.DataFrame) -> str:
     """The change at the last exit where it could win least, and where it could win most."""
     if table["place"].nunique() < 2:
         return ""
     ends = Extremes.of(table, "headroom")
     low, high = (percent(one["headroom"].mean()) for one in (ends.low, ends.high))
+    where = listed(dict.fromkeys(table["dataset"]))
     return (
-        f"Headroom lies between {low} % ({_place(ends.low)}) and {high} % ({_place(ends.high)}). At the last exit "
-        f"AdaLoss makes {change_in_words(ends.low['last'])} where it is smallest, and "
-        f"{change_in_words(ends.high['last'], '')} where it is largest."
+        f"On {where}, headroom lies between {low} % ({_place(ends.low)}) and {high} % "
+        f"({_place(ends.high)}). At the last exit AdaLoss makes {change_in_words(ends.low['last'])} "
+        f"where it is smallest. Where it is largest, it makes {change_in_words(ends.high['last'])}."
     )
 
 
@@ -141,9 +218,14 @@ def rates_in_words(tried: pd.DataFrame) -> str:
     else:
         text = f"Validation images choose {const:g} for equal weights and {adaloss:g} for AdaLoss"
     at_the_edge = chosen.loc[["const", "adaloss"], "at_the_edge"]
+    if at_the_edge.all() and const == adaloss:
+        which = "largest" if const == tried["learning_rate"].max() else "smallest"
+        return f"{text}. This is the {which} rate that we tried, so better ones may lie beyond."
     if at_the_edge.all():
-        return f"{text}. Both lie at an end of the grid, so better ones may lie beyond."
-    return f"{text}." if not at_the_edge.any() else f"{text}. One of them lies at an end of the grid."
+        return f"{text}. These are the ends of the range that we tried, so better ones may lie beyond."
+    if at_the_edge.any():
+        return f"{text}. One of them is an end of the range that we tried, so a better one may lie beyond."
+    return f"{text}."
 
 
 def _place(table: pd.DataFrame) -> str:

@@ -173,25 +173,28 @@ def verdict_table(found: Sequence[Verdict], *, unsaid: Collection[str] = ()) -> 
     Returns:
         A row per verdict.
 
-    Columns: claim (in words), the paper (where, and its number), here (mean and 95 % interval, a line per protocol),
-    seeds, and found: the effect with its scope, and what limits it.
+    Columns: claim (in words), found (the effect with its scope, and what limits it), here (mean and 95 % interval, a
+    line per protocol), the paper (where, and its number), seeds. A phone shows the first two.
     """
     rows = [
         {
             "claim": verdict.says,
-            "the paper": _published(verdict),
-            "here": ours_text(verdict),
-            "seeds": ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials)),
             "found": found_text(verdict, unsaid=unsaid),
+            "here": ours_text(verdict),
+            "the paper": _published(verdict),
+            "seeds": ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials)),
         }
         for verdict in found
     ]
     return pd.DataFrame(rows)
 
 
+AMENDED = "rule amended"
+
+
 def limits(verdict: Verdict) -> list[str]:
     """What limits a finding: its scope, a flag, an amended rule, runs that are missing."""
-    told = [verdict.scope or "", verdict.flag, "rule amended" if verdict.amended else "", _waiting(verdict)]
+    told = [verdict.scope or "", verdict.flag, AMENDED if verdict.amended else "", _waiting(verdict)]
     return [limit for limit in told if limit]
 
 
@@ -215,9 +218,9 @@ def ours_text(verdict: Verdict) -> str:
 _PROTOCOLS = {"one_rate": "one rate for all", "tuned_rate": "each at its best rate", "own_rate": "each at its own rate"}
 _LOGARITHMS = ("log_error_change", "own_objective_change")
 _UNITS = {
-    "eann_inflation": "times the cost",
+    "eann_inflation": "(factor − bound)",
     "concentration_difference": "% of the cost",
-    "spread_difference": "factors of two",
+    "spread_difference": "doublings",
     "early_exit_excess": "points",
     "gain_on_headroom": "% per % of headroom",
 }

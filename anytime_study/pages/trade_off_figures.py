@@ -18,12 +18,13 @@ from anytime_study.pages.words import as_percent
 
 _TICKS = {0.25: "1/4", 0.5: "1/2", 0.75: "3/4", 1.0: "all"}
 _GREY = "0.55"
+_SHAPES = {"CIFAR-10": "s", "Fashion-MNIST": "o"}  # of these data in every figure
 
 
 def _colours(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Colour and marker of each source: the last one, which matters most, is coloured, the others are grey."""
-    accent = looks(["adaloss"])["adaloss"].colour
-    return {name: (accent, "s") if name == list(names)[-1] else (_GREY, "o") for name in names}
+    accent, (*others, last) = looks(["adaloss"])["adaloss"].colour, names
+    return {name: (_GREY, marker) for name, marker in zip(others, "o^v", strict=False)} | {last: (accent, "s")}
 
 
 def change_over_cost(sources: Mapping[str, pd.DataFrame], published: Mapping[str, float]) -> Figure:
@@ -100,7 +101,9 @@ def dose(table: pd.DataFrame, x: str, xlabel: str, *, series: Mapping[str, str],
     """
     figure, axes = plt.subplots()
     axes.axhline(0, color="0.3", linewidth=1)
-    sets = dict(zip(dict.fromkeys(table["dataset"]), "osD^v", strict=False))
+    others = [name for name in dict.fromkeys(table["dataset"]) if name not in _SHAPES]
+    shapes_of = _SHAPES | dict(zip(others, "D^v", strict=False))
+    sets = {name: shapes_of[name] for name in dict.fromkeys(table["dataset"])}
     colours = {name: colour for name, (colour, _) in _colours(series).items()}
     for (name, column), (dataset, marker) in product(series.items(), sets.items()):
         for _, own in table[table["dataset"] == dataset].groupby("place"):
@@ -109,7 +112,7 @@ def dose(table: pd.DataFrame, x: str, xlabel: str, *, series: Mapping[str, str],
             axes.errorbar(own[x].mean(), mean, yerr=arms, color=colours[name], marker=marker, ms=7, capsize=3)
     if log_x:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel=xlabel, ylabel="change in test errors (%)")

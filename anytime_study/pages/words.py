@@ -32,7 +32,11 @@ def change_in_words(values: Sequence[float] | pd.Series, what: str = "errors") -
 def mean_in_words(values: Sequence[float] | pd.Series, what: str = "errors") -> str:
     """The mean of such changes alone, ``3.1 % fewer errors``."""
     change = as_percent(sum(values) / len(values))
-    found = "as many" if round(abs(change), 1) == 0 else f"{percent(abs(change))} % {'fewer' if change < 0 else 'more'}"
+    found = (
+        "about as many"
+        if round(abs(change), 1) == 0
+        else f"{percent(abs(change))} % {'fewer' if change < 0 else 'more'}"
+    )
     return " ".join(part for part in (found, what) if part)
 
 

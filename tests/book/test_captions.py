@@ -44,7 +44,7 @@ def faults(notebook, cells):
             yield f"{name}: alt text {alt!r}"
         if not re.fullmatch(rf"{prefix}[a-z-]+", name):
             yield f"name {name!r}, expected {prefix}…"
-        if not re.fullmatch(r"(?s)[A-Z$].{20,}[.)]", caption):
+        if not re.fullmatch(r"(?s)([A-Z$]|\{glue:).{20,}[.)]", caption):
             yield f"{name}: caption {caption!r}"
         if "\n\n" in caption:
             yield f"{name}: a caption is one paragraph"

@@ -11,12 +11,16 @@ from anytime_study.pages.answer import (
     CONCLUSIONS,
     Found,
     Relevant,
+    Sources,
     advice,
+    against_the_paper,
     answer,
     answer_short,
+    best_regime,
     conclusion,
     gate_in_words,
     halves,
+    landing_caption,
     measured,
     objective,
     power,
@@ -41,6 +45,13 @@ def found(seeds, quarter=8.0, last=-5.0, *, planned=8, effect="not tested"):
 OTHER = Found("Fashion-MNIST, trained for six epochs", found(5, 5.0, -1.5).changes, epochs=6)
 
 
+def sources(counted, shorter=0, **changes):
+    """Of so many seeds of the main comparison (or what is found there), and of the shorter one."""
+    main = found(counted) if isinstance(counted, int) else counted
+    estimate = Found("CIFAR-10, with 10,000 images and 40 epochs", found(shorter, **changes).changes, epochs=40)
+    return Sources(main, estimate, OTHER, RELEVANT)
+
+
 def sentences(text):
     """That read like sentences: each begins with a capital and none has a hole."""
     parts = re.split(r"(?<=[.]) (?=[A-Z])", text)
@@ -53,33 +64,65 @@ def sentences(text):
 @pytest.mark.parametrize("seeds", [0, 1, 2, 4, 8])
 def test_the_answer_reads_well_with_any_number_of_seeds(seeds):
     counted = found(seeds, effect="shown as claimed" if seeds == 8 else "not tested")
-    parts = sentences(answer(counted, OTHER, RELEVANT))
+    parts = sentences(answer(sources(counted)))
     text = " ".join(parts)
     assert text.startswith("So far, AdaLoss ") == (seeds < 8)
     assert ("Fashion-MNIST" in text) == (seeds < 3)
     assert ("too few" in text) == (seeds in (1, 2))
     assert ("20 of the paper's 300 epochs" in text) == (seeds >= 3)
     assert ("the trade-off is shown" in text) == (seeds == 8)
-    sentences(answer_short(counted, OTHER, RELEVANT))
+    sentences(answer_short(sources(counted)))
 
 
 @pytest.mark.parametrize(
     ("early", "late", "text"),
     [
-        (8.0, -1.5, "Nothing that we measured with AdaLoss is a reason to replace them."),
-        (8.0, 3.0, "Nothing that we measured with AdaLoss is a reason to replace them."),
+        (8.0, -1.5, "Nothing that we measured between exits is a reason to replace them with AdaLoss."),
+        (8.0, 3.0, "Nothing that we measured between exits is a reason to replace them with AdaLoss."),
         (8.0, -6.0, "What AdaLoss offers in our runs is a trade, not an improvement."),
         (0.0, -6.0, "so it is worth a try."),
     ],
 )
 def test_the_advice_follows_from_the_answer(early, late, text):
-    assert advice(found(4, early, late), OTHER, RELEVANT).endswith(text)
-    assert advice(found(2, early, late), OTHER, RELEVANT) == advice(found(0), OTHER, RELEVANT)
+    assert advice(sources(found(4, early, late))).endswith(text)
+    assert advice(sources(found(2, early, late))) == advice(sources(0))
+    assert advice(sources(0, 4, quarter=early, last=late)).endswith(text)
 
 
 def test_a_small_gain_is_called_small():
-    text = answer(found(0), OTHER, RELEVANT)
+    text = answer(sources(0))
     assert "AdaLoss costs early accuracy and gives little back at the end: less than the 4 % that we call" in text
+
+
+@pytest.mark.parametrize("shorter", [0, 2, 3, 6])
+@pytest.mark.parametrize("counted", [0, 1, 3])
+def test_a_shorter_comparison_speaks_until_the_main_one_can(counted, shorter):
+    there = sources(found(counted, planned=6 * bool(counted)), shorter)
+    parts = sentences(answer(there))
+    text = " ".join(parts)
+    assert ("10,000 images" in text) == (shorter >= 3 and counted < 3)
+    assert ("This is an estimate" in text) == (shorter >= 3 and counted < 3)
+    assert ("Fashion-MNIST" in text) == (counted < 3)
+    assert ("not the paper's images" in text) == (shorter < 3 and counted < 3)
+    assert ("The main comparison, on CIFAR-10, trained for 20 epochs, has not begun." in text) == (counted == 0)
+    if shorter >= 3 and counted < 3:
+        assert text.index("10,000 images") < text.index("Fashion-MNIST")
+        assert "CIFAR-10, with 10,000 images and 40 epochs, it makes 8.0 % more errors" in text
+
+
+def test_captions_say_what_the_curves_do():
+    paper = {"quarter": 15.0, "last": -15.0}
+    text = landing_caption(sources(0, 4), paper)
+    assert (
+        text
+        == "The paper's curve goes from 16 % more errors to 14 % fewer; ours from 7.9 % more errors to 5.1 % fewer."
+    )
+    tables = [found(4).changes, found(2).changes]
+    assert against_the_paper(tables, paper).startswith("Every seed gains less")
+    assert against_the_paper(tables, {"last": -1.0}).startswith("No seed gains less")
+    assert against_the_paper(tables, {"last": found(3).changes["last"].mean()}).startswith(
+        "One of six seeds gains less"
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,6 +150,7 @@ def test_there_is_a_conclusion_for_every_pair_of_sides():
     ("seeds", "planned", "effect", "text"),
     [
         (0, 6, "not tested", "trained for 20 epochs, has no finished pair of runs yet."),
+        (0, 0, "not tested", "The main comparison, on CIFAR-10, trained for 20 epochs, has not begun."),
         (1, 6, "not tested", "One of six planned pairs of runs has finished; the claim is judged when all have."),
         (2, 6, "not tested", "Two of six planned pairs of runs have finished; the claim is judged when all have."),
         (1, 0, "not tested", "One pair of runs has finished; the claim is not judged yet."),
@@ -121,9 +165,10 @@ def test_progress(seeds, planned, effect, text):
 
 
 def test_what_was_measured():
-    assert measured(found(1, 8.3, -5.2)).endswith("compared with equal weights (one seed, so no interval).")
+    assert measured(found(1, 8.3, -5.2)).endswith("equal weights. This is one seed, so there is no interval.")
+    assert measured(found(2)).endswith("equal weights. These are two seeds, too few for an interval.")
     assert "8.0 % more errors at a quarter of the cost and 5.0 % fewer at the last exit" in measured(found(3))
-    assert "(95 % intervals 7.2 to 8.8 % more and 4.3 to 5.7 % fewer, three seeds)" in measured(found(3))
+    assert "The 95 % intervals over three seeds are 7.2 to 8.8 % more, and 4.3 to 5.7 % fewer." in measured(found(3))
 
 
 @pytest.mark.parametrize(
@@ -131,36 +176,44 @@ def test_what_was_measured():
     [
         ([(5, -1)], "the only seed so far shows both halves"),
         ([(5, 1)], "the only seed so far does not show both halves"),
-        ([(5, -1), (4, -2)], "both seeds pay early and gain late"),
-        ([(5, -1), (4, -2), (3, -1)], "all three seeds pay early and gain late"),
-        ([(5, -1), (4, 2), (-3, -1)], "one of three seeds pays early and gains late"),
-        ([(5, -1), (4, -2), (-3, -1)], "two of three seeds pay early and gain late"),
-        ([(5, 1), (4, 2)], "none of the two seeds both pays early and gains late"),
+        ([(5, -1), (4, -2)], "both seeds pay early and gain a little at the end"),
+        ([(5, -1), (4, -2), (3, -1)], "all three seeds pay early and gain a little at the end"),
+        ([(5, -1), (4, 2), (-3, -1)], "one of three seeds pays early and gains a little at the end"),
+        ([(5, -1), (4, -5), (-3, -1)], "two of three seeds pay early and gain at the end"),
+        ([(5, 1), (4, 2)], "none of the two seeds both pays early and gains at the end"),
     ],
 )
 def test_seeds_one_by_one(changes, text):
-    assert text in halves(Found("CIFAR-10", pd.DataFrame(changes, columns=["quarter", "last"])))
+    assert text in halves(Found("CIFAR-10", pd.DataFrame(changes, columns=["quarter", "last"])), RELEVANT)
 
 
 def test_power_from_four_seeds_on():
     assert power(found(3), RELEVANT) == ""
     assert power(found(4), RELEVANT).endswith("would be found with a chance of more than 99 %; for 80 % it takes two.")
-    assert "varies by 0.3 % from seed to seed" in power(found(8), RELEVANT)
+    assert "On CIFAR-10, trained for 20 epochs, the change at the last exit varies by 0.3 % from seed to seed" in power(
+        found(8), RELEVANT
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "text"),
     [
         ([], ""),
-        ([1.0], "a higher value of its own objective."),
-        ([1.0, 2.0], "higher value of its own objective than equal weights in both settings"),
-        ([-1.0, -2.0], "lower value of its own objective than equal weights in both settings"),
-        ([1.0, -2.0, 1.0], "higher value of its own objective than equal weights in two of three settings"),
+        ([[1.0]], "a higher value of its own objective, but chance could explain it."),
+        ([[-1.0, -1.1, -1.2]], "a lower value of its own objective, and the whole interval lies on that side."),
+        ([[1.0], [1.0, 1.1, 1.2]], "In both rows AdaLoss ends with a higher value of its own objective on average."),
+        ([[1.0], [1.0, 1.1, 1.2]], " In one of them the whole interval lies right of the line."),
+        ([[-1.0], [-2.0]], "lower value of its own objective on average. In none of them does the whole interval lie"),
+        ([[-1.0, -1.1, -1.2]] * 2, "on average. The whole intervals lie left of the line, too."),
+        (
+            [[1.0], [-2.0], [1.0]],
+            "In two of three rows AdaLoss ends with a higher value of its own objective on average.",
+        ),
     ],
 )
 def test_the_objective(values, text):
-    table = pd.DataFrame({"setting": map(str, range(len(values))), "network": "n", "objective": values})
-    assert text in objective(table)
+    rows = [(str(place), value) for place, of_place in enumerate(values) for value in of_place]
+    assert text in objective(pd.DataFrame(rows, columns=["place", "objective"]))
 
 
 @pytest.mark.parametrize(
@@ -169,13 +222,15 @@ def test_the_objective(values, text):
         ((None, None), "no regime can be judged yet"),
         ((14.0, None), "is more than the 8 % that we asked for. The other regime"),
         ((4.0, None), "is less than the 8 % that we asked for. The other regime"),
-        ((14.0, 15.0), "(a: 14 %; b: 15 %). By the rule, the counted runs are trained as in “b”."),
+        ((14.0, 15.0), "(a: 14 %; b: 15 %). A rule written before these runs takes the one with the most headroom"),
         ((4.0, 5.0), "Neither regime has the headroom of 8 % that we asked for (a: 4.0 %; b: 5.0 %)"),
     ],
 )
 def test_the_gate(opt, text):
     halves_ = [None if room is None else 1.0 for room in opt]
-    assert text in gate_in_words(pd.DataFrame({"regime": ["a", "b"], "opt": opt, "half_end": halves_}))
+    table = pd.DataFrame({"regime": ["a", "b"], "opt": opt, "half_end": halves_})
+    assert text in gate_in_words(table)
+    assert best_regime(table) == ("b" if opt == (14.0, 15.0) else "")
 
 
 # --- from records ---------------------------------------------------------------------------------------------------
@@ -214,7 +269,7 @@ def test_records_become_the_answer(evidence, made):
     counted = there.counted
     assert (counted.seeds, counted.planned, counted.epochs) == (made, 4, 2)
     assert there.relevant == RELEVANT
-    text = " ".join(sentences(answer(counted, OTHER, there.relevant)))
+    text = " ".join(sentences(answer(Sources(counted, there.shorter, OTHER, there.relevant))))
     assert ("on CIFAR-10, trained for 2 epochs".lower() in text.lower()) is True
     assert ("the trade-off is shown" in text) == (made == 4)
     (primary, *others) = confirmatory(there)["where it stands"]

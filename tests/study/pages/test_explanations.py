@@ -15,9 +15,13 @@ from anytime_study.pages.explanations import (
     WITH_DECAY,
     batch_in_words,
     batch_table,
+    batches_in_a_table,
     headroom_in_words,
+    price_in_words,
+    prices_in_words,
     rates_in_words,
     ratio_in_words,
+    room_in_words,
 )
 
 MAIN = {"network": "resann(n=3, c=4, s=3)", "epochs": 2}
@@ -53,12 +57,12 @@ def test_every_comparison_finds_its_pairs(scripts):
 def test_the_batch_takes_its_share(scripts):
     text = batch_in_words(batch_table(scripts(3)), "CIFAR-10")
     assert text.startswith(
-        "On CIFAR-10, compared as in the scripts, AdaLoss makes 15 % fewer errors at the last exit ("
+        "On CIFAR-10, compared as in the scripts, AdaLoss makes 15 % fewer errors at the last exit. "
     )
-    assert "Halving the batch alone gives equal weights 10 % fewer errors (" in text
-    assert "At equal batches AdaLoss makes 5.6 % fewer (" in text
+    assert "Halving the batch alone gives equal weights 10 % fewer errors. " in text
+    assert "At equal batches AdaLoss makes 5.6 % fewer at 64 and " in text
     assert "So the batch accounts for 65 % of the scripts' difference, and the weights for the rest. Against" in text
-    assert "as many steps, batches of 64 give equal weights 5.3 % fewer errors (" in text
+    assert "as many steps, batches of 64 give equal weights 5.3 % fewer errors." in text
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_an_unsure_share_is_said_to_be_unsure(scripts):
 
 
 def test_one_seed_and_none(scripts):
-    assert "(1 seed, so no interval)" in batch_in_words(batch_table(scripts(1)), "x")
+    assert "makes 15 % fewer errors" in batch_in_words(batch_table(scripts(1)), "x")
     assert batch_in_words(batch_table(scripts(0)), "x").endswith("have not finished yet.")
 
 
@@ -89,6 +93,7 @@ def test_extremes_are_told():
     table = pd.DataFrame(
         {
             "place": ["a"] * 3 + ["b"] * 3,
+            "dataset": "Digits",
             "ratio": [1.25] * 3 + [4.6] * 3,
             "headroom": [4.0] * 3 + [14.4] * 3,
             "first": [1.0] * 3 + [10.0] * 3,
@@ -101,17 +106,22 @@ def test_extremes_are_told():
     )
     text = headroom_in_words(table)
     assert text.startswith(
-        "Headroom lies between 4.0 % (a) and 14 % (b). At the last exit AdaLoss makes 0.1 % more errors"
+        "On Digits, headroom lies between 4.0 % (a) and 14 % (b). At the last exit AdaLoss makes 0.1 % more errors"
     )
-    assert text.endswith(" fewer, 3 seeds) where it is largest.")
+    assert " more, 3 seeds) where it is smallest. Where it is largest, it makes 3.1 % fewer errors (" in text
     assert ratio_in_words(table[:3]) == headroom_in_words(table[:0]) == ""
 
 
 @pytest.mark.parametrize(
     ("best", "edge", "text"),
     [
-        ((0.2, 0.2), (True, True), "choose the same rate for both, 0.2. Both lie at an end of the grid"),
-        ((0.1, 0.2), (False, True), "choose 0.1 for equal weights and 0.2 for AdaLoss. One of them lies at an end"),
+        ((0.2, 0.2), (True, True), "the same rate for both, 0.2. This is the largest rate that we tried"),
+        (
+            (0.1, 0.2),
+            (False, True),
+            "choose 0.1 for equal weights and 0.2 for AdaLoss. One of them is an end of the range",
+        ),
+        ((0.05, 0.2), (True, True), "0.2 for AdaLoss. These are the ends of the range that we tried"),
         ((0.1, 0.1), (False, False), "Validation images choose the same rate for both, 0.1."),
     ],
 )
@@ -123,3 +133,57 @@ def test_rates(best, edge, text):
 def test_rates_that_are_not_there():
     rows = {"weighting": ["const"], "learning_rate": [0.1], "best": [True], "at_the_edge": [False]}
     assert rates_in_words(pd.DataFrame(rows)) == "The runs at other learning rates have not finished yet."
+
+
+def test_the_batches_in_a_table(scripts):
+    whole, nothing = batch_table(scripts(3)), batch_table(scripts(0))
+    table = batches_in_a_table({"here": whole, "there": nothing})
+    assert len(table) == 7
+    assert set(table["there"]) == {"not yet"}
+    assert table["here"][0].startswith("−15 [")
+
+
+def places(*rows):
+    """A row each: data set, x, y; ``ratio`` and ``headroom`` are x, ``first`` and ``last`` are y."""
+    table = pd.DataFrame(rows, columns=["dataset", "ratio", "first"])
+    return table.assign(place=table.index.map(str), headroom=table["ratio"], last=table["first"])
+
+
+GROWS = [("Garments", 1, 1), ("Garments", 2, 2), ("Garments", 3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (GROWS[:2], "The settings are too few to say"),
+        (GROWS, "Within Garments, AdaLoss's price at the first exit grows with the ratio."),
+        ([(name, -x, y) for name, x, y in GROWS], "falls with the ratio."),
+        ([("Garments", 1, 1), ("Garments", 2, 3), ("Garments", 3, 1)], "does not follow the ratio."),
+        ([("Photos", 6, 2), *GROWS], "the ratio. Photos lies further right and pays less than the highest of them."),
+        ([("Photos", 6, 9), *GROWS], "the ratio. Photos lies further right and pays more than all of them."),
+    ],
+)
+def test_the_price_and_the_ratio(rows, text):
+    assert text in price_in_words(places(*rows))
+
+
+def test_whether_the_headroom_is_used():
+    assert room_in_words(places(*GROWS[:2])) == "So far, the settings are too few to tell."
+    assert room_in_words(places(*GROWS)) == "They do not."
+    assert room_in_words(places(*((name, x, -y) for name, x, y in GROWS))) == "They do."
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (
+            {"a": [1, 1.1, 1.2], "b": [2, 2.1, 2.2]},
+            "In every row AdaLoss pays at a quarter of the cost, and every interval",
+        ),
+        ({"a": [1, 1.1, 1.2], "b": [2, -2, 9]}, "on average; in one of two the whole interval lies right of the line."),
+        ({"a": [1, 1.1, 1.2], "b": [-2, -2, -9]}, "In one of two rows AdaLoss pays"),
+    ],
+)
+def test_the_price_at_every_rate(rows, text):
+    table = pd.DataFrame([(row, value) for row, values in rows.items() for value in values], columns=["row", "quarter"])
+    assert text in prices_in_words(table)

@@ -28,13 +28,17 @@ def test_the_strongest_tier_with_runs_speaks():
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        ([verdict()], "Of one claims of the papers, one is shown as claimed. All were tested on other data"),
+        ([verdict()], "The papers' only claim is shown as claimed. All were tested on other data"),
         (
             [verdict(), verdict("undecided"), verdict("undecided"), verdict(where="this study")],
             "Of three claims of the papers, one is shown as claimed and two are undecided.",
         ),
-        ([verdict(flag="x"), verdict()], "One of those shown is shown by a control without AdaLoss too"),
-        ([verdict(flag="x")] * 2, "Two of those shown are shown by a control without AdaLoss too"),
+        ([verdict(flag="x"), verdict()], "For one of those shown, a control without AdaLoss shows the same, so"),
+        ([verdict(flag="x")] * 2, "For two of those shown, a control without AdaLoss shows the same, so"),
+        (
+            [verdict()] * 7 + [verdict("undecided")] * 20,
+            "Of 27 claims of the papers, 7 are shown as claimed and 20 are",
+        ),
         ([verdict(scope="replicated"), verdict("not tested")], "and one is not tested."),
     ],
 )
@@ -50,12 +54,20 @@ def test_of_the_papers(found, text):
             [verdict(claim=PAIR)],
             "in one network has been tested yet.",
         ),
-        ([verdict(claim=ALONE)], "One of them compares AdaLoss with equal weights in one network. Shown: “A holds.”"),
+        ([verdict(claim=ALONE)], "One compares AdaLoss with equal weights in one network. One is shown: “A holds.”"),
         (
             [verdict("undecided", claim=ALONE)] * 2,
-            "Two of them compare AdaLoss with equal weights in one network. None",
+            "Two compare AdaLoss with equal weights in one network. All are undecided.",
         ),
-        ([verdict("shown opposite", claim=ALONE)], "The opposite is shown of: “A holds.”"),
+        ([verdict("undecided", claim=ALONE)], "in one network. It is undecided."),
+        (
+            [verdict(claim=ALONE)] * 2 + [verdict("undecided", claim=ALONE)],
+            "Two are shown: “A holds.” “A holds.” One is un",
+        ),
+        ([verdict(claim=ALONE), *[verdict("undecided", claim=ALONE)] * 2], "Two are undecided."),
+        ([verdict("shown opposite", claim=ALONE)] * 2, "Of two, the opposite is shown: “A holds.” “A holds.”"),
+        ([verdict("no effect as large as δ", claim=ALONE)], "One is too small to matter: “A holds.”"),
+        ([verdict("shown opposite", claim=ALONE)], "Of one, the opposite is shown: “A holds.”"),
     ],
 )
 def test_of_the_weights(found, text):
@@ -65,17 +77,21 @@ def test_of_the_weights(found, text):
 def test_what_limits_all_is_said_once():
     found = [verdict(amended=True), verdict(amended=True, flag="x"), verdict("not tested")]
     assert said.common_limits(found) == {"other data", "rule amended"}
-    assert said.common_limits([verdict("not tested")]) == set()
+    assert said.common_limits([verdict("not tested")]) == {"rule amended"}  # which is told in words
 
 
 @pytest.mark.parametrize(
     ("amended", "text"),
     [
         ([], ""),
-        ([False, False], "No rule was changed after its runs."),
-        ([True, True], "All rules were amended after the runs"),
-        ([True, False], "One of 2 rules was amended after the runs"),
-        ([True, True, False], "Two of 3 rules were amended after the runs"),
+        ([False, False], "No rule was amended after its runs."),
+        ([True, True], "All rules were amended after the runs."),
+        ([True, False], "1 of 2 rules was amended after the runs; the exception is “A holds.”"),
+        (
+            [True, True, False, False],
+            "2 of 4 rules were amended after the runs; the exceptions are “A holds.” “A holds.”",
+        ),
+        ([True, *[False] * 4], "1 of 5 rules was amended after the runs."),
     ],
 )
 def test_of_amended_rules(amended, text):
@@ -87,8 +103,8 @@ def test_of_amended_rules(amended, text):
     ("found", "text"),
     [
         ([verdict()], ""),
-        ([verdict("not tested")], "One claim has no runs yet, so it has no row."),
-        ([verdict("not tested")] * 3, "Three claims have no runs yet, so they have no row."),
+        ([verdict("not tested")], "One claim has no runs yet, so it has no number."),
+        ([verdict("not tested")] * 3, "Three claims have no runs yet, so they have no numbers."),
         ([verdict(**WAITING)], "One waits for the rest of theirs."),
         (
             [verdict("not tested"), verdict(**WAITING)],

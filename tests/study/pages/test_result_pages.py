@@ -181,7 +181,7 @@ def test_a_verdict_that_waits_for_runs_says_so():
     [
         ({"name": "increase_over_opt"}, "−2.0 [−4.5, 0.5] %"),
         ({"name": "increase_over_opt", "minus": "const"}, "−2.0 [−4.5, 0.5] points"),
-        ({"name": "spread_difference"}, "−2.0 [−4.5, 0.5] factors of two"),
+        ({"name": "spread_difference"}, "−2.0 [−4.5, 0.5] doublings"),
         ({"name": "log_error_change"}, "−2.0 [−4.4, 0.5] %"),
     ],
 )

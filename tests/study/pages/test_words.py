@@ -14,7 +14,7 @@ def logs(*percents):
     [
         ((-3, -3, -3), "3.0 % fewer errors (95 % interval 3.0 to 3.0 % fewer, 3 seeds)"),
         ((12, 12, 12), "12 % more errors (95 % interval 12 to 12 % more, 3 seeds)"),
-        ((0, 0, 0), "as many errors (95 % interval 0.0 to 0.0 % fewer, 3 seeds)"),
+        ((0, 0, 0), "about as many errors (95 % interval 0.0 to 0.0 % fewer, 3 seeds)"),
         ((8, 8), "8.0 % more errors (2 seeds, so no interval)"),
         ((5,), "5.0 % more errors (1 seed, so no interval)"),
     ],
