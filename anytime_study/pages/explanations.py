@@ -176,7 +176,9 @@ def prices_in_words(steps: pd.DataFrame) -> str:
     """In how many rows AdaLoss pays at a quarter of the cost, on average and for sure."""
     by = steps.groupby("row", sort=False)["quarter"]
     dear = int((by.mean() > 0).sum())
-    sure = sum(mean_interval(values).low > 0 for _, values in by if len(values) >= FEWEST)
+    sure = sum(
+        round(mean_interval(values).low, 1) > 0 for _, values in by if len(values) >= FEWEST
+    )  # not one that touches 0
     if dear == by.ngroups == sure:
         return "In every row AdaLoss pays at a quarter of the cost, and every interval lies right of the line."
     if dear == by.ngroups:

@@ -83,7 +83,7 @@ def seed_by_seed(sources: Mapping[str, pd.DataFrame], published: Mapping[str, fl
             *place, text, transform=axes.transAxes, ha=across, va=up, fontsize="small", color="0.3", style="italic"
         )
     low, high = axes.get_ylim()
-    axes.set(ylim=(low - 2, max(high, 3) + 2), xlim=(min(axes.get_xlim()[0], -5), axes.get_xlim()[1] + 1))
+    axes.set(ylim=(low - 2, max(high, 3) + 2), xlim=(min(axes.get_xlim()[0], -7), axes.get_xlim()[1] + 1))
     axes.set(xlabel="change in test errors at a quarter of the cost (%)", ylabel="at the last exit (%)")
     axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0.28, 0.12))
     return figure

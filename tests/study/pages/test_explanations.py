@@ -181,6 +181,7 @@ def test_whether_the_headroom_is_used():
             "In every row AdaLoss pays at a quarter of the cost, and every interval",
         ),
         ({"a": [1, 1.1, 1.2], "b": [2, -2, 9]}, "on average; in one of two the whole interval lies right of the line."),
+        ({"a": [1, 1.1, 1.2], "b": [0.9, 2.0, 3.59]}, "in one of two the whole interval"),
         ({"a": [1, 1.1, 1.2], "b": [-2, -2, -9]}, "In one of two rows AdaLoss pays"),
     ],
 )
