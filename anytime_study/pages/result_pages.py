@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_study.studies.experiments import Experiment
 
 PAPER = Path(__file__).parents[2] / "data" / "paper"  # published numbers, a CSV file per table or figure
+_TIER = "[tier](../glossary.html#term-tier)"  # outputs of cells have no roles of MyST
 
 
 def published(name: str) -> pd.DataFrame:
@@ -36,7 +37,7 @@ def header(experiment: Experiment, tier: str) -> str:
     made = [outcome for outcome in experiment.outcomes.values() if outcome.outcome == "finished"]
     planned = len(experiment.planned)
     if not made:
-        return f"No run has finished yet (tier *{tier}*). There is nothing to show."
+        return f"No run has finished yet ({_TIER} *{tier}*). There is nothing to show."
     configs = [record.config for record in made]
     all_made = len(experiment.outcomes) == planned
     runs = (
@@ -47,7 +48,7 @@ def header(experiment: Experiment, tier: str) -> str:
     seeds, titles = {config.seed for config in configs}, {find_card(config.dataset).title for config in configs}
     images, epochs = (_either(getattr(config, name) for config in configs) for name in ("num_train", "epochs"))
     text = (
-        f"Drawn from {runs} (tier *{tier}*): {listed(sorted(titles))}, {images} training images, {epochs} epochs, "
+        f"Drawn from {runs} ({_TIER} *{tier}*): {listed(sorted(titles))}, {images} training images, {epochs} epochs, "
         f"{number(len(seeds))} {'seeds' if len(seeds) > 1 else 'seed'}."
     )
     if diverged := len(experiment.outcomes) - len(made):

@@ -59,8 +59,8 @@ def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, mad
     text = header(made_up_experiment([*made, made_up_divergence(seed=1)], unmade=[made_up_record(seed=3)]), "laptop")
     said, _, folded = text.partition(ORIGIN_BEGINS)
     assert said.strip() == (
-        "Drawn from 3 of 4 planned training runs so far (tier *laptop*): Optical digits, 1,257 training images, "
-        "2 epochs, two seeds. One of them diverged: the loss became NaN or infinite."
+        "Drawn from 3 of 4 planned training runs so far ([tier](../glossary.html#term-tier) *laptop*): "
+        "Optical digits, 1,257 training images, 2 epochs, two seeds. One of them diverged: the loss became NaN or infinite."
     )
     rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", folded, re.MULTILINE))
     assert rows["seeds (the same for all that is compared)"] == "0, 2"
@@ -73,7 +73,7 @@ def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, mad
 
 def test_the_header_of_nothing():
     assert header(Experiment("e", {}, {}, {}), "cifar") == (
-        "No run has finished yet (tier *cifar*). There is nothing to show."
+        "No run has finished yet ([tier](../glossary.html#term-tier) *cifar*). There is nothing to show."
     )
 
 
