@@ -107,7 +107,10 @@ def test_a_chapter_without_runs_says_so(name, checked, tmp_path):
 
 @pytest.mark.parametrize(("name", "tier"), [("architectures", "paper"), ("other_methods", "cifar")])
 def test_a_chapter_of_a_tier_with_other_runs_or_none(name, tier, checked, tmp_path):
-    assert f"No run has finished yet (tier *{tier}*)" in checked(name, records_dir=str(tmp_path), tier=tier)[0]
+    assert (
+        f"glossary.html#term-tier) *{tier}*). There is nothing"
+        in checked(name, records_dir=str(tmp_path), tier=tier)[0]
+    )
 
 
 def test_with_some_runs_the_page_says_what_is_missing(checked, all_runs, tmp_path):

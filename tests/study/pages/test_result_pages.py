@@ -60,7 +60,8 @@ def test_the_header_counts_what_was_made(made_up_record, made_up_divergence, mad
     said, _, folded = text.partition(ORIGIN_BEGINS)
     assert said.strip() == (
         "Drawn from 3 of 4 planned training runs so far ([tier](../glossary.html#term-tier) *laptop*): "
-        "Optical digits, 1,257 training images, 2 epochs, two seeds. One of them diverged: the loss became NaN or infinite."
+        "Optical digits, 1,257 training images, 2 epochs, two seeds. "
+        "One of them diverged: the loss became NaN or infinite."
     )
     rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", folded, re.MULTILINE))
     assert rows["seeds (the same for all that is compared)"] == "0, 2"
