@@ -173,7 +173,7 @@ def answer(sources: Sources) -> str:
         short = f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs."
         return " ".join([*sentences, progress(counted), short])
     if told is sources.shorter:
-        short = "This is an estimate from one small network on the paper's images, at a short schedule."
+        short = "This is an estimate: one small network, a short schedule."
         sentences += [short, _in_brief(sources.other)]
     else:
         sentences.append("These are not the paper's images, and the runs are short.")
@@ -232,11 +232,10 @@ def power(found: Found, relevant: Relevant) -> str:
         return ""
     spread = float(found.changes["last"].std())
     chance = 100 * detection_power(found.seeds, spread, relevant.last)
+    sure = "more than 99" if chance > 99 else f"{chance:.0f}"
     return (
-        f"On {found.where}, the change at the last exit varies by {percent(spread)} % from seed to seed "
-        f"(standard deviation). With {number(found.seeds)} seeds, a true change of {as_percent(relevant.last):.0f} % "
-        f"would be found with a chance of {'more than 99' if chance > 99 else f'{chance:.0f}'} %; for 80 % it takes "
-        f"{number(seeds_needed(spread, relevant.last))}."
+        f"These {number(found.seeds)} seeds would find a true change of {as_percent(relevant.last):.0f} % at the last "
+        f"exit with a chance of {sure} %; for 80 % it takes {number(seeds_needed(spread, relevant.last))}."
     )
 
 
@@ -327,6 +326,6 @@ def gate_in_words(table: pd.DataFrame) -> str:
             f"Neither regime has the headroom of {NEEDED:.0f} % that we asked for ({told}), so we look for another one."
         )
     return (
-        f"We measured the headroom of every regime ({told}). A rule written before these runs takes the one with the "
-        f"most headroom, if that is at least {NEEDED:.0f} %. So the main comparison will train on {best}."
+        f"A rule written before these runs takes the regime with the most headroom, if that is at least {NEEDED:.0f} "
+        f"%. So the main comparison will train on {best}."
     )
