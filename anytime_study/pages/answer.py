@@ -111,13 +111,6 @@ def measured(found: Found, *, subject: str = "AdaLoss") -> str:
     return f"{changed} The 95 % intervals over {number(found.seeds)} seeds are {ends}."
 
 
-def _in_brief(found: Found) -> str:
-    """Both changes in a few words, of data that come second."""
-    early = mean_in_words(found.changes["quarter"], "errors at a quarter of the cost")
-    late = mean_in_words(found.changes["last"], "at the last exit")
-    return f"On {found.where}, it makes {early} and {late} ({number(found.seeds)} seeds)."
-
-
 def progress(found: Found) -> str:
     """How far the runs are, and the verdict once they are complete."""
     if found.planned and found.seeds >= found.planned and found.effect in _JUDGED:
@@ -173,8 +166,7 @@ def answer(sources: Sources) -> str:
         short = f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs."
         return " ".join([*sentences, progress(counted), short])
     if told is sources.shorter:
-        short = "This is an estimate: one small network, a short schedule."
-        sentences += [short, _in_brief(sources.other)]
+        sentences.append("This is an estimate: one small network, a short schedule.")
     else:
         sentences.append("These are not the paper's images, and the runs are short.")
     sentences.append(progress(counted))
