@@ -1,5 +1,6 @@
 # make book   train what has no record yet, run the notebooks, render the book
 # make pdf    print the book to one file with Chromium (a few minutes), without solutions
+# make readme  write the answer and its picture in README.md anew, from the records
 # make words  count the words of prose in the built book, page by page
 # make lab    open the lab, in a light environment of its own; without make: python start_lab.py
 # make slides build the slides, sheets and the key anew, and print them with Chromium
@@ -31,7 +32,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: book pdf lab slides words test browser-test slurm-test bench study study-cost lint dist check install lock clean format
+.PHONY: book pdf lab slides readme words test browser-test slurm-test bench study study-cost lint dist check install lock clean format
 
 book: install
 	@snakemake
@@ -47,6 +48,9 @@ lab:
 slides: book
 	@python -m anytime_study.pages.teaching --pdf
 	@echo "Slides: $(CURDIR)/_build/html/_static/slides/session_1.html; on paper: $(CURDIR)/_build/teaching"
+
+readme: book
+	@python -m anytime_study.pages.readme
 
 words: install
 	@python -m anytime_study.pages.word_count

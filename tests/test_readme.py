@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from anytime_core import AdaLoss, cross_entropy_per_exit
+from anytime_study.pages.readme import with_answer
 from anytime_study.runs.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
@@ -81,3 +82,7 @@ def test_the_command_that_stops_a_network_knows_the_picture():
     assert done.returncode == 0, done.stderr
     assert re.search(r"^class +Ankle boot$", done.stdout, flags=re.MULTILINE)
     assert re.search(r"^exit +\d of 9$", done.stdout, flags=re.MULTILINE)
+
+
+def test_the_answer_is_that_of_the_records():
+    assert with_answer(README) == README, "run `make readme`"
