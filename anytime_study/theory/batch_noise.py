@@ -11,7 +11,6 @@ are independent of each other.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +18,8 @@ import numpy.typing as npt
 import scipy.optimize
 import scipy.stats
 
+from anytime_study.theory.geometric_mean import RunningWeights
 from anytime_study.theory.quadratics import Array, require
-
-# --- the running mean ----------------------------------------------------------------------------------------------
 
 
 def running_mean_variance(variation: npt.ArrayLike, momentum: npt.ArrayLike) -> Array:
@@ -48,9 +46,6 @@ def mean_age(momentum: npt.ArrayLike, refresh_period: npt.ArrayLike) -> Array:
     return 1 + momentum / (1 - momentum) + (refresh_period - 1) / 2
 
 
-# --- two exits, one of them with samples that nobody can learn ------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class HardSamples:
     """Two exits share one parameter θ: ℓ_1 = θ² + ε for every sample, ℓ_2 = (1 - θ)² + ξ, with ξ random.
@@ -75,14 +70,10 @@ class HardSamples:
             require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
         require(0 <= self.hard_share <= 1, "hard_share", "0 to 1", self.hard_share)
 
-    @property
-    def mean_remainder(self) -> float:
-        """E ξ."""
-        return (1 - self.hard_share) * self.easy + self.hard_share * self.hard
-
     def full_batch_minimiser(self) -> float:
         """argmin of ln ℓ_1 + ln E ℓ_2, the paper's objective."""
-        return self._minimiser(np.ones(1), np.array([self.mean_remainder]))
+        mean = (1 - self.hard_share) * self.easy + self.hard_share * self.hard
+        return self._minimiser(np.ones(1), np.array([mean]))
 
     def in_batch_minimiser(self, batch_size: int) -> float:
         """argmin of E_B[ln ℓ_1 + ln ℓ_2B], which weights 1 / ℓ_B from the batch itself descend.
@@ -118,8 +109,7 @@ def weighted_descent(
     problem: HardSamples,
     *,
     batch_size: int,
-    momentum: float | None,
-    refresh_period: int = 1,
+    weigh: RunningWeights | None = None,
     steps: int = 20_000,
     learning_rate: float = 2e-3,
     start: float = 0.0,
@@ -129,9 +119,7 @@ def weighted_descent(
 
     Args:
         batch_size: n, samples in a batch.
-        momentum: β of a running mean that is used from the step *after* it was updated, as AdaLoss does; None takes
-            the losses of the very batch that gives the gradient.
-        refresh_period: P; of no effect without a running mean.
+        weigh: Gives the weights of the step after; None takes the losses of the very batch that gives the gradient.
         steps: How many.
         learning_rate: η.
         start: θ before the first step.
@@ -140,23 +128,15 @@ def weighted_descent(
     Returns:
         The mean of θ over the second half of the steps.
     """
-    require(momentum is None or 0 <= momentum < 1, "momentum", "0 or more and below 1, or None", momentum)
-    require(refresh_period >= 1, "refresh_period", "at least 1 step", refresh_period)
     count = np.random.default_rng(seed).binomial(batch_size, problem.hard_share, size=steps)
     remainders = (problem.easy + (problem.hard - problem.easy) * count / batch_size).tolist()
     theta, total = start, 0.0
-    first_mean = second_mean = math.nan
-    first_weight = second_weight = 1.0
     for step, remainder in enumerate(remainders, start=1):
-        first, second = theta * theta + problem.first_floor, (1 - theta) ** 2 + remainder
-        if momentum is None:
-            first_weight, second_weight = 1 / first, 1 / second
-        theta += 2 * learning_rate * (second_weight * (1 - theta) - first_weight * theta)
-        if momentum is not None:
-            first_mean = first if step == 1 else momentum * first_mean + (1 - momentum) * first
-            second_mean = second if step == 1 else momentum * second_mean + (1 - momentum) * second
-            if step % refresh_period == 0:
-                first_weight, second_weight = 1 / first_mean, 1 / second_mean
+        losses = theta * theta + problem.first_floor, (1 - theta) ** 2 + remainder
+        first, second = (1 / losses[0], 1 / losses[1]) if weigh is None else weigh.weights
+        theta += 2 * learning_rate * (second * (1 - theta) - first * theta)
+        if weigh is not None:
+            weigh(losses)
         if 2 * step > steps:
             total += theta
     return total / (steps - steps // 2)

@@ -28,9 +28,6 @@ from anytime_study.theory.quadratics import Array, require
 
 Criterion = Literal["worst case", "linear mean", "log mean"]
 
-# φ² = 2.618…: from this competence on the growth g = b is best for the worst case
-GOLDEN_SQUARE = (3 + math.sqrt(5)) / 2
-
 
 def worst_case(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int = 1) -> Array:
     """The supremum of C over all budgets: g / (g^M - 1) + max(1, g / b).
@@ -42,8 +39,10 @@ def worst_case(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int
     Args:
         workers: M, 1 or more; B is then wall-clock time, so the work done is M B.
     """
+    require(workers >= 1, "workers", "at least 1", workers)
     growth, competence = _growth(growth), _competence(competence)
-    return growth * _start_share(growth, workers) + np.maximum(1, growth / competence)
+    # a late network starts at 1 / (g^M - 1) of its own cost, as x_{i-M} + x_{i-2M} + … was spent before
+    return growth / np.expm1(workers * np.log(growth)) + np.maximum(1, growth / competence)
 
 
 def linear_mean(growth: npt.ArrayLike, competence: npt.ArrayLike) -> Array:
@@ -54,41 +53,32 @@ def linear_mean(growth: npt.ArrayLike, competence: npt.ArrayLike) -> Array:
     """
     growth, competence = _growth(growth), _competence(competence)
     used = np.minimum(competence, growth)
-    return 1 - 1 / used + growth / (2 * used**2) + _start_share(growth, 1) * (growth / used + np.log(used))
+    return 1 - 1 / used + growth / (2 * used**2) + (growth / used + np.log(used)) / (growth - 1)
 
 
-def log_mean(growth: npt.ArrayLike, competence: npt.ArrayLike, *, workers: int = 1) -> Array:
-    """Mean of C for ln B uniform over one cycle of late networks; where the cycle begins does not matter.
+def log_mean(growth: npt.ArrayLike, competence: npt.ArrayLike) -> Array:
+    """Mean of C for ln B uniform over one cycle of late networks, one worker; where the cycle begins does not matter.
 
-    With q = min(b, g) it is (g / q + ln q) / ln g for one worker. With M, where B is wall-clock time, it is
-    ((g - 1) / (g^M - 1) + g / q - 1 + ln q) / ln g. For g = b these are 1 + 1 / ln b and
-    1 + (b - 1) / ((g^M - 1) ln b).
+    With q = min(b, g) it is (g / q + ln q) / ln g; with g = b it is 1 + 1 / ln b.
 
     If all costs are multiplied by g^U with U uniform on [0, 1], drawn once, this is the expected C of every budget,
     in the limit of late ones.
-
-    Args:
-        workers: M, 1 or more.
     """
     growth, competence = _growth(growth), _competence(competence)
     used = np.minimum(competence, growth)
-    waited = (growth - 1) * _start_share(growth, workers)
-    return (waited + growth / used - 1 + np.log(used)) / np.log(growth)
+    return (growth / used + np.log(used)) / np.log(growth)
 
 
 def best_growth(competence: npt.ArrayLike, criterion: Criterion) -> Array:
     """The growth g with the smallest :func:`worst_case`, :func:`linear_mean` or :func:`log_mean`, one worker.
 
     ============  =============================================================
-    worst case    1 + √b for b ≤ φ², else b
+    worst case    1 + √b for b ≤ φ² = 2.618…, else b
     linear mean   1 + √(2 b + 2 b² ln b)
     log mean      exp(1 + W(b ln b / e)), W the principal branch of Lambert's W
     ============  =============================================================
 
     Derived here, not in the paper, which takes g = b.
-
-    Args:
-        criterion: ``"worst case"``, ``"linear mean"`` or ``"log mean"``.
     """
     competence = _competence(competence)
     match criterion:
@@ -106,9 +96,6 @@ def best_inflation(competence: npt.ArrayLike, criterion: Criterion) -> Array:
 
     The worst case is also a lower bound for every sequence of costs, geometric or not; see :func:`smallest_spent`.
     For the means only geometric sequences were compared.
-
-    Args:
-        criterion: Of :func:`best_growth`.
     """
     growth = best_growth(competence, criterion)
     formulas = {"worst case": worst_case, "linear mean": linear_mean, "log mean": log_mean}
@@ -137,12 +124,6 @@ def smallest_spent(ratio: float, competence: float, *, networks: int) -> Array:
     while spent[-1] <= ratio - 1 and len(spent) < networks:
         spent.append(1 + spent[-1] / (b * (ratio - spent[-1])))
     return np.array(spent)
-
-
-def _start_share(growth: Array, workers: int) -> Array:
-    """When a late network starts, over its own cost: 1 / (g^M - 1), as x_{i-M} + x_{i-2M} + … was spent before."""
-    require(workers >= 1, "workers", "at least 1", workers)
-    return 1 / np.expm1(workers * np.log(growth))
 
 
 def _growth(growth: npt.ArrayLike) -> Array:

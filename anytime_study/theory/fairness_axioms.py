@@ -12,31 +12,16 @@ Nash bargaining over the losses maximises Π_i (d_i - ℓ_i), where d_i is what 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
+import scipy.optimize
 import scipy.stats
 
 from anytime_study.theory.quadratics import Array, QuadraticLosses, require
 
 Aggregator = Callable[[Array], Array]
-
-
-@dataclass(frozen=True)
-class Flips:
-    """How often an aggregator orders a pair of networks differently after a change that should not matter.
-
-    Attributes:
-        scale: Share of pairs, 0 to 1, after the losses of each exit got another unit.
-        offset: The same after a constant was added to the losses of each exit.
-        renumbering: The same after the exits changed places.
-    """
-
-    scale: float
-    offset: float
-    renumbering: float
 
 
 def aggregators(num_exits: int) -> dict[str, Aggregator]:
@@ -70,11 +55,11 @@ def flip_rate(aggregate: Aggregator, pairs: Array, changed: Array) -> float:
 
 def rank_flips(
     num_exits: int, *, pairs: int = 100_000, scale_decades: float = 2.0, offset: float = 5.0, seed: int = 0
-) -> dict[str, Flips]:
-    """How often each of :func:`aggregators` breaks the conditions, on the same random pairs.
+) -> dict[str, dict[str, float]]:
+    """How often each of :func:`aggregators` orders two networks differently after a change that should not matter.
 
     All losses are independent with ln ℓ ~ N(0, 1). Every pair gets its own change, the same for its two networks:
-    factors a_i = 10^U(-s, s), offsets U(0, o), and a random permutation of the exits.
+    ``scale``, factors a_i = 10^U(-s, s); ``offset``, constants U(0, o); ``renumbering``, a random permutation of exits.
 
     Args:
         num_exits: K, at least 2.
@@ -82,6 +67,9 @@ def rank_flips(
         scale_decades: s, 0 or more.
         offset: o, 0 or more.
         seed: Of all draws.
+
+    Returns:
+        Shares of pairs, 0 to 1, by the aggregator's name and the change.
     """
     require(num_exits >= 2, "num_exits", "at least 2", num_exits)
     generator = np.random.default_rng(seed)
@@ -89,9 +77,13 @@ def rank_flips(
     factors = 10 ** generator.uniform(-scale_decades, scale_decades, size=(pairs, 1, num_exits))
     offsets = generator.uniform(0, offset, size=(pairs, 1, num_exits))
     order = generator.permuted(np.tile(np.arange(num_exits), (pairs, 1)), axis=1)[:, None, :]
-    changes = [factors * losses, losses + offsets, np.take_along_axis(losses, order, axis=-1)]
+    changes = {
+        "scale": factors * losses,
+        "offset": losses + offsets,
+        "renumbering": np.take_along_axis(losses, order, axis=-1),
+    }
     return {
-        name: Flips(*(flip_rate(aggregate, losses, changed) for changed in changes))
+        name: {change: flip_rate(aggregate, losses, changed) for change, changed in changes.items()}
         for name, aggregate in aggregators(num_exits).items()
     }
 
@@ -109,7 +101,8 @@ def bargaining_weights(losses: npt.ArrayLike, disagreement: npt.ArrayLike) -> Ar
 def nash_bargaining(problem: QuadraticLosses, disagreement: npt.ArrayLike) -> Array:
     """argmax_θ Σ_i ln(d_i - ℓ_i(θ)) over the θ where every loss is below d_i.
 
-    The sum is concave, so the losses of the bargain are unique; θ is too, if the sum of the curvatures is regular.
+    The sum is concave, so the losses of the bargain are unique; θ is too, if the sum of the curvatures is regular. The
+    search, for the zero of the gradient, begins at the minimum of Σ ℓ_i / (d_i - OPT_i).
 
     Args:
         disagreement: d, [K] or scalar.
@@ -118,12 +111,13 @@ def nash_bargaining(problem: QuadraticLosses, disagreement: npt.ArrayLike) -> Ar
         θ, [d].
 
     Raises:
-        ValueError: the minimum of Σ ℓ_i / (d_i - OPT_i), where the search begins, has a loss that is not below its d_i.
+        ValueError: at the point where the search begins a loss is not below its d_i, or no bargain was reached.
     """
     limits = np.broadcast_to(np.asarray(disagreement, dtype=np.float64), (problem.num_exits,))
 
-    def derivatives(theta: Array) -> tuple[Array, Array]:
-        weights = bargaining_weights(problem.losses(theta), limits)
+    def slope(theta: Array) -> tuple[Array, Array]:
+        """Gradient and Hessian of -Σ ln(d_i - ℓ_i)."""
+        weights = 1 / (limits - problem.losses(theta))
         pulls = weights[:, None] * problem.gradients(theta)
         return pulls.sum(axis=0), 2 * np.tensordot(weights, problem.curvature, axes=1) + pulls.T @ pulls
 
@@ -132,30 +126,9 @@ def nash_bargaining(problem: QuadraticLosses, disagreement: npt.ArrayLike) -> Ar
     begin = problem.minimiser(1 / room)
     below = (problem.losses(begin) < limits).all()
     require(below, "disagreement", "losses that the exits can easily go below together", limits)
-    return _newton(begin, derivatives)
-
-
-def _newton(point: Array, derivatives: Callable[[Array], tuple[Array, Array]], *, max_steps: int = 10_000) -> Array:
-    """Minimum of a self-concordant function from a point inside its domain.
-
-    With λ² = gᵀH⁻¹g, the damped step H⁻¹g / (1 + λ) stays inside the domain and is known to converge from everywhere.
-    Once λ is small each step about squares it. It ends where rounding stops that.
-
-    Args:
-        point: Inside the domain.
-        derivatives: point -> gradient and Hessian.
-        max_steps: A guard against a function without a minimum.
-
-    Raises:
-        ValueError: no minimum was reached.
-    """
-    before = np.inf
-    for _ in range(max_steps):
-        gradient, hessian = derivatives(point)
-        step = scipy.linalg.lstsq(hessian, gradient)[0]
-        decrement = float(np.sqrt(max(gradient @ step, 0.0)))
-        point = point - step / (1 + decrement)
-        if decrement < 1e-12 or (decrement < 1e-4 and decrement > before / 2):
-            return point
-        before = decrement
-    raise ValueError(f"no bargain was reached in {max_steps} steps")
+    theta = scipy.optimize.root(slope, begin, jac=True, options={"xtol": 1e-12}).x
+    gradient, hessian = slope(theta)
+    left = np.linalg.norm(scipy.linalg.lstsq(hessian, gradient)[0])  # the way to the bargain, by Newton's method
+    reached = left < 1e-8 * (1 + np.linalg.norm(theta)) and (problem.losses(theta) < limits).all()
+    require(reached, "disagreement", "losses for which a bargain is found", limits)
+    return theta

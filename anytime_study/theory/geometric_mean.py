@@ -1,4 +1,9 @@
-"""The objective of AdaLoss, where it is stationary, and how full-batch descent walks.
+"""The objective of AdaLoss, why its steps descend it, where they come to rest, and how full-batch descent walks.
+
+The weights 1 / ℓ_i(a) of an anchor a turn Σ ℓ_i(θ) / ℓ_i(a) into a bound from above on S that touches it at a. So
+whatever lowers the weighted sum lowers S. But S has no lower end: :func:`.quadratics.two_targets` shows the choice
+between exits and what a floor does to it. The paper derives its weights from a minimisation over both the weights and θ
+(its Eq. 2) and gives no floor; the descent and its failures are derived here.
 
 Notation, as in the whole of :mod:`anytime_study.theory`: ℓ [K] the expected losses, all above 0; g [K, d] their
 gradients; S = Σ_i ln ℓ_i; GM = exp(S / K) their geometric mean (``scipy.stats.gmean``).
@@ -6,6 +11,7 @@ gradients; S = Σ_i ln ℓ_i; GM = exp(S / K) their geometric mean (``scipy.stat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,10 +20,6 @@ import numpy.typing as npt
 from anytime_study.theory.quadratics import Array, QuadraticLosses, require
 
 Normaliser = Literal["none", "sum", "max", "geometric"]
-
-
-class NoFixedPoint(RuntimeError):
-    """The iteration of the weights did not come to rest. The message says after how many steps, and how near."""
 
 
 def log_sum(losses: Array) -> np.float64:
@@ -51,6 +53,58 @@ def inverse_weights(losses: Array, *, normaliser: Normaliser = "none", floor: fl
     return (1 - floor) * raw + floor
 
 
+def majoriser(losses: Array, anchor: Array) -> np.float64:
+    """Q = Σ ln a_i + Σ (ℓ_i / a_i - 1), the tangents of the logarithms at a: [..., K], [K] -> [...]; never below S.
+
+    Args:
+        losses: ℓ, above 0.
+        anchor: a, the losses that the weights 1 / a_i were made of, above 0.
+    """
+    return log_sum(anchor) + (losses / anchor - 1).sum(axis=-1)
+
+
+class RunningWeights:
+    """AdaLoss's weights as programs make them: from running means, anew in every P-th step, for the steps after it.
+
+    In plain floats: with a few exits, NumPy's overhead would make a step ten times as slow.
+
+    Attributes:
+        weights: Of the step that comes, one per exit; 1 before the first refresh.
+
+    Args:
+        num_exits: K.
+        momentum: β of the running means, 0 or more and below 1; they begin with the losses of the first step.
+        refresh_period: P.
+        floor, normaliser: Of :func:`inverse_weights`.
+    """
+
+    def __init__(
+        self,
+        num_exits: int,
+        *,
+        momentum: float = 0.0,
+        refresh_period: int = 1,
+        floor: float = 0.0,
+        normaliser: Normaliser = "max",
+    ) -> None:
+        require(0 <= momentum < 1, "momentum", "0 or more and below 1", momentum)
+        require(refresh_period >= 1, "refresh_period", "at least 1 step", refresh_period)
+        self.weights = [1.0] * num_exits
+        self._kept, self._period, self._floor, self._normaliser = momentum, refresh_period, floor, normaliser
+        self._means: list[float] = []
+        self._step = 0
+
+    def __call__(self, losses: Sequence[float]) -> list[float]:
+        """Take in the losses of a step; gives the weights of the next one."""
+        before = self._means or losses
+        self._means = [self._kept * mean + (1 - self._kept) * loss for mean, loss in zip(before, losses, strict=True)]
+        self._step += 1
+        if self._step % self._period == 0:
+            made = inverse_weights(np.array(self._means), normaliser=self._normaliser, floor=self._floor)
+            self.weights = made.tolist()
+        return self.weights
+
+
 def undetached_objective(losses: Array, *, normaliser: Normaliser = "none") -> np.float64:
     """Σ_i B_i(ℓ) ℓ_i, what a program minimises if it lets the gradient pass through the weights: [..., K] -> [...].
 
@@ -58,6 +112,15 @@ def undetached_objective(losses: Array, *, normaliser: Normaliser = "none") -> n
     mean (``"geometric"``), what AdaLoss is about. Derived here, not in the paper.
     """
     return (inverse_weights(losses, normaliser=normaliser) * losses).sum(axis=-1)
+
+
+def adaloss_step(problem: QuadraticLosses, theta: Array, *, floor: float = 0.0) -> Array:
+    """argmin Σ B_i ℓ_i for the weights at θ: a step that majorises and minimises, which never raises S. [d] -> [d].
+
+    Args:
+        floor: γ, from 0 to 1; with one, the step does not descend S.
+    """
+    return problem.minimiser(inverse_weights(problem.losses(theta), normaliser="max", floor=floor))
 
 
 def adaloss_fixed_point(
@@ -68,7 +131,7 @@ def adaloss_fixed_point(
     tolerance: float = 1e-14,
     max_steps: int = 100_000,
 ) -> Array:
-    """Where full-batch AdaLoss comes to rest: iterate B ← weights(ℓ(θ)), θ ← argmin Σ B_i ℓ_i.
+    """Where full-batch AdaLoss comes to rest: :func:`adaloss_step` until θ moves no more.
 
     Without a floor the point is stationary for S, however the weights are normalised. With one (and the maximum as
     normaliser) it is neither stationary for S nor for the sum. There can be several such points; ``start`` chooses.
@@ -78,23 +141,46 @@ def adaloss_fixed_point(
             None is a warm start from CONST.
         floor: γ, from 0 to 1.
         tolerance: The iteration ends when θ moves by less than this, relative to 1 + ‖θ‖.
-        max_steps: After which :class:`NoFixedPoint` is raised.
+        max_steps: How many steps are tried.
 
     Returns:
         θ, [d].
 
     Raises:
-        NoFixedPoint: it did not come to rest.
+        RuntimeError: it did not come to rest; says how near it came.
     """
     theta = np.zeros(problem.dim) if start is None else np.asarray(start, dtype=np.float64)
     step = np.inf
     for _ in range(max_steps):
-        moved = problem.minimiser(inverse_weights(problem.losses(theta), normaliser="max", floor=floor))
+        moved = adaloss_step(problem, theta, floor=floor)
         step = float(np.linalg.norm(moved - theta) / (1 + np.linalg.norm(moved)))
         theta = moved
         if step < tolerance:
             return theta
-    raise NoFixedPoint(f"after {max_steps} steps θ still moves by {step:.2e} (relative), tolerance {tolerance:.0e}")
+    raise RuntimeError(f"after {max_steps} steps θ still moves by {step:.2e} (relative), tolerance {tolerance:.0e}")
+
+
+def loss_floor_fixed_points(epsilon: float) -> Array:
+    """Where AdaLoss can rest on the losses θ² + ε and (1 - θ)² + ε: the minima of S, [1] or [2], in rising order.
+
+    S' is proportional to (1 - 2θ) (θ (1 - θ) - ε). From ε = 1/4 on, θ = 1/2 is the only zero. Below, 1/2 becomes a
+    maximum and two minima (1 ± √(1 - 4ε)) / 2 leave it: a pitchfork.
+    """
+    require(epsilon >= 0, "epsilon", "0 or more", epsilon)
+    upper = (1 + np.sqrt(max(0.0, 1 - 4 * epsilon))) / 2
+    # their product is ε; 1 - √ would cancel for small ε
+    return np.array([0.5]) if epsilon >= 0.25 else np.array([epsilon / upper, upper])
+
+
+def weight_floor_fixed_points(floor: float) -> Array:
+    """Where AdaLoss with weight floor γ comes to rest on the losses θ² and (1 - θ)², [1] or [2] in rising order.
+
+    The weights are (1 - γ) min ℓ / ℓ_i + γ. On the side of the first target, r = θ / (1 - θ) moves in one
+    :func:`adaloss_step` to (1 - γ) r² + γ, which leaves r = γ / (1 - γ) and r = 1 where they are. So the stable points
+    are θ = γ and 1 - γ while γ < 1/2, and 1/2 from there on.
+    """
+    require(0 <= floor <= 1, "floor", "0 to 1", floor)
+    return np.array([0.5]) if floor >= 0.5 else np.array([floor, 1 - floor])
 
 
 def descend(
@@ -113,20 +199,18 @@ def descend(
         steps: T.
         learning_rate: η.
         normaliser: Of :func:`inverse_weights`.
-        refresh_period: None makes the weights of the losses of each step. P makes them as programs do: all are 1 at
-            first; the steps P, 2P, … (counted from 1) make them anew, for the steps that follow.
+        refresh_period: None makes the weights of the losses of each step. P makes them as :class:`RunningWeights` does,
+            without a memory.
 
     Returns:
         θ before every step and after the last, [T + 1, d].
     """
     theta = np.array(start, dtype=np.float64)
-    weights = np.ones(problem.num_exits)
+    weigh = RunningWeights(problem.num_exits, refresh_period=refresh_period or 1, normaliser=normaliser)
     path = [theta]
-    for step in range(1, steps + 1):
-        made = inverse_weights(problem.losses(theta), normaliser=normaliser)
-        gradients = problem.gradients(theta)
-        theta = theta - learning_rate * (made if refresh_period is None else weights) @ gradients
-        if refresh_period is not None and step % refresh_period == 0:
-            weights = made
+    for _ in range(steps):
+        before, after = weigh.weights, weigh(problem.losses(theta).tolist())
+        weights = np.array(after if refresh_period is None else before)
+        theta = theta - learning_rate * weights @ problem.gradients(theta)
         path.append(theta)
     return np.array(path)

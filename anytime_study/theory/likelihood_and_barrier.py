@@ -15,8 +15,6 @@ import scipy.signal
 
 from anytime_study.theory.quadratics import Array, require
 
-# --- the barrier ---------------------------------------------------------------------------------------------------
-
 
 def barrier_objective(losses: npt.ArrayLike, weights: npt.ArrayLike, *, barrier: float = 1.0) -> np.float64:
     """Σ_i (B_i ℓ_i - λ ln B_i) over the last axis, the paper's Eq. 2: [..., K], [..., K] -> [...].
@@ -35,7 +33,6 @@ def barrier_objective(losses: npt.ArrayLike, weights: npt.ArrayLike, *, barrier:
 
 def barrier_weights(losses: npt.ArrayLike, *, barrier: float = 1.0) -> Array:
     """λ / ℓ_i, the only minimum of :func:`barrier_objective` over the weights, which is strictly convex in them."""
-    require(0 < barrier < np.inf, "barrier", "a finite number above 0", barrier)
     return barrier / np.asarray(losses, dtype=np.float64)
 
 
@@ -44,11 +41,7 @@ def barrier_value(losses: npt.ArrayLike, *, barrier: float = 1.0) -> np.float64:
 
     So λ is a factor on the objective, and with it on the learning rate, and moves no minimum over θ.
     """
-    require(0 < barrier < np.inf, "barrier", "a finite number above 0", barrier)
     return barrier * (np.log(losses) + 1 - np.log(barrier)).sum(axis=-1)
-
-
-# --- following the minimum during training ---------------------------------------------------------------------------
 
 
 def learned_variances(losses: npt.ArrayLike, *, rate: float, start: float = 1.0) -> Array:

@@ -75,10 +75,6 @@ class TwoExits:
         """OPT_1 = k + σ² and OPT_2 = σ², [2]."""
         return np.array([self.unexplained + self.sigma2, self.sigma2])
 
-    def theta(self, u: float) -> Array:
-        """The coefficients (1 + u, 1 - ρ u), [2]."""
-        return np.array([1 + u, 1 - self.correlation * u])
-
     def losses(self, u: npt.ArrayLike) -> Array:
         """ℓ(u): [...] -> [..., 2]."""
         u = np.asarray(u, dtype=np.float64)

@@ -70,6 +70,10 @@ class QuadraticLosses:
         alone = np.eye(self.num_exits)
         return np.array([self.losses(self.minimiser(alone[i]))[i] for i in range(self.num_exits)])
 
+    def increases(self, theta: Array) -> Array:
+        """ℓ_i(θ) / OPT_i - 1, the measure of the book with losses in place of errors: [d] -> [K]; 0 is the best."""
+        return self.losses(theta) / self.optima - 1
+
     def rescaled(self, factors: npt.ArrayLike, offsets: npt.ArrayLike = 0.0) -> QuadraticLosses:
         """The same exits with losses in other units, a_i ℓ_i + o_i; factors a and offsets o are [K] or scalar."""
         factors = np.broadcast_to(np.asarray(factors, dtype=np.float64), (self.num_exits,))

@@ -1,22 +1,13 @@
 import numpy as np
 import pytest
-import scipy.signal
 import torch
 
 from anytime_core.weighting.adaloss import AdaLoss
 from anytime_study.theory.batch_noise import HardSamples, mean_age, running_mean_variance, weighted_descent
+from anytime_study.theory.geometric_mean import RunningWeights
+from anytime_study.theory.likelihood_and_barrier import running_means
 
 CHAINS, SETTLE = 200, 500
-
-
-def gamma_losses(variation, shape, seed=0):
-    """Independent losses with mean 1 and coefficient of variation κ."""
-    return np.random.default_rng(seed).gamma(1 / variation**2, variation**2, size=shape)
-
-
-def running_means(losses, momentum):
-    """The running mean over the last axis, by a recursive filter, without the steps in which it settles."""
-    return scipy.signal.lfilter([1 - momentum], [1, -momentum], losses)[..., SETTLE:]
 
 
 def mean_and_error(values):
@@ -25,12 +16,11 @@ def mean_and_error(values):
     return chains.mean(), chains.std(ddof=1) / np.sqrt(len(chains))
 
 
-# --- noise of the running mean -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("variation", "momentum"), [(0.1, 0.0), (0.1, 0.5), (0.1, 0.9), (0.3, 0.9)])
 def test_the_noise_of_the_mean_is_the_bias_of_the_weight(variation, momentum):
-    means = running_means(gamma_losses(variation, (CHAINS, 3000)), momentum)
+    """Of independent losses with mean 1 and coefficient of variation κ."""
+    losses = np.random.default_rng(0).gamma(1 / variation**2, variation**2, size=(CHAINS, 3000))
+    means = np.array([running_means(chain, momentum=momentum)[SETTLE:] for chain in losses])
     formula = running_mean_variance(variation, momentum)
     variance, variance_error = mean_and_error(np.square(means - 1))
     bias, bias_error = mean_and_error(1 / means - 1)
@@ -88,7 +78,7 @@ def test_the_full_batch_minimiser_is_stationary():
 
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
 def test_stochastic_descent_with_in_batch_weights_goes_to_the_in_batch_minimiser(batch_size):
-    found = weighted_descent(PROBLEM, batch_size=batch_size, momentum=None)
+    found = weighted_descent(PROBLEM, batch_size=batch_size)
     assert found == pytest.approx(PROBLEM.in_batch_minimiser(batch_size), abs=0.005)
     assert found - PROBLEM.full_batch_minimiser() > 0.03
 
@@ -97,7 +87,6 @@ def test_stochastic_descent_with_in_batch_weights_goes_to_the_in_batch_minimiser
 @pytest.mark.parametrize("batch_size", [4, 16])
 def test_a_running_mean_goes_to_the_full_batch_minimiser_from_either_side(batch_size, refresh_period):
     for start in (0.0, 1.0):
-        found = weighted_descent(
-            PROBLEM, batch_size=batch_size, momentum=0.99, refresh_period=refresh_period, start=start
-        )
+        weigh = RunningWeights(2, normaliser="none", momentum=0.99, refresh_period=refresh_period)
+        found = weighted_descent(PROBLEM, batch_size=batch_size, weigh=weigh, start=start)
         assert found == pytest.approx(PROBLEM.full_batch_minimiser(), abs=0.01)

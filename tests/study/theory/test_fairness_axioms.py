@@ -20,7 +20,7 @@ FLIPS = {num_exits: rank_flips(num_exits, pairs=PAIRS) for num_exits in (2, 4, 6
 
 
 def rates(condition, num_exits):
-    return {name: getattr(flips, condition) for name, flips in FLIPS[num_exits].items()}
+    return {name: flips[condition] for name, flips in FLIPS[num_exits].items()}
 
 
 # --- the aggregators -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from anytime_study.theory.cost_inflation import worst_case
 from anytime_study.theory.cost_simulation import run_sequence
 from anytime_study.theory.fairness_axioms import bargaining_weights
 from anytime_study.theory.geometric_mean import adaloss_fixed_point, inverse_weights, log_sum, log_sum_gradient
-from anytime_study.theory.likelihood_and_barrier import barrier_weights
+from anytime_study.theory.likelihood_and_barrier import barrier_objective
 from anytime_study.theory.linear_residual import TwoExits, linear_residual
 from anytime_study.theory.quadratics import two_targets
 from anytime_study.theory.slow_exit import SlowExit
@@ -17,7 +17,10 @@ NETWORKS = [TwoExits(rho, sigma2) for rho in (0.3, 0.8, 0.9) for sigma2 in (1e-3
 CLOSE = TwoExits(0.9664, 8.57e-4)  # inputs so alike that AdaLoss has three fixed points
 LINEAR = (0.25, 1.0)
 
-# ρ = 0.8: σ² -> (relative increase of exit 1, of exit 2) as printed, computed apart from this code
+
+def theta_of(toy, u):
+    """The coefficients of the network at u."""
+    return np.array([1 + u, 1 - toy.correlation * u])
 
 
 def network(toy):
@@ -32,7 +35,7 @@ def test_the_losses_are_those_of_the_linear_residual_network(toy):
     problem = network(toy)
     np.testing.assert_allclose(toy.optima, problem.optima, rtol=1e-12)
     for u in (-0.5, 0.0, 0.2, 1.3):
-        np.testing.assert_allclose(toy.losses(u), problem.losses(toy.theta(u)), rtol=1e-9)
+        np.testing.assert_allclose(toy.losses(u), problem.losses(theta_of(toy, u)), rtol=1e-9)
     assert toy.losses(np.zeros((3, 4))).shape == (3, 4, 2)
 
 
@@ -42,7 +45,7 @@ def test_the_place_under_any_weights_is_the_solvers(toy, weights):
     theta = network(toy).minimiser(weights)
     assert toy.at(weights) == pytest.approx(theta[0] - 1, abs=1e-12)
     if weights[1]:  # else exit 1 leaves the second coefficient undecided
-        np.testing.assert_allclose(toy.theta(toy.at(weights)), theta, atol=1e-12)
+        np.testing.assert_allclose(theta_of(toy, toy.at(weights)), theta, atol=1e-12)
 
 
 # --- CONST ---------------------------------------------------------------------------------------------------------
@@ -65,7 +68,7 @@ def test_adaloss_of_the_whole_network_comes_to_rest_at_the_root(toy):
     problem = network(toy)
     assert len(toy.adaloss_points) == 1
     theta = adaloss_fixed_point(problem)
-    np.testing.assert_allclose(toy.theta(toy.adaloss), theta, atol=1e-11)
+    np.testing.assert_allclose(theta_of(toy, toy.adaloss), theta, atol=1e-11)
     for point, still in ((theta, True), (problem.minimiser([1, 1]), False)):
         slope = np.abs(log_sum_gradient(problem.losses(point), problem.gradients(point))).max()
         assert (slope < 1e-9) == still
@@ -177,7 +180,7 @@ def test_rescaled_losses_are_the_same_losses_in_other_units():
         (lambda: linear_residual().rescaled(0.0), "factors"),
         (lambda: inverse_weights(np.ones(2), floor=1.5), "floor"),
         (lambda: inverse_weights(np.ones(2), normaliser="mean"), "normaliser"),
-        (lambda: barrier_weights([1.0], barrier=0.0), "barrier"),
+        (lambda: barrier_objective([1.0], [1.0], barrier=0.0), "barrier"),
         (lambda: worst_case(1.0, 2.0), "growth"),
         (lambda: run_sequence([], 2.0), "costs"),
         (lambda: bargaining_weights([2.0], 1.0), "losses"),

@@ -1,16 +1,10 @@
 import numpy as np
 import pytest
 
-from anytime_study.theory.slow_exit import SlowExit, descend_adaloss, descend_fixed, plateau_steps
+from anytime_study.theory.geometric_mean import RunningWeights
+from anytime_study.theory.slow_exit import SlowExit, learned_after
 
 TOY = SlowExit()
-
-
-def authors(floor, **knobs):
-    return descend_adaloss(TOY, floor=floor, **knobs)
-
-
-# --- the descent is one --------------------------------------------------------------------------------------------
 
 
 def losses(toy, point):
@@ -27,27 +21,20 @@ def test_every_step_goes_down_the_gradient(weights):
         weights @ (losses(toy, point + width * axis) - losses(toy, point - width * axis)) / (2 * width)
         for axis in np.eye(3)
     ]
-    course = descend_fixed(toy, weights, max_steps=1)
-    np.testing.assert_allclose(course.excess[0], losses(toy, point) - toy.loss_floor, rtol=1e-12)
+    excess = toy.descend(weights, max_steps=1)
+    np.testing.assert_allclose(excess[0], losses(toy, point) - toy.loss_floor, rtol=1e-12)
     moved = losses(toy, point - 0.05 * np.array(gradient)) - toy.loss_floor
-    np.testing.assert_allclose(course.excess[1], moved, rtol=1e-7)
-    assert not np.allclose(course.excess[1], course.excess[0], rtol=0.01)
+    np.testing.assert_allclose(excess[1], moved, rtol=1e-7)
+    assert not np.allclose(excess[1], excess[0], rtol=0.01)
 
 
-def test_the_weights_are_the_packages_own():
-    """The torch module sees the losses of the run, and has the same weights before every step."""
-    torch = pytest.importorskip("torch")
-    from anytime_core.weighting.adaloss import AdaLoss
-
-    course = authors(0.07, refresh_period=7, max_steps=300)
-    weigh = AdaLoss(2, momentum=0.9, refresh_period=7).double()
-    for excess, weights in zip(course.excess, course.weights, strict=True):
-        np.testing.assert_allclose(weigh.weights, weights, rtol=1e-12)
-        weigh(torch.tensor(excess + TOY.loss_floor))
-    assert len(np.unique(course.weights[:, 1])) > 40  # they did change
-
-
-# --- who is starved ------------------------------------------------------------------------------------------------
+def test_weights_follow_the_losses_of_the_step_before():
+    first = RunningWeights(2)(losses(TOY, TOY.start).tolist())
+    followed = TOY.descend(weigh=RunningWeights(2), max_steps=2)
+    assert followed[1] == pytest.approx(TOY.descend(max_steps=1)[1])  # 1 in the first step
+    assert first[0] == pytest.approx(1)
+    assert first[1] < 0.9
+    assert followed[2, 1] > TOY.descend(max_steps=2)[2, 1]  # exit 2 gets less
 
 
 @pytest.mark.parametrize(
@@ -55,7 +42,9 @@ def test_the_weights_are_the_packages_own():
 )
 def test_fixed_weights_take_the_steps_of_an_independent_program(weights, first, second):
     """That program counts from 0."""
-    assert descend_fixed(TOY, weights).steps_until(0.01) == (first + 1, second + 1)
+    excess = TOY.descend(weights)
+    assert [learned_after(column) for column in excess.T] == [first + 1, second + 1]
+    assert learned_after(excess[:first, 0]) is None
 
 
 # --- how long it takes ---------------------------------------------------------------------------------------------
@@ -66,22 +55,22 @@ DONE = SlowExit(start=(1.0, 0.03, 0.03))  # exit 1 has nothing left to learn
 @pytest.mark.parametrize("weight", [1.0, 0.25, 0.07])
 def test_the_time_on_the_plateau_is_inversely_proportional_to_the_weight(weight):
     """The formula holds a at 1; so does a large weight on exit 1."""
-    steps = descend_fixed(DONE, (300, weight)).steps_until()[1]
-    assert plateau_steps(DONE, weight) == pytest.approx(steps, rel=0.01)
-    assert plateau_steps(DONE, weight) == pytest.approx(plateau_steps(DONE, 1) / weight)
+    steps = learned_after(DONE.descend((300, weight))[:, 1])
+    assert DONE.plateau_steps(lambda _: weight) == pytest.approx(steps, rel=0.01)
+    assert DONE.plateau_steps(lambda _: weight) == pytest.approx(DONE.plateau_steps(lambda _: 1) / weight)
 
 
 def test_a_weight_that_follows_the_loss_is_integrated():
-    assert plateau_steps(TOY, lambda _: 0.3) == pytest.approx(plateau_steps(TOY, 0.3), rel=1e-9)
     # B_2 = ε / ℓ_2: with 1 / B_2 = 1 + (1 - y)² / ε the integral over y is ((ln y - y) / ε + logit y) / (4 η)
     by_hand = [(np.log(y) - y) / 1e-3 + np.log(y / (1 - y)) for y in (0.03**2, 0.9)]
-    found = plateau_steps(TOY, lambda loss: TOY.loss_floor / loss)
+    found = TOY.plateau_steps(lambda loss: TOY.loss_floor / loss)
     assert found == pytest.approx((by_hand[1] - by_hand[0]) / (4 * 1e-3), rel=1e-8)
 
 
 @pytest.mark.parametrize("floor", [0.3, 0.07, 0.01])
 def test_the_authors_weights_cost_what_the_integral_says(floor):
-    found = authors(floor).steps_until()[1]
-    expected = plateau_steps(TOY, lambda loss: (1 - floor) * TOY.loss_floor / loss + floor)
+    weigh = RunningWeights(2, floor=floor, momentum=0.9, refresh_period=100)
+    found = learned_after(TOY.descend(weigh=weigh)[:, 1])
+    expected = TOY.plateau_steps(lambda loss: (1 - floor) * TOY.loss_floor / loss + floor)
     assert found == pytest.approx(expected, rel=0.07)
-    assert found > 2.5 * plateau_steps(TOY, 1)
+    assert found > 2.5 * TOY.plateau_steps(lambda _: 1)
