@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from anytime_core.errors import InputError
-from anytime_study.analysis.curves import interpolated
+from anytime_study.analysis.quantities import error_at
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.pages.figures import error_against_cost, use_book_style
 from anytime_study.runs.config import RunConfig
@@ -42,7 +42,7 @@ def study_table(records: Sequence[RunRecord]) -> pd.DataFrame:
     for kind, made in kinds.items():
         row = {name: getattr(kind, name) for name in fields} | {"seeds": len(made)}
         for place, fraction in PLACES.items():
-            errors = [100 * _error(record, fraction) for record in made]
+            errors = [100 * error_at(record, fraction) for record in made]
             row[f"error {place} (%)"] = float(np.mean(errors))
             row[f"± {place}"] = mean_interval(errors).high - row[f"error {place} (%)"] if len(made) > 1 else np.nan
         rows.append(row)
@@ -73,7 +73,7 @@ def difference_table(records: Sequence[RunRecord], weighting: str) -> pd.DataFra
     rows = []
     for (kind, reference), of_seeds in pairs.items():
         for place, fraction in PLACES.items():
-            values = [100 * (_error(ours, fraction) - _error(theirs, fraction)) for ours, theirs in of_seeds]
+            values = [100 * (error_at(ours, fraction) - error_at(theirs, fraction)) for ours, theirs in of_seeds]
             interval = mean_interval(values) if len(values) > 1 else None
             rows.append(
                 {
@@ -111,12 +111,6 @@ def save_summary(table: pd.DataFrame, records: Sequence[RunRecord], stem: Path) 
         figure.savefig(files[-1], dpi=150)
         plt.close(figure)
     return files
-
-
-def _error(record: RunRecord, fraction: float) -> float:
-    """Test error at a fraction of the network's cumulative cost."""
-    costs = record.costs.macs_cumulative
-    return float(interpolated(costs, record.test.error, fraction * costs[-1]))
 
 
 def _without(config: RunConfig, *fields: str) -> RunConfig:

@@ -9,81 +9,22 @@ Source: Hu et al. 2019, section 4, has b as an assumption; the measure is this s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.measures.pairs import percent_over
+from anytime_study.analysis.comparisons import finished
+from anytime_study.analysis.quantities import interpolated
+from anytime_study.analysis.selection import trained_exit, validation_error
 from anytime_study.runs.registries import short_name
 
 if TYPE_CHECKING:
     from anytime_study.runs.config import RunConfig
     from anytime_study.runs.record import RunRecord
     from anytime_study.studies.experiments import Experiment
-
-
-def separate_runs(experiments: Iterable[Experiment], like: RunConfig) -> dict[int, list[RunRecord]]:
-    """Networks trained for one exit alone (OPT), by seed: the same networks and exits, in one order, for every seed.
-
-    Args:
-        experiments: Where they are looked for; a run that several share counts once.
-        like: They have all its settings but the network, the weighting and the seed.
-
-    Returns:
-        Seeds with a finished record of each run that is planned for all seeds.
-    """
-    planned, outcomes = {}, {}
-    for experiment in experiments:
-        planned |= {name: c for name, c in experiment.planned.items() if _is_opt(c) and _setting(c) == _setting(like)}
-        outcomes |= experiment.outcomes
-    seeds = sorted({config.seed for config in planned.values()})
-    runs: dict[tuple[str, str], dict[int, str]] = {}
-    for name, config in planned.items():
-        runs.setdefault((config.network, config.weighting), {})[config.seed] = name
-    for_all = [by_seed for by_seed in runs.values() if by_seed.keys() == set(seeds)]
-    found = {}
-    for seed in seeds if for_all else ():
-        records = [outcome for by_seed in for_all if (outcome := outcomes.get(by_seed[seed])) is not None]
-        finished = [record for record in records if record.outcome == "finished"]
-        if len(finished) == len(for_all):
-            found[seed] = finished
-    return found
-
-
-def frontier(separate: Sequence[Sequence[RunRecord]]) -> tuple[np.ndarray, np.ndarray]:
-    """The best separately trained networks: costs, and validation errors averaged over seeds, from cheap to costly.
-
-    One that is no better than a cheaper one is left out, as the best network of its cost does not need it.
-
-    Args:
-        separate: For each seed the records of the same networks, trained for one exit each, in one order. Only that
-            exit's head is paid.
-
-    Returns:
-        [J] MACs, increasing, and [J] errors, decreasing.
-
-    Raises:
-        ValueError: no network, or one was trained for several exits.
-    """
-    points = []
-    for records in zip(*separate, strict=True):
-        exits = np.flatnonzero(records[0].epoch_weights[-1])
-        if len(exits) != 1:
-            raise ValueError(f"separate: expected networks trained for one exit, found {records[0].config.weighting}")
-        error = float(np.mean([record.validation.error[exits[0]] for record in records]))
-        points.append((records[0].costs.macs_fixed[exits[0]], error))
-    if not points:
-        raise ValueError("separate: expected at least one record, found none")
-    kept: list[tuple[int, float]] = []
-    for cost, error in sorted(points):
-        if not kept or error < kept[-1][1]:
-            kept.append((cost, error))
-    costs, errors = np.array(kept, dtype=float).T
-    return costs, errors
 
 
 def excess_table(experiments: Sequence[Experiment], like: RunConfig, weightings: Sequence[str]) -> pd.DataFrame:
@@ -101,27 +42,52 @@ def excess_table(experiments: Sequence[Experiment], like: RunConfig, weightings:
     Returns:
         A row per network, weighting, seed and exit: ``network`` (by its short name), ``weighting``, ``seed``, ``exit``,
         ``cost`` (cumulative, as a fraction of the network's), ``excess`` (of the validation error, per cent). Networks
-        by cost.
+        by cost; seeds that have separately trained networks.
     """
-    separate = separate_runs(experiments, like)
+    runs = {run.name: run for one in experiments for run in finished(one) if _setting(run.config) == _setting(like)}
     columns = ["network", "weighting", "seed", "exit", "cost", "excess"]
-    if not separate:
+    if not (separate := trained_alone(runs.values())):
         return pd.DataFrame(columns=columns)
-    costs, errors = frontier(list(separate.values()))
-    rows: list[tuple[Any, ...]] = []  # with what they are sorted by in front
-    for record in experiments[0].outcomes.values():
-        config = record.config
-        if record.outcome != "finished" or config.weighting not in weightings or config.seed not in separate:
-            continue
-        if _setting(config) != _setting(like):
-            continue
-        macs = record.costs.macs_cumulative
-        order = (macs[-1], weightings.index(config.weighting), config.seed)
-        names = (short_name(config.network), config.weighting, config.seed)
-        reference = interpolated(costs, errors, macs)
-        for exit, (cost, *both) in enumerate(zip(macs, record.validation.error, reference, strict=True), start=1):
-            rows.append((*order, *names, exit, cost / macs[-1], percent_over(*both)))
-    return pd.DataFrame([row[3:] for row in sorted(rows)], columns=columns)
+    front, seeds = frontier(separate), separate[0]
+    own = [run for name, run in runs.items() if name in experiments[0].planned and run.config.weighting in weightings]
+    own.sort(key=lambda run: (run.costs.macs_cumulative[-1], weightings.index(run.config.weighting), run.config.seed))
+    rows = []
+    for run in (run for run in own if run.config.seed in seeds):
+        names, macs = (short_name(run.config.network), run.config.weighting, run.config.seed), run.costs.macs_cumulative
+        excesses = 100 * (np.array(run.validation.error) / interpolated(*front, macs) - 1)
+        for exit, (cost, excess) in enumerate(zip(macs, excesses, strict=True), start=1):
+            rows.append((*names, exit, cost / macs[-1], excess))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def trained_alone(runs: Iterable[RunRecord]) -> list[dict[int, RunRecord]]:
+    """Networks trained for one exit alone (OPT), each by seed; only those that have every seed that one of them has."""
+    found: dict[tuple[str, str], dict[int, RunRecord]] = {}
+    for run in runs:
+        if run.config.weighting_spec.name == "opt":
+            found.setdefault((run.config.network, run.config.weighting), {})[run.config.seed] = run
+    seeds = {seed for by_seed in found.values() for seed in by_seed}
+    return [by_seed for by_seed in found.values() if by_seed.keys() == seeds]
+
+
+def frontier(separate: Iterable[Mapping[int, RunRecord]]) -> tuple[np.ndarray, np.ndarray]:
+    """The best networks trained for one exit alone: costs, and validation errors averaged over seeds.
+
+    One that is no better than a cheaper one is left out, as the best network of its cost does not need it.
+
+    Args:
+        separate: From :func:`trained_alone`. Only the head of the exit is paid.
+
+    Returns:
+        [J] MACs, increasing, and [J] errors, decreasing.
+    """
+    points = []
+    for by_seed in separate:
+        one = next(iter(by_seed.values()))
+        points.append((one.costs.macs_fixed[trained_exit(one) - 1], validation_error(by_seed)))
+    costs, errors = np.array(sorted(points), dtype=float).T
+    better = errors < np.minimum.accumulate(np.append(np.inf, errors[:-1]))
+    return costs[better], errors[better]
 
 
 def competence(costs: npt.ArrayLike, excesses: npt.ArrayLike, tolerance: float) -> float:
@@ -157,10 +123,6 @@ def competence_table(excesses: pd.DataFrame, tolerances: Iterable[float]) -> pd.
         means = exits.groupby("exit")[["cost", "excess"]].mean()
         rows += [(network, weighting, tau, competence(means["cost"], means["excess"], tau)) for tau in tolerances]
     return pd.DataFrame(rows, columns=["network", "weighting", "tolerance", "b"])
-
-
-def _is_opt(config: RunConfig) -> bool:
-    return config.weighting_spec.name == "opt"
 
 
 def _setting(config: RunConfig) -> dict[str, Any]:

@@ -1,36 +1,16 @@
-"""Error over cost. Costs are MACs of one image; budgets are costs that may be spent."""
+"""Test errors over budgets, of a network or of several that run one after the other. Budgets are MACs of one image."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:  # pages that draw curves need not wait for torch to load
+if TYPE_CHECKING:
     from anytime_study.runs.record import RunRecord
-
-
-def interpolated(costs: npt.ArrayLike, values: npt.ArrayLike, at: npt.ArrayLike) -> np.ndarray:
-    """A score at any cost, linear between exits; the first exit's before it, the last exit's after it.
-
-    Source: so the paper's Table 3b is read off its curves.
-
-    Args:
-        costs: [K], increasing: cumulative MACs of the exits.
-        values: [K], such as their errors.
-        at: Costs, [...].
-
-    Returns:
-        [...].
-
-    Raises:
-        ValueError: lengths differ, or costs do not increase.
-    """
-    costs, values = _checked(costs, values)
-    return np.interp(np.asarray(at, dtype=float), costs, values)
 
 
 @dataclass(frozen=True)
@@ -45,19 +25,18 @@ class Steps:
     costs: np.ndarray
     errors: np.ndarray
 
-    def __post_init__(self) -> None:
-        costs, errors = _checked(self.costs, self.errors)
-        object.__setattr__(self, "costs", costs)
-        object.__setattr__(self, "errors", errors)
-
     def at(self, budgets: npt.ArrayLike) -> np.ndarray:
         """The error at budgets [...]; NaN before the first answer."""
         place = np.searchsorted(self.costs, np.asarray(budgets, dtype=float), side="right") - 1
         return np.where(place < 0, np.nan, self.errors[np.maximum(place, 0)])
 
-    def held_from(self, cost: float) -> Steps:
-        """The same with the first answer there from ``cost`` on, if it came later."""
-        return Steps(np.concatenate([[min(cost, self.costs[0])], self.costs[1:]]), self.errors)
+    def answering_from(self, cost: float, guess: float | None = None) -> Steps:
+        """The same with an answer from ``cost`` on, if the first came later: its own first one, or a guess's error."""
+        if cost >= self.costs[0]:
+            return self
+        if guess is None:
+            return Steps(np.append(cost, self.costs[1:]), self.errors)
+        return Steps(np.append(cost, self.costs), np.append(guess, self.errors))
 
     def log_mean(self, low: float, high: float) -> float:
         """The error averaged over the logarithm of the budget from ``low`` to ``high``: exact, not by sampling.
@@ -65,10 +44,8 @@ class Steps:
         Raises:
             ValueError: not 0 < low < high, or there is no answer at ``low`` yet.
         """
-        if not 0 < low < high:
-            raise ValueError(f"budgets: expected 0 < low < high, found {low} and {high}")
-        if low < self.costs[0]:
-            raise ValueError(f"low: expected at least {self.costs[0]:g}, the first answer's cost, found {low:g}")
+        if not self.costs[0] <= low < high:
+            raise ValueError(f"budgets: expected {self.costs[0]:g} <= low < high, found {low:g} and {high:g}")
         inside = (self.costs > low) & (self.costs < high)
         edges = np.concatenate([[low], self.costs[inside], [high]])
         return float(np.average(self.at(edges[:-1]), weights=np.diff(np.log(edges))))
@@ -88,27 +65,17 @@ def sequence_steps(members: Sequence[RunRecord], *, alone: bool = False) -> Step
     Source: Hu et al. 2019, section 4.
 
     Args:
-        members: Records of the networks in the order in which they run.
+        members: Records of the networks in the order in which they run; at least one.
         alone: Whether the members are ordinary networks: only the last exit of each answers, and only its head is paid.
-
-    Raises:
-        ValueError: no member.
     """
-    if not members:
-        raise ValueError("members: expected at least one record, found none")
-    costs, errors, spent, best = [], [], 0, np.inf
+    answers, spent = [], 0
     for record in members:
         macs = record.costs.macs_fixed[-1:] if alone else record.costs.macs_cumulative
         exits = len(macs)  # the last ones
-        for cost, validation_error, test_error in zip(
-            macs, record.validation.error[-exits:], record.test.error[-exits:], strict=True
-        ):
-            if validation_error < best:
-                best = validation_error
-                costs.append(spent + cost)
-                errors.append(test_error)
+        scores = zip(record.validation.error[-exits:], record.test.error[-exits:], strict=True)
+        answers += [(spent + cost, *errors) for cost, errors in zip(macs, scores, strict=True)]
         spent += macs[-1]
-    return Steps(np.array(costs), np.array(errors))
+    return _adopted(answers)
 
 
 def sequence_cost(members: Sequence[RunRecord]) -> int:
@@ -122,20 +89,19 @@ def best_separate(networks: Sequence[RunRecord]) -> Steps:
     A larger network is the better one if its validation error is the lowest so far: nothing is chosen on test images.
 
     Args:
-        networks: Records of networks of which only the last exit answers, and only its head is paid; in any order.
-
-    Raises:
-        ValueError: no network.
+        networks: Records of networks of which only the last exit answers, and only its head is paid; at least one, in
+            any order.
     """
-    if not networks:
-        raise ValueError("networks: expected at least one record, found none")
-    costs, errors, best = [], [], np.inf
-    for record in sorted(networks, key=lambda record: record.costs.macs_fixed[-1]):
-        if record.validation.error[-1] < best:
-            best = record.validation.error[-1]
-            costs.append(record.costs.macs_fixed[-1])
-            errors.append(record.test.error[-1])
-    return Steps(np.array(costs), np.array(errors))
+    return _adopted(
+        sorted((run.costs.macs_fixed[-1], run.validation.error[-1], run.test.error[-1]) for run in networks)
+    )
+
+
+def _adopted(answers: Iterable[tuple[float, float, float]]) -> Steps:
+    """Those answers (cost, validation error, test error) whose validation error is the lowest so far."""
+    costs, validation, errors = np.array(list(answers), dtype=float).T
+    adopted = validation < np.minimum.accumulate(np.append(np.inf, validation[:-1]))
+    return Steps(costs[adopted], errors[adopted])
 
 
 def inflation(sequence: Steps, separate: Steps, budgets: npt.ArrayLike, *, tolerance: float) -> np.ndarray:
@@ -154,24 +120,9 @@ def inflation(sequence: Steps, separate: Steps, budgets: npt.ArrayLike, *, toler
 
     Returns:
         [N].
-
-    Raises:
-        ValueError: the sequence has no answer yet at a budget.
     """
     budgets = np.asarray(budgets, dtype=float)
-    errors = sequence.at(budgets)
-    if np.isnan(errors).any():
-        raise ValueError(f"budgets: expected at least {sequence.costs[0]:g}, the first answer's cost, found {budgets}")
-    as_good = errors[:, None] <= (1 + tolerance) * separate.errors  # [N, J]
+    as_good = sequence.at(budgets)[:, None] <= (1 + tolerance) * separate.errors  # [N, J]
     # the last network that is matched; the one after it is the first that B / C must not afford
     matched = np.where(as_good, np.arange(len(separate.costs)), -1).max(axis=1)
     return budgets / np.append(separate.costs, np.inf)[matched + 1]
-
-
-def _checked(costs: npt.ArrayLike, values: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    costs, values = np.asarray(costs, dtype=float), np.asarray(values, dtype=float)
-    if costs.ndim != 1 or costs.shape != values.shape or len(costs) == 0:
-        raise ValueError(f"costs and values: expected one of each per exit, found shapes {costs.shape}, {values.shape}")
-    if not (np.diff(costs) > 0).all():
-        raise ValueError(f"costs: expected increasing numbers, found {costs.tolist()}")
-    return costs, values

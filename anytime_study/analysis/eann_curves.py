@@ -1,33 +1,24 @@
-"""An EANN and what it is compared with, over budgets: test errors, and the cost inflation, seen and by theory's rules.
+"""Tables over budgets for the chapter on EANNs: test errors of a sequence and of others, and its cost inflation.
 
 Source: Hu et al. 2019, section 4 and Fig. 5a, b.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from anytime_study.analysis.curves import Steps, anytime_steps, best_separate, inflation, sequence_cost, sequence_steps
-from anytime_study.analysis.measures.pairs import percent_over
-from anytime_study.analysis.measures.sequences import (
-    BUDGETS,
-    by_depth,
-    compared,
-    eann_members,
-    linear_ensemble_members,
-)
+from anytime_study.analysis.curves import anytime_steps, best_separate, sequence_cost, sequence_steps
+from anytime_study.analysis.measures.sequences import by_depth, eann_and_separate, eann_members, inflation_seen
 from anytime_study.analysis.selection import MissingRuns, Selection
-from anytime_study.theory.cost_simulation import run_sequence
 
 if TYPE_CHECKING:
+    from anytime_study.analysis.measures.sequences import Runs
     from anytime_study.runs.record import RunRecord
 
-CURVES = ("EANN", "its last member alone", "best separate network", "linear ensemble")
+CURVES = ("EANN", "its last member alone", "best separate network")
 
 
 def eann_curves(selection: Selection, weighting: str, *, points: int = 400) -> pd.DataFrame:
@@ -45,24 +36,16 @@ def eann_curves(selection: Selection, weighting: str, *, points: int = 400) -> p
     Raises:
         MissingRuns: no seed has all runs.
     """
-    eann, separate, linear = (
-        eann_members(selection, weighting),
-        by_depth(selection, "opt"),
-        linear_ensemble_members(selection),
-    )
-    rows = []
-    for seed in _common_seeds(selection, eann, separate, linear):
-        members = _of(eann, seed)
-        first, *_ = steps = (
-            sequence_steps(members),
-            anytime_steps(members[-1]),
-            best_separate(_of(separate, seed)),
-            sequence_steps(_of(linear, seed), alone=True),
-        )
-        budgets = np.geomspace(first.costs[0], sequence_cost(members), points)
-        for curve, each in zip(CURVES, steps, strict=True):
-            rows += [(curve, seed, cost, error) for cost, error in zip(budgets, each.at(budgets), strict=True)]
-    return pd.DataFrame(rows, columns=["curve", "seed", "cost", "error"]).dropna(ignore_index=True)
+    eann, _ = eann_and_separate(selection, weighting)
+    tables = []
+    for seed, members, separate in _by_seed(selection, eann, by_depth(selection, "opt")):
+        steps = sequence_steps(members), anytime_steps(members[-1]), best_separate(separate)
+        budgets = np.geomspace(steps[0].costs[0], sequence_cost(members), points)
+        tables += [
+            pd.DataFrame({"curve": curve, "seed": seed, "cost": budgets, "error": each.at(budgets)})
+            for curve, each in zip(CURVES, steps, strict=True)
+        ]
+    return pd.concat(tables).dropna(ignore_index=True)
 
 
 def relative_curve(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
@@ -75,30 +58,7 @@ def relative_curve(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
         A row per seed and budget: ``seed``, ``cost``, ``error`` (per cent; below 0 where the first errs less).
     """
     both = table.merge(other, on=["seed", "cost"], suffixes=("", "_other"))
-    return pd.DataFrame(
-        {"seed": both["seed"], "cost": both["cost"], "error": 100 * (both["error"] / both["error_other"] - 1)}
-    )
-
-
-def difference_if_silence_is_chance(selection: Selection, *, first: str, second: str, chance: float) -> pd.Series:
-    """As the measure ``eann_difference``, but a sequence without an answer yet errs as a guess does.
-
-    Args:
-        selection: Finds the records.
-        first, second: As there.
-        chance: The error of a guess, 0 to 1.
-
-    Raises:
-        MissingRuns: fewer than three seeds have all runs.
-    """
-
-    def difference(ours: Steps, theirs: Steps, end: float) -> float:
-        low = float(ours.costs[0])
-        if low < theirs.costs[0]:
-            theirs = Steps(np.append(low, theirs.costs), np.append(chance, theirs.errors))
-        return percent_over(ours.log_mean(low, end), theirs.log_mean(low, end))
-
-    return compared(selection, first, second, difference)
+    return both[["seed", "cost"]].assign(error=100 * (both["error"] / both["error_other"] - 1))
 
 
 def inflation_curves(selection: Selection, weighting: str, *, tolerance: float) -> pd.DataFrame:
@@ -115,18 +75,11 @@ def inflation_curves(selection: Selection, weighting: str, *, tolerance: float) 
     Raises:
         MissingRuns: no seed has all runs.
     """
-    eann, separate = eann_members(selection, weighting), by_depth(selection, "opt")
-    if without := set(eann) - set(separate):
-        raise MissingRuns([f"separately trained networks (opt), n = {', '.join(map(str, sorted(without)))}"])
-    alone = {depth: separate[depth] for depth in eann}
-    rows = []
-    for seed in _common_seeds(selection, eann, alone):
-        members = _of(eann, seed)
-        steps = sequence_steps(members)
-        budgets = np.geomspace(steps.costs[0], sequence_cost(members), BUDGETS)
-        found = inflation(steps, best_separate(_of(alone, seed)), budgets, tolerance=tolerance / 100)
-        rows += [(seed, budget, value) for budget, value in zip(budgets, found, strict=True)]
-    return pd.DataFrame(rows, columns=["seed", "cost", "inflation"])
+    tables = []
+    for seed, members, alone in _by_seed(selection, *eann_and_separate(selection, weighting)):
+        budgets, found = inflation_seen(members, alone, tolerance / 100)
+        tables.append(pd.DataFrame({"seed": seed, "cost": budgets, "inflation": found}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def member_costs(selection: Selection, weighting: str) -> list[float]:
@@ -135,41 +88,13 @@ def member_costs(selection: Selection, weighting: str) -> list[float]:
     Raises:
         MissingRuns: no seed has all members.
     """
-    eann = eann_members(selection, weighting)
-    return [float(record.costs.macs_cumulative[-1]) for record in _of(eann, _common_seeds(selection, eann)[0])]
+    _, members = _by_seed(selection, eann_members(selection, weighting))[0]
+    return [float(record.costs.macs_cumulative[-1]) for record in members]
 
 
-def mean_growth(costs: Sequence[float]) -> float:
-    """g: the mean cost ratio of successive networks."""
-    return float(np.mean([after / before for before, after in pairwise(costs)]))
-
-
-def predicted_curve(costs: Sequence[float], competence: float, *, points: int = 2000) -> pd.DataFrame:
-    """Cost inflation by theory's rules, from the end of the first network to that of the last.
-
-    Args:
-        costs: Of the networks, in the order in which they run.
-        competence: b, 1 or more.
-        points: Budgets, evenly spaced in logarithm.
-
-    Returns:
-        A row per budget: ``cost``, ``inflation``.
-    """
-    budgets = np.geomspace(costs[0], sum(costs), points)
-    return pd.DataFrame({"cost": budgets, "inflation": run_sequence(costs, competence).inflation(budgets)})
-
-
-Runs = Mapping[int, Mapping[int, "RunRecord"]]
-"""Records by depth and seed."""
-
-
-def _of(runs: Runs, seed: int) -> list[RunRecord]:
-    """Records of one seed, from shallow to deep."""
-    return [by_seed[seed] for by_seed in runs.values()]
-
-
-def _common_seeds(selection: Selection, *groups: Runs) -> list[int]:
+def _by_seed(selection: Selection, *groups: Runs) -> list[tuple[int, *tuple[list[RunRecord], ...]]]:
+    """Each seed that has all runs, with its records of each group, from shallow to deep."""
     seeds = sorted(set.intersection(*(set(by_seed) for runs in groups for by_seed in runs.values())))
     if not seeds:
         raise MissingRuns(["expected a seed with all runs, found none", *dict.fromkeys(selection.missing)])
-    return seeds
+    return [(seed, *([by_seed[seed] for by_seed in runs.values()] for runs in groups)) for seed in seeds]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from anytime_study.analysis.curves import interpolated
+from anytime_study.analysis.quantities import interpolated
 from anytime_study.analysis.selection import Selection
 from anytime_study.runs.registries import NETWORKS, short_name
 

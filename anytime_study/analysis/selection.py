@@ -44,7 +44,7 @@ class Selection:
 
     Attributes:
         experiment: Where the records come from.
-        protocol: one_rate or tuned_rate; data/claims.yaml defines them.
+        protocol: data/claims.yaml defines them.
         case: Fields in which all runs differ from the main grid, unless a measure says otherwise.
         used: Records that were given out or that a learning rate was chosen by, by name.
         missing: What was asked for in vain, with the reason.
@@ -66,7 +66,7 @@ class Selection:
         """Records of the runs with these fields, by seed; all other fields are those of the case, then the main grid's.
 
         Under ``tuned_rate`` these are the runs with the best of three learning rates, of the seeds that have runs with
-        all of them; see :meth:`by_rate`. A rate with which a run diverged is not the best.
+        all of them; see :meth:`by_rate`.
 
         Args:
             fields: Of :class:`anytime_study.runs.config.RunConfig`.
@@ -90,15 +90,9 @@ class Selection:
     def by_rate(self, **fields: Any) -> dict[float, dict[int, RunRecord]]:
         """What ``tuned_rate`` chooses from: the records of each of its learning rates, by seed.
 
-        Args:
-            fields: As for :meth:`pick`.
-
         Returns:
             The rates with which no run diverged, each with the seeds that all of them have. Empty if there is no such
             seed, for a rate without runs might be the best.
-
-        Raises:
-            InputError: as :meth:`pick`.
         """
         fields = {**self.case, **fields}
         found = {}
@@ -115,37 +109,26 @@ class Selection:
         shared = set.intersection(*(set(records) for records in found.values()))
         return {rate: {seed: records[seed] for seed in sorted(shared)} for rate, records in found.items() if shared}
 
-    def network_named(self, text: str) -> str:
-        """A network as a claim names it: in full, or by its kind if the experiment has only one of that kind.
-
-        Raises:
-            InputError: it has several.
-        """
-        if "(" in text:
-            return text
-        found = {config.network for config in self.experiment.planned.values() if config.network_spec.name == text}
-        if len(found) > 1:
-            told = ", ".join(sorted(found))
-            raise InputError(f"bad network {text}: expected one of this kind in {self.experiment.name}, found {told}")
-        return found.pop() if found else text
-
     def plans(self, **fields: Any) -> bool:
         """Whether the studies plan a run with these fields, with any seed, that :meth:`pick` would give."""
-        return any(
-            self._config({**self.case, **fields}, seed).name in self.experiment.planned for seed in self._seeds()
-        )
+        fields = {**self.case, **fields}
+        return any(self._config(fields, seed).name in self.experiment.planned for seed in self._seeds())
 
     def networks(self, weighting: str) -> list[str]:
         """The networks that the experiment trains with this weighting, all else being the main grid's."""
-        return sorted(
-            {
-                config.network
-                for name, config in self.experiment.planned.items()
-                if config.weighting == weighting
-                and self._config({**self.case, "network": config.network, "weighting": weighting}, config.seed).name
-                == name
-            }
-        )
+        names = {config.network for config in self.experiment.planned.values() if config.weighting == weighting}
+        return sorted(name for name in names if self.plans(network=name, weighting=weighting))
+
+    def compared(
+        self, value: Callable[[RunRecord, RunRecord], float], first: Mapping[str, Any], second: Mapping[str, Any]
+    ) -> pd.Series:
+        """``value`` of two runs, by seed; as :meth:`paired`.
+
+        Args:
+            value: Of a run with the fields ``first`` and one with the fields ``second``.
+            first, second: As for :meth:`pick`; a network may be named by its kind.
+        """
+        return self.paired(value, *(self.pick(**self._with_network(fields)) for fields in (first, second)))
 
     def paired(self, value: Callable[..., float], *picks: Mapping[int, RunRecord]) -> pd.Series:
         """``value`` of the records of each seed that all picks have.
@@ -162,6 +145,15 @@ class Selection:
             raise MissingRuns([found, *dict.fromkeys(self.missing)])
         values = [value(*(pick[seed] for pick in picks)) for seed in seeds]
         return pd.Series(values, index=pd.Index(seeds, name="seed"), dtype=float)
+
+    def _with_network(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields with the network in full, where it is a kind of which the experiment has only one."""
+        kind = fields.get("network", "(")
+        found = {config.network for config in self.experiment.planned.values() if config.network_spec.name == kind}
+        if len(found) > 1:
+            told = ", ".join(sorted(found))
+            raise InputError(f"bad network {kind}: expected one of this kind in {self.experiment.name}, found {told}")
+        return {**fields, "network": found.pop()} if found else fields
 
     def _by_seed(self, fields: Mapping[str, Any]) -> tuple[dict[int, RunRecord], dict[int, str]]:
         """Finished records, and the reasons of those that diverged, by seed."""
@@ -201,6 +193,11 @@ class Selection:
         return validated(RunConfig, chosen, where=f"run of {self.experiment.name}")
 
 
+def trained_exit(record: RunRecord) -> int:
+    """The exit, from 1, that a run of OPT trains."""
+    return record.config.weighting_spec.options["exit"] or record.num_exits
+
+
 def validation_error(records: Mapping[int, RunRecord]) -> float:
     """By which a learning rate is chosen: the mean over seeds and exits; of OPT, over seeds at the exit that it trains.
 
@@ -210,25 +207,18 @@ def validation_error(records: Mapping[int, RunRecord]) -> float:
     Returns:
         A fraction, 0–1.
     """
-    return float(np.mean([_validation_error(record) for record in records.values()]))
+    opt = next(iter(records.values())).config.weighting_spec.name == "opt"
+    errors = [
+        run.validation.error[trained_exit(run) - 1] if opt else float(np.mean(run.validation.error))
+        for run in records.values()
+    ]
+    return float(np.mean(errors))
 
 
 def best_rate(by_rate: Mapping[float, Mapping[int, RunRecord]]) -> float:
-    """The learning rate with the lowest :func:`validation_error`, the smallest of several.
-
-    Args:
-        by_rate: Records of one weighting, by rate and seed, from :meth:`Selection.by_rate`; at least one rate.
-    """
+    """The learning rate with the lowest :func:`validation_error`, the smallest of several; of at least one."""
     return min(by_rate, key=lambda rate: validation_error(by_rate[rate]))
 
 
 def _told(fields: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fields.items())
-
-
-def _validation_error(record: RunRecord) -> float:
-    errors = record.validation.error
-    weighting = record.config.weighting_spec
-    if weighting.name != "opt":
-        return float(np.mean(errors))
-    return errors[(weighting.options["exit"] or record.num_exits) - 1]

@@ -59,27 +59,3 @@ def detection_power(n: int, standard_deviation: float, effect: float, *, level: 
     """Chance that a two-sided t test of n paired differences finds a true mean ``effect``, on its side."""
     edge = stats.t.ppf(1 - level / 2, n - 1)
     return float(stats.nct.sf(edge, n - 1, abs(effect) / standard_deviation * np.sqrt(n)))
-
-
-def paired_difference(
-    table: pd.DataFrame, measure: str, first: str, second: str, *, confidence: float = 0.95
-) -> Interval:
-    """Mean over seeds of ``measure`` under weighting ``first`` minus the same under ``second``, seed by seed.
-
-    The seeds of this study are paired: two runs with one seed start from the same weights and see the same batches, so
-    the interval is that of the differences.
-
-    Args:
-        table: Rows of one exit, as :func:`anytime_study.runs.tables.exits_table` makes them.
-        measure: A column, such as ``"test_error"``.
-        first, second: Two values of the column ``weighting``.
-        confidence: Of the interval.
-
-    Raises:
-        ValueError: the two weightings do not have the same seeds, each once.
-    """
-    by_seed = [table[table["weighting"] == name].set_index("seed")[measure].sort_index() for name in (first, second)]
-    seeds = [sorted(values.index) for values in by_seed]
-    if seeds[0] != seeds[1] or not by_seed[0].index.is_unique:
-        raise ValueError(f"seeds: expected each once under {first} and {second}, found {seeds[0]} and {seeds[1]}")
-    return mean_interval(by_seed[0].sub(by_seed[1]), confidence=confidence)

@@ -3,19 +3,21 @@
 The measures of claims know in which setting they compare, and want three seeds. Pages that follow a study while it runs
 show what is there: these tables have a row per pair, in whatever settings there are records of.
 
-    table = change_table(pairs(finished(experiment)))
+    table = change_table(pairs_of([experiment]))
     table.groupby("setting")["last"].mean()      # hundredths of a natural logarithm, close to per cent
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from anytime_study.analysis.measures.changes import error_at, log_change
+from anytime_study.analysis.comparisons import finished
+from anytime_study.analysis.quantities import error_at, log_change, own_objective, percent_over, ratio_of_losses
 from anytime_study.datasets import find_card
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
@@ -44,19 +46,6 @@ def place(config: RunConfig) -> str:
     name = {"resann": "ResANN", "denseann": "DenseANN", "msdnet": "MSDNet"}.get(spec.name, spec.name)
     depth = f" n = {spec.options['n']}" if spec.name == "resann" else ""
     return f"{data}{part} × {config.epochs}, {name}{depth}"
-
-
-def made(experiment: Experiment) -> list[RunRecord]:
-    """Records of the runs that came to their end; of a weighting with a rate of its own, those at that rate."""
-    records = (experiment.outcomes.get(name) for name in experiment.planned)
-    rates = experiment.own_rates
-    return [
-        record
-        for record in records
-        if record is not None
-        and record.outcome == "finished"
-        and rates.get(record.config.weighting_spec.name, record.config.learning_rate) == record.config.learning_rate
-    ]
 
 
 def pairs(
@@ -88,7 +77,7 @@ def pairs_of(
     experiments: Iterable[Experiment], first: Mapping[str, object] = ADALOSS, second: Mapping[str, object] = CONST
 ) -> list[Pair]:
     """The pairs of several experiments, each once."""
-    found = [pair for one in experiments for pair in pairs(made(one), first, second, own_rates=bool(one.own_rates))]
+    found = [pair for one in experiments for pair in pairs(finished(one), first, second, own_rates=bool(one.own_rates))]
     return list({(a.name, b.name): (a, b) for a, b in found}.values())
 
 
@@ -96,25 +85,33 @@ def change_table(found: Iterable[Pair]) -> pd.DataFrame:
     """A row per pair.
 
     Columns: ``setting``, ``place`` (the same in short, with the network), ``dataset``, ``network``, ``epochs``,
-    ``batch_size``, ``learning_rate`` (of the second) and ``seed``; by :data:`AT`, and as ``first`` at the first exit,
-    100 ln of the first one's test error over the second one's; ``objective``, 100 times the difference of the means
-    over exits of ln training loss; ``ratio``, the second one's training loss at its first exit over that at its last.
+    ``batch_size``, ``learning_rate`` (of the second), ``seed`` and ``config`` (all else that both have, and both
+    learning rates, as JSON); by :data:`AT`, and as ``first`` at the first exit, 100 ln of the first one's test error
+    over the second one's; ``first_loss`` and ``last_loss``, the same of the training losses of these exits;
+    ``objective``, their mean over all exits; ``ratio``, the second one's training loss at its first exit over that at
+    its last.
     """
-    columns = ["setting", "place", "dataset", "network", "epochs", "batch_size", "learning_rate", "seed", "first"]
-    return pd.DataFrame([_row(*pair) for pair in found], columns=[*columns, *AT, "objective", "ratio"])
+    columns = ["setting", "place", "dataset", "network", "epochs", "batch_size", "learning_rate", "seed", "config"]
+    columns += ["first", *AT, "first_loss", "last_loss", "objective", "ratio"]
+    return pd.DataFrame([_row(*pair) for pair in found], columns=columns)
 
 
 def _row(a: RunRecord, b: RunRecord) -> dict[str, object]:
     config = b.config
     shared = ("dataset", "network", "epochs", "batch_size", "learning_rate", "seed")
+    both = config.model_dump(mode="json", exclude={"weighting", "seed"})
+    both["learning_rate"] = [a.config.learning_rate, config.learning_rate]
     return {
         "setting": setting(config),
         "place": place(config),
         **{name: getattr(config, name) for name in shared},
+        "config": json.dumps(both, sort_keys=True),
         "first": log_change(a.test.error[0], b.test.error[0]),
         **{name: log_change(error_at(a, at), error_at(b, at)) for name, at in AT.items()},
-        "objective": 100 * float(np.mean(np.log(a.train.loss)) - np.mean(np.log(b.train.loss))),
-        "ratio": b.train.loss[0] / b.train.loss[-1],
+        "first_loss": log_change(a.train.loss[0], b.train.loss[0]),
+        "last_loss": log_change(a.train.loss[-1], b.train.loss[-1]),
+        "objective": own_objective(a) - own_objective(b),
+        "ratio": ratio_of_losses(b),
     }
 
 
@@ -138,8 +135,8 @@ def headroom_table(records: Iterable[RunRecord]) -> pd.DataFrame:
             "place": place(b.config),
             "seed": b.config.seed,
             "alone": alone,
-            "error": 100 * (1 - a.test.error[-1] / b.test.error[-1]),
-            "loss": 100 * (1 - a.train.loss[-1] / b.train.loss[-1]),
+            "error": -percent_over(a.test.error[-1], b.test.error[-1]),
+            "loss": -percent_over(a.train.loss[-1], b.train.loss[-1]),
         }
         for alone in ("opt", "half_end")
         for a, b in pairs(records, {"weighting": alone})

@@ -12,7 +12,7 @@ from anytime_study.analysis.statistics import mean_interval
 from anytime_study.pages.words import FEWEST, listed, number
 
 Changes = Sequence[float] | pd.Series
-"""Hundredths of a natural logarithm, one per seed; see :mod:`anytime_study.analysis.measures.changes`."""
+"""Hundredths of a natural logarithm, one per seed; see :mod:`anytime_study.analysis.quantities`."""
 
 
 class Sides(NamedTuple):

@@ -29,7 +29,7 @@ def changes_by_exit(
     Returns:
         A row per pair and exit: ``weighting``, the columns ``within``, ``seed``, ``exit``, ``fraction`` (of the
         network's cost, up to 1) and ``change``, in hundredths of a natural logarithm (see
-        :mod:`anytime_study.analysis.measures.changes`). Exits without weight are left out: nothing trained them.
+        :mod:`anytime_study.analysis.quantities`). Exits without weight are left out: nothing trained them.
 
     Raises:
         pandas.errors.MergeError: ``against`` has two runs of one seed.

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from anytime_study.analysis.comparisons import finished
 from anytime_study.analysis.selection import validation_error
-from anytime_study.analysis.trade_offs import averaged_by_seed, change_table, headroom_table, made, pairs_of, setting
+from anytime_study.analysis.trade_offs import averaged_by_seed, change_table, headroom_table, pairs_of, setting
 from anytime_study.analysis.verdicts import Verdict, verdicts
 from anytime_study.datasets import find_card
 from anytime_study.pages.answer import Found, Relevant, Sources, best_regime
@@ -110,7 +111,7 @@ class Evidence:
         """Where the numbers come from, a fold per tier; see :func:`anytime_study.pages.result_pages.origin`."""
         told = []
         for tier, experiments in (("cifar", self.cifar), ("laptop", self.laptop)):
-            runs = {record.name: record for experiment in experiments.values() for record in made(experiment)}
+            runs = {record.name: record for experiment in experiments.values() for record in finished(experiment)}
             if runs:
                 told.append(origin([*runs.values()], tier))
         return "\n\n".join(told)
@@ -149,7 +150,7 @@ class Evidence:
             records = {
                 record.name: record
                 for experiment in experiments.values()
-                for record in made(experiment)
+                for record in finished(experiment)
                 if record.config.batch_size == 128 and (experiment.own_rates or record.config.learning_rate == 0.1)
             }
             tables.append(headroom_table(records.values()))

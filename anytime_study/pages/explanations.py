@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from anytime_study.analysis.comparisons import finished
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.analysis.trade_offs import change_table, made, pairs
+from anytime_study.analysis.trade_offs import change_table, pairs
 from anytime_study.pages.words import FEWEST, change_in_a_table, change_in_words, listed, mean_in_words, number, percent
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def batch_table(experiment: Experiment) -> pd.DataFrame:
     tables = []
     for name, (first, second) in COMPARISONS.items():
         twice = 2 * epochs if name == EQUAL_STEPS else epochs
-        found = pairs(made(experiment), {**first, "epochs": epochs}, {**second, "epochs": twice})
+        found = pairs(finished(experiment), {**first, "epochs": epochs}, {**second, "epochs": twice})
         tables.append(change_table(found).assign(comparison=name))
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 

@@ -12,13 +12,12 @@ import pandas as pd
 from anytime_study.analysis.comparisons import finished
 from anytime_study.analysis.eann_curves import (
     CURVES,
-    difference_if_silence_is_chance,
     eann_curves,
-    mean_growth,
     member_costs,
     relative_curve,
 )
 from anytime_study.analysis.measures import measured
+from anytime_study.analysis.measures.sequences import mean_growth
 from anytime_study.analysis.selection import MissingRuns, Selection
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.datasets import find_card
@@ -181,12 +180,12 @@ def conventions(selection: Selection) -> str:
     both_answer = if_made(measured, selection, {"name": "eann_difference_once_both_answer", **sides})
     if both_answer is None:
         return NOTHING
-    held = measured(selection, {"name": "eann_difference", **sides})
+    over_budgets = {"name": "eann_difference", **sides}
     chance = 1 - 1 / find_card(finished(selection.experiment)[0].config.dataset).num_classes
     found = {
         "Leave these budgets out": both_answer,
-        "Pretend the first ordinary network had answered from the start": held,
-        "Count silence as a guess": difference_if_silence_is_chance(selection, **sides, chance=chance),
+        "Pretend the first ordinary network had answered from the start": measured(selection, over_budgets),
+        "Count silence as a guess": measured(selection, over_budgets | {"guess": chance}),
     }
     lines = [f"- {way}: the EANN makes {_change(values)}." for way, values in found.items()]
     several = len({float(np.sign(values.mean())) for values in found.values()}) > 1

@@ -20,7 +20,7 @@ def change_in_words(values: Sequence[float] | pd.Series, what: str = "errors") -
 
     Args:
         values: Changes in hundredths of a natural logarithm, one per seed; see
-            :mod:`anytime_study.analysis.measures.changes`. Fewer than three have no interval.
+            :mod:`anytime_study.analysis.quantities`. Fewer than three have no interval.
         what: What is counted, in the plural; may be empty.
     """
     seeds = "1 seed" if len(values) == 1 else f"{len(values)} seeds"

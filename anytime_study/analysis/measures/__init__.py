@@ -4,57 +4,43 @@
     settings = {"name": "increase_over_opt", "weighting": "adaloss", "fraction": 1}
     measured(selection, settings)   # per cent, by seed
 
-Importing this package loads no PyTorch.
+Each raises :class:`anytime_study.analysis.selection.MissingRuns` if fewer than three seeds have all the runs that it
+compares. Importing this package loads no PyTorch.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from anytime_core.errors import InputError
-from anytime_study.analysis.measures.against_opt import increase_over_opt, train_loss_over_opt
-from anytime_study.analysis.measures.changes import (
-    gain_on_headroom,
-    headroom,
-    log_error_change,
-    loss_ratio,
-    own_objective_change,
-)
-from anytime_study.analysis.measures.early_exit import early_exit_excess, early_exit_saving
-from anytime_study.analysis.measures.pairs import (
-    concentration_difference,
-    error_difference,
-    spread_difference,
-)
-from anytime_study.analysis.measures.sequences import eann_difference, eann_difference_once_both_answer, eann_inflation
+from anytime_study.analysis.measures import runs, sequences
+from anytime_study.analysis.measures.against_opt import increase_over_opt
 from anytime_study.analysis.selection import MIN_SEEDS, MissingRuns, Selection
 
 if TYPE_CHECKING:
     from anytime_study.analysis.claims import Case
 
 MEASURES: dict[str, Callable[..., pd.Series]] = {
-    function.__name__: function
-    for function in (
-        increase_over_opt,
-        train_loss_over_opt,
-        error_difference,
-        eann_difference,
-        eann_difference_once_both_answer,
-        eann_inflation,
-        concentration_difference,
-        spread_difference,
-        early_exit_excess,
-        early_exit_saving,
-        log_error_change,
-        own_objective_change,
-        loss_ratio,
-        headroom,
-        gain_on_headroom,
-    )
+    "increase_over_opt": increase_over_opt,
+    "train_loss_over_opt": partial(increase_over_opt, train_loss=True),
+    "error_difference": runs.error_difference,
+    "eann_difference": sequences.eann_difference,
+    "eann_difference_once_both_answer": sequences.eann_difference_once_both_answer,
+    "eann_inflation": sequences.eann_inflation,
+    "concentration_difference": runs.concentration_difference,
+    "spread_difference": runs.spread_difference,
+    "early_exit_excess": runs.early_exit_excess,
+    "early_exit_saving": runs.early_exit_saving,
+    "log_error_change": runs.log_error_change,
+    "own_objective_change": runs.own_objective_change,
+    "loss_ratio": runs.loss_ratio,
+    "headroom": runs.headroom,
+    "gain_on_headroom": runs.gain_on_headroom,
 }
 """By the names that data/claims.yaml gives them."""
 
@@ -82,16 +68,7 @@ def measured(selection: Selection, settings: Mapping[str, Any]) -> pd.Series:
 
 
 def mean_over(selection: Selection, cases: Sequence[Case]) -> pd.Series:
-    """The mean of measures over cases, by seed.
-
-    Args:
-        selection: Finds the records; afterwards it tells which were used.
-        cases: At least one.
-
-    Raises:
-        MissingRuns: runs of a case have no result, or fewer than three seeds have all cases.
-        InputError: as :func:`measured`.
-    """
+    """The mean of measures over cases, at least one, by seed; raises what :func:`measured` raises."""
     values = pd.concat([measured(selection.of(case.fields), case.measure) for case in cases], axis=1, join="inner")
     if len(values) < MIN_SEEDS:
         found = f"expected at least {MIN_SEEDS} seeds with all {len(cases)} cases, found {len(values)}"

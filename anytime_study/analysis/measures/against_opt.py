@@ -5,22 +5,16 @@ Source: Hu et al. 2019, Table 3a (test error at a cost) and Fig. 2a (training lo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from anytime_study.analysis.curves import interpolated
-from anytime_study.analysis.measures.pairs import percent_over
+from anytime_study.analysis.quantities import interpolated, percent_over
 from anytime_study.analysis.selection import MissingRuns, Selection
 
 if TYPE_CHECKING:
     from anytime_study.runs.record import RunRecord
-
-OptExit = Literal["nearest", "nearest_trained"]
-
-Increase = Callable[["RunRecord", "RunRecord", int], float]
 
 
 def increase_over_opt(
@@ -29,9 +23,10 @@ def increase_over_opt(
     weighting: str,
     fraction: float,
     minus: str | float | None = None,
-    opt: OptExit = "nearest",
+    opt: Literal["nearest", "nearest_trained"] = "nearest",
+    train_loss: bool = False,
 ) -> pd.Series:
-    """Relative increase of test error over OPT at a cost.
+    """Relative increase of test error over OPT at a cost; of the training loss at the exit itself with ``train_loss``.
 
     Args:
         selection: Finds the records.
@@ -41,23 +36,23 @@ def increase_over_opt(
         minus: A weighting at the same fraction, or a fraction of the same weighting, whose increase is subtracted.
         opt: "nearest_trained" reads OPT at the nearest of those exits for which the studies train it. The authors did
             not always train it at the nearest exit of all.
-
-    Raises:
-        MissingRuns: fewer than three seeds have all runs.
+        train_loss: Compare losses on unaugmented training images.
     """
-    return _over_opt(selection, _test_error_increase, weighting, fraction, minus, opt)
 
+    def increase(network: RunRecord, alone: RunRecord, exit: int) -> float:
+        if train_loss:
+            return percent_over(network.train.loss[exit - 1], alone.train.loss[exit - 1])
+        error = interpolated(network.costs.macs_cumulative, network.test.error, alone.costs.macs_fixed[exit - 1])
+        return percent_over(float(error), alone.test.error[exit - 1])
 
-def train_loss_over_opt(
-    selection: Selection,
-    *,
-    weighting: str,
-    fraction: float,
-    minus: str | float | None = None,
-    opt: OptExit = "nearest",
-) -> pd.Series:
-    """As :func:`increase_over_opt`, of the loss on unaugmented training images, at the exit itself."""
-    return _over_opt(selection, _train_loss_increase, weighting, fraction, minus, opt)
+    network, alone, exit = _with_opt(selection, weighting, fraction, opt)
+    if minus is None:
+        return selection.paired(lambda a, o: increase(a, o, exit), network, alone)
+    other, at = (minus, fraction) if isinstance(minus, str) else (weighting, minus)
+    other_network, other_alone, other_exit = _with_opt(selection, other, at, opt)
+    return selection.paired(
+        lambda a, o, b, p: increase(a, o, exit) - increase(b, p, other_exit), network, alone, other_network, other_alone
+    )
 
 
 def nearest_exits(record: RunRecord, fraction: float) -> list[int]:
@@ -67,47 +62,17 @@ def nearest_exits(record: RunRecord, fraction: float) -> list[int]:
     return [int(index) + 1 for index in distances.argsort(kind="stable")]
 
 
-def _over_opt(
-    selection: Selection,
-    increase: Increase,
-    weighting: str,
-    fraction: float,
-    minus: str | float | None,
-    opt_exit: OptExit,
-) -> pd.Series:
-    network, opt, exit = _pair(selection, weighting, fraction, opt_exit)
-    if minus is None:
-        return selection.paired(lambda a, o: increase(a, o, exit), network, opt)
-    other, at = (minus, fraction) if isinstance(minus, str) else (weighting, minus)
-    other_network, other_opt, other_exit = _pair(selection, other, at, opt_exit)
-    return selection.paired(
-        lambda a, o, b, p: increase(a, o, exit) - increase(b, p, other_exit), network, opt, other_network, other_opt
-    )
-
-
-def _pair(
-    selection: Selection, weighting: str, fraction: float, opt_exit: OptExit
+def _with_opt(
+    selection: Selection, weighting: str, fraction: float, opt: str
 ) -> tuple[dict[int, RunRecord], dict[int, RunRecord], int]:
     """Runs of the weighting and of OPT by seed, and the exit of OPT."""
     network = selection.pick(weighting=weighting)
     if not network:  # without a record the costs are unknown, and so is the exit
         raise MissingRuns(selection.missing)
     record = next(iter(network.values()))
-    exits = nearest_exits(record, fraction)
-    if opt_exit == "nearest_trained":
-        exits = [exit for exit in exits if selection.plans(weighting=_opt(record, exit))] or exits
-    exit = exits[0]
-    return network, selection.pick(weighting=_opt(record, exit)), exit
-
-
-def _opt(record: RunRecord, exit: int) -> str:
-    return "opt" if exit == record.num_exits else f"opt(exit={exit})"
-
-
-def _test_error_increase(network: RunRecord, opt: RunRecord, exit: int) -> float:
-    error = interpolated(network.costs.macs_cumulative, network.test.error, opt.costs.macs_fixed[exit - 1])
-    return percent_over(float(error), opt.test.error[exit - 1])
-
-
-def _train_loss_increase(network: RunRecord, opt: RunRecord, exit: int) -> float:
-    return percent_over(network.train.loss[exit - 1], opt.train.loss[exit - 1])
+    names = {
+        exit: "opt" if exit == record.num_exits else f"opt(exit={exit})" for exit in nearest_exits(record, fraction)
+    }
+    trained = [exit for exit in names if opt == "nearest" or selection.plans(weighting=names[exit])]
+    exit = next(iter(trained or names))
+    return network, selection.pick(weighting=names[exit]), exit

@@ -9,7 +9,7 @@ Source: Hu et al. 2019, section 4 and Fig. 5a, b.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import pandas as pd
 
 from anytime_core.errors import InputError
 from anytime_study.analysis.curves import Steps, best_separate, inflation, sequence_cost, sequence_steps
-from anytime_study.analysis.measures.pairs import percent_over
+from anytime_study.analysis.quantities import percent_over
 from anytime_study.analysis.selection import MissingRuns, Selection
 from anytime_study.runs.registries import NETWORKS
 from anytime_study.theory.cost_inflation import worst_case
@@ -26,11 +26,16 @@ from anytime_study.theory.cost_inflation import worst_case
 if TYPE_CHECKING:
     from anytime_study.runs.record import RunRecord
 
+    Runs = dict[int, dict[int, RunRecord]]
+    """Records by depth, from shallow to deep, and seed."""
+
 BASELINE = "linear_ensemble"
 BUDGETS = 200
 
 
-def eann_difference(selection: Selection, *, first: str, second: str, at_end: bool = False) -> pd.Series:
+def eann_difference(
+    selection: Selection, *, first: str, second: str, at_end: bool = False, guess: float | None = None
+) -> pd.Series:
     """Relative difference in per cent of the test errors of two sequences, averaged over the logarithm of the budget.
 
     Budgets go from the cost of the EANN's first exit to that of all its members. A sequence whose first answer comes
@@ -41,9 +46,9 @@ def eann_difference(selection: Selection, *, first: str, second: str, at_end: bo
         first, second: The weighting of an EANN's members, or ``linear_ensemble``: separately trained networks of
             linearly growing depth. ``first`` is an EANN.
         at_end: Compare the errors after all members instead.
+        guess: The error, 0 to 1, of a sequence that has no answer yet, instead of that of its first answer.
 
     Raises:
-        MissingRuns: fewer than three seeds have all runs.
         InputError: ``first`` is no EANN.
     """
 
@@ -51,9 +56,9 @@ def eann_difference(selection: Selection, *, first: str, second: str, at_end: bo
         if at_end:
             return percent_over(float(ours.errors[-1]), float(theirs.errors[-1]))
         low = float(ours.costs[0])
-        return percent_over(ours.log_mean(low, end), theirs.held_from(low).log_mean(low, end))
+        return percent_over(ours.log_mean(low, end), theirs.answering_from(low, guess).log_mean(low, end))
 
-    return compared(selection, first, second, difference)
+    return _compared(selection, first, second, difference)
 
 
 def eann_difference_once_both_answer(selection: Selection, *, first: str, second: str) -> pd.Series:
@@ -61,33 +66,19 @@ def eann_difference_once_both_answer(selection: Selection, *, first: str, second
 
     Nobody is flattered: neither has an answer that it has not computed, and that one of them may answer earlier is not
     counted at all.
-
-    Args:
-        selection: Finds the records.
-        first, second: As there.
-
-    Raises:
-        MissingRuns: fewer than three seeds have all runs.
-        InputError: ``first`` is no EANN.
     """
 
     def difference(ours: Steps, theirs: Steps, end: float) -> float:
         low = float(max(ours.costs[0], theirs.costs[0]))
         return percent_over(ours.log_mean(low, end), theirs.log_mean(low, end))
 
-    return compared(selection, first, second, difference)
+    return _compared(selection, first, second, difference)
 
 
-def compared(
+def _compared(
     selection: Selection, first: str, second: str, difference: Callable[[Steps, Steps, float], float]
 ) -> pd.Series:
-    """``difference`` of two sequences and the cost of all of the first one's members, by seed.
-
-    Args:
-        selection: Finds the records.
-        first, second: As :func:`eann_difference` has them.
-        difference: Of the two sequences and the budget at which the EANN ends.
-    """
+    """``difference`` of two sequences and the cost of all of the first one's members, by seed."""
     if first == BASELINE:
         raise InputError(f"bad settings of a comparison with an EANN: first: expected its weighting, found {first}")
     eann = eann_members(selection, first)
@@ -104,35 +95,39 @@ def compared(
 def eann_inflation(selection: Selection, *, weighting: str, tolerance: float) -> pd.Series:
     """The largest cost inflation of an EANN over its budgets, minus the bound of theory; in units of C.
 
-    With g the mean cost ratio of successive members the bound is 2 + 1 / (g - 1), Proposition 4.1. Budgets are 200
-    from the cost of the first exit to that of all members, evenly spaced in logarithm.
+    With g the mean cost ratio of successive members the bound is 2 + 1 / (g - 1), Proposition 4.1.
 
     Args:
         selection: Finds the records.
         weighting: Of the members.
         tolerance: Relative test error that counts as the same.
-
-    Raises:
-        MissingRuns: fewer than three seeds have all runs.
     """
-    eann, separate = eann_members(selection, weighting), by_depth(selection, "opt")
-    if without := set(eann) - set(separate):
-        raise MissingRuns([f"separately trained networks (opt), n = {', '.join(map(str, sorted(without)))}"])
-    compared = [separate[depth] for depth in eann]
+    eann, alone = eann_and_separate(selection, weighting)
 
     def excess(*records: RunRecord) -> float:
-        members, alone = records[: len(eann)], records[len(eann) :]
-        steps = sequence_steps(members)
-        budgets = np.geomspace(steps.costs[0], sequence_cost(members), BUDGETS)
-        costs = [record.costs.macs_cumulative[-1] for record in members]
-        growth = np.mean([after / before for before, after in pairwise(costs)])
-        largest = inflation(steps, best_separate(alone), budgets, tolerance=tolerance).max()
-        return float(largest - worst_case(growth, growth))
+        members = records[: len(eann)]
+        growth = mean_growth([record.costs.macs_cumulative[-1] for record in members])
+        _, found = inflation_seen(members, records[len(eann) :], tolerance)
+        return float(found.max() - worst_case(growth, growth))
 
-    return selection.paired(excess, *eann.values(), *compared)
+    return selection.paired(excess, *eann.values(), *alone.values())
 
 
-def eann_members(selection: Selection, weighting: str) -> dict[int, dict[int, RunRecord]]:
+def inflation_seen(
+    members: Sequence[RunRecord], alone: Sequence[RunRecord], tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Budgets from the cost of an EANN's first exit to that of all members, evenly in logarithm, and C at each."""
+    steps = sequence_steps(members)
+    budgets = np.geomspace(steps.costs[0], sequence_cost(members), BUDGETS)
+    return budgets, inflation(steps, best_separate(alone), budgets, tolerance=tolerance)
+
+
+def mean_growth(costs: Sequence[float]) -> float:
+    """g: the mean cost ratio of successive networks."""
+    return float(np.mean([after / before for before, after in pairwise(costs)]))
+
+
+def eann_members(selection: Selection, weighting: str) -> Runs:
     """Records of the members by depth and seed, from shallow to deep."""
     members = by_depth(selection, weighting)
     if len(members) < 2:
@@ -141,7 +136,15 @@ def eann_members(selection: Selection, weighting: str) -> dict[int, dict[int, Ru
     return members
 
 
-def linear_ensemble_members(selection: Selection) -> dict[int, dict[int, RunRecord]]:
+def eann_and_separate(selection: Selection, weighting: str) -> tuple[Runs, Runs]:
+    """The members of an EANN, and separately trained networks of their depths."""
+    eann, separate = eann_members(selection, weighting), by_depth(selection, "opt")
+    if without := set(eann) - set(separate):
+        raise MissingRuns([f"separately trained networks (opt), n = {', '.join(map(str, sorted(without)))}"])
+    return eann, {depth: separate[depth] for depth in eann}
+
+
+def linear_ensemble_members(selection: Selection) -> Runs:
     """Separately trained networks whose depths grow by equal steps, as small as there are, up to the deepest."""
     separate = by_depth(selection, "opt")
     depths = list(separate)
@@ -155,22 +158,14 @@ def linear_ensemble_members(selection: Selection) -> dict[int, dict[int, RunReco
     )
 
 
-def by_depth(selection: Selection, weighting: str) -> dict[int, dict[int, RunRecord]]:
-    """Records of all networks trained with a weighting by depth and seed, from shallow to deep.
-
-    Raises:
-        InputError: one has no depth, or two have the same.
-    """
+def by_depth(selection: Selection, weighting: str) -> Runs:
+    """Records of all networks trained with a weighting; InputError if one has no depth, or two have the same."""
     networks: dict[int, str] = {}
     for network in selection.networks(weighting):
-        n = _depth(network)
+        n = NETWORKS.parse(network).options.get("n")
+        if n is None:
+            raise InputError(f"bad network {network}: expected one whose option n tells its depth")
         if n in networks:
             raise InputError(f"bad sequence of networks: expected one with n = {n}, found {networks[n]} and {network}")
         networks[n] = network
     return {n: selection.pick(network=network, weighting=weighting) for n, network in sorted(networks.items())}
-
-
-def _depth(network: str) -> int:
-    if "n" not in (options := NETWORKS.parse(network).options):
-        raise InputError(f"bad network {network}: expected one whose option n tells its depth")
-    return options["n"]

@@ -1,6 +1,6 @@
 import pytest
 
-from anytime_study.analysis.competence import competence, competence_table, excess_table, frontier, separate_runs
+from anytime_study.analysis.competence import competence, competence_table, excess_table, frontier, trained_alone
 from anytime_study.runs.config import RunConfig
 
 
@@ -15,57 +15,25 @@ def opt(make, cost, error, *, exits=2, **fields):
     return make(weighting="opt", scores=scores, **fields)
 
 
-# --- the separately trained networks -------------------------------------------------------------------------------
-
-
 def test_the_frontier_by_hand(made_up_record):
     points = [(40, 0.2), (10, 0.5), (30, 0.45), (20, 0.4)]
-    seeds = [[opt(made_up_record, cost, error + aside) for cost, error in points] for aside in (-0.01, 0.03)]
-    costs, errors = frontier(seeds)
+    networks = [
+        {seed: opt(made_up_record, cost, error + aside, seed=seed) for seed, aside in enumerate((-0.01, 0.03))}
+        for cost, error in points
+    ]
+    costs, errors = frontier(networks)
     assert costs.tolist() == [10, 20, 40]  # that of 30 is no better than that of 20
     assert errors.tolist() == pytest.approx([0.51, 0.41, 0.21])  # means over the seeds
-
-
-def test_an_inner_exit_is_read_where_it_was_trained(made_up_record):
-    scores = {"validation": [0.9, 0.3, 0.8], "alone": [10, 20, 30], "weights": [0.0, 1.0, 0.0]}
-    costs, errors = frontier([[made_up_record(weighting="opt(exit=2)", scores=scores)]])
+    scores = {"validation": [0.9, 0.3, 0.8], "alone": [10, 20, 30]}  # an inner exit is read where it was trained
+    costs, errors = frontier([{0: made_up_record(weighting="opt(exit=2)", scores=scores)}])
     assert (costs.tolist(), errors.tolist()) == ([20], [0.3])
 
 
-def test_an_anytime_network_is_no_separate_one(made_up_record):
-    with pytest.raises(ValueError, match="separate: expected networks trained for one exit, found const"):
-        frontier([[made_up_record(weighting="const")]])
-    with pytest.raises(ValueError, match="separate: expected at least one record, found none"):
-        frontier([])
-
-
-def test_separate_runs_are_the_same_for_every_seed(made_up_record, made_up_experiment):
-    first = [made_up_record(weighting="opt", seed=seed) for seed in range(3)]
-    second = [made_up_record(weighting="opt(exit=1)", seed=seed) for seed in (0, 1)]
-    others = [
-        made_up_record(weighting="opt(exit=2)", seed=0),  # planned for one seed only
-        *(made_up_record(weighting="opt", learning_rate=0.2, seed=seed) for seed in range(3)),
-        *(made_up_record(weighting="const", seed=seed) for seed in range(3)),
-    ]
-    missing = made_up_record(weighting="opt(exit=1)", seed=2)
-    experiments = [made_up_experiment([*first, *others]), made_up_experiment([first[0], *second], unmade=[missing])]
-    found = separate_runs(experiments, first[0].config)
-    assert found.keys() == {0, 1}  # seed 2 lacks a run that is planned
-    assert [record.config.weighting for record in found[1]] == ["opt", "opt(exit=1)"]
-
-
-def test_a_diverged_run_takes_its_seed_out(made_up_record, made_up_divergence, made_up_experiment):
-    records = [made_up_record(weighting="opt", seed=0), made_up_divergence(weighting="opt", seed=1)]
-    assert separate_runs([made_up_experiment(records)], records[0].config).keys() == {0}
-
-
-def test_no_separate_run_is_no_seed(made_up_record, made_up_experiment):
-    record = made_up_record(weighting="const")
-    assert separate_runs([made_up_experiment([record])], record.config) == {}
-    assert excess_table([made_up_experiment([record])], record.config, ["const"]).empty
-
-
-# --- competence ----------------------------------------------------------------------------------------------------
+def test_networks_trained_alone_have_the_same_seeds(made_up_record):
+    runs = [made_up_record(weighting="opt", seed=seed) for seed in range(3)]
+    runs += [made_up_record(weighting="opt(exit=1)", seed=seed) for seed in (0, 1)]
+    runs += [made_up_record(weighting="const", seed=seed) for seed in range(4)]
+    assert trained_alone(runs) == [{run.config.seed: run for run in runs[:3]}]
 
 
 @pytest.mark.parametrize(
@@ -82,22 +50,23 @@ def test_from_where_on_a_network_is_competent(excesses, expected):
     assert competence([0.2, 0.4, 0.6, 1], excesses, 5) == pytest.approx(expected)
 
 
-def test_competence_by_network_and_tolerance(made_up_record, made_up_experiment):
+def test_competence_by_network_and_tolerance(made_up_record, made_up_divergence, made_up_experiment):
     small, large = "resann(n=1, c=4, s=3)", "resann(n=2, c=4, s=3)"
-    records = []
+    separate, own = [], []
     for seed, aside in ((0, -0.02), (1, 0.02)):  # which the mean over seeds takes away
-        records += [opt(made_up_record, 10, 0.5 + aside, exits=1, network=small, seed=seed)]
-        records += [opt(made_up_record, 30, 0.3 - aside, network=large, seed=seed)]
+        separate += [opt(made_up_record, 10, 0.5 + aside, exits=1, network=small, seed=seed)]
+        separate += [opt(made_up_record, 30, 0.3 - aside, network=large, seed=seed)]
         # where the separate networks are at 0.4 and 0.3
         scores = {"cumulative": [20, 40], "validation": [0.44 + aside, 0.3 + aside]}
-        records += [made_up_record(network=large, weighting="const", seed=seed, scores=scores)]
+        own += [made_up_record(network=large, weighting="const", seed=seed, scores=scores)]
         scores = {"cumulative": [12], "validation": [0.6]}  # over 0.48: a quarter
-        records += [made_up_record(network=small, weighting="const", seed=seed, scores=scores)]
+        own += [made_up_record(network=small, weighting="const", seed=seed, scores=scores)]
         # another rate, and a weighting that was not asked for
-        records += [made_up_record(network=large, weighting="const", seed=seed, learning_rate=0.2)]
-        records += [made_up_record(network=large, weighting="linear", seed=seed)]
-    experiment = made_up_experiment(records)
-    table = excess_table([experiment, experiment], RunConfig(epochs=2), ["const"])
+        own += [made_up_record(network=large, weighting="const", seed=seed, learning_rate=0.2)]
+        own += [made_up_record(network=large, weighting="linear", seed=seed)]
+    own += [made_up_divergence(network=large, weighting="const", seed=2)]
+    experiments = [made_up_experiment(own), made_up_experiment(separate)]
+    table = excess_table(experiments, RunConfig(epochs=2), ["const"])
     assert table["network"].tolist() == ["(1, 4)"] * 2 + ["(2, 4)"] * 4
     of_large = table[table["network"] == "(2, 4)"]
     assert of_large["seed"].tolist() == [0, 0, 1, 1]
@@ -106,3 +75,4 @@ def test_competence_by_network_and_tolerance(made_up_record, made_up_experiment)
     found = competence_table(table, (5, 10.001)).set_index(["network", "tolerance"])
     expected = {("(1, 4)", 5): 0, ("(1, 4)", 10.001): 0, ("(2, 4)", 5): 1, ("(2, 4)", 10.001): 2}
     assert found["b"].to_dict() == expected
+    assert excess_table(experiments[:1], RunConfig(epochs=2), ["const"]).empty

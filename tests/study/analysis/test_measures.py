@@ -1,7 +1,8 @@
 import subprocess
 import sys
-from math import floor, log
+from math import exp, log
 
+import numpy as np
 import pytest
 
 from anytime_core.errors import InputError
@@ -61,7 +62,7 @@ def test_settings_that_do_not_fit_are_refused(made_up_record, made_up_experiment
 
 def test_pages_load_them_without_torch():
     code = (
-        "import sys; from anytime_study.analysis import curves, ledger, measures, decisions;"
+        "import sys; from anytime_study.analysis import curves, decisions, ledger, measures, quantities;"
         "print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
@@ -126,17 +127,6 @@ def test_train_loss_over_opt_is_read_at_the_exit(measure, weightings):
     assert difference == pytest.approx({0: 80 - 50, 1: 125 - 50, 2: 200 - 50})
 
 
-def test_increase_over_opt_with_tuned_rates(measure, made_up_record):
-    # validation prefers 0.2 for AdaLoss and 0.05 for OPT; test errors at the rate chosen: 0.3 and 0.25
-    records = []
-    for rate, ada, opt in [(0.05, 0.5, 0.25), (0.1, 0.4, 0.35), (0.2, 0.3, 0.45)]:
-        for weighting, error in [("adaloss", ada), ("opt", opt)]:
-            records += three(made_up_record, weighting=weighting, learning_rate=rate, scores={"test": [error] * 3})
-    settings = {"name": "increase_over_opt", "weighting": "adaloss", "fraction": 1}
-    assert measure(records, protocol="tuned_rate", **settings) == pytest.approx(dict.fromkeys(range(3), 20))
-    assert measure(records, **settings) == pytest.approx(dict.fromkeys(range(3), 100 * 0.05 / 0.35))
-
-
 def test_without_opt_at_the_exit_there_is_no_value(measure, weightings):
     with pytest.raises(MissingRuns, match=r"weighting opt\(exit=2\): in no study of weightings"):
         measure(weightings, name="increase_over_opt", weighting="adaloss", fraction=0.5)
@@ -172,28 +162,19 @@ SMALL_ADALOSS = {"network": NET, "weighting": "adaloss"}
 LARGE_CONST = {"network": LARGE, "weighting": "const"}
 
 
-def test_curves_are_compared_at_a_cost_of_the_second(measure, small_and_large):
-    def at(cost):
-        return measure(small_and_large, name="error_difference", first=SMALL_ADALOSS, second=LARGE_CONST, cost=cost)
+def test_curves_are_compared_at_a_cost_or_at_their_ends(measure, small_and_large):
+    def at(cost, **settings):
+        settings = {"first": SMALL_ADALOSS, "second": LARGE_CONST, "cost": cost, **settings}
+        return measure(small_and_large, name="error_difference", **settings)
 
-    # a quarter of 66 is 16.5: small between 11 and 22: 0.5; large between 10 and 20: 0.835
+    # a quarter of 66 is 16.5: small between 11 and 22: 0.5; large between 10 and 20: 0.835. So is half of 33
     assert at(0.25) == pytest.approx(dict.fromkeys(range(3), 100 * (0.5 / 0.835 - 1)))
+    assert at(0.5, cost_of="first") == at(0.25)
     # half is 33, the small one's last exit; large: 0.67
     assert at(0.5) == pytest.approx({s: 100 * ((0.2 + 0.1 * s) / 0.67 - 1) for s in range(3)})
     # at its own end the small one keeps its last error; large: 0.4
     assert at(1) == pytest.approx({0: -50, 1: -25, 2: 0})
-
-
-def test_curves_are_compared_at_a_cost_of_the_first(measure, small_and_large):
-    settings = {"first": SMALL_ADALOSS, "second": LARGE_CONST, "cost": 0.5, "cost_of": "first"}
-    # half of 33 is 16.5, as above
-    found = measure(small_and_large, name="error_difference", **settings)
-    assert found == pytest.approx(dict.fromkeys(range(3), 100 * (0.5 / 0.835 - 1)))
-
-
-def test_curves_are_compared_at_their_ends(measure, small_and_large):
-    found = measure(small_and_large, name="error_difference", first=LARGE_CONST, second=SMALL_ADALOSS)
-    assert found == pytest.approx({0: 100, 1: 100 / 3, 2: 0})
+    assert at(None, first=LARGE_CONST, second=SMALL_ADALOSS) == pytest.approx({0: 100, 1: 100 / 3, 2: 0})
 
 
 def test_a_network_may_be_named_by_its_kind(measure, made_up_record):
@@ -205,16 +186,6 @@ def test_a_network_may_be_named_by_its_kind(measure, made_up_record):
     first, second = ({"network": "denseann", "weighting": name} for name in ("adaloss", "const"))
     found = measure(records, name="error_difference", first=first, second=second)
     assert found == pytest.approx(dict.fromkeys(range(3), -25))
-
-
-def test_error_difference_by_hand(measure, made_up_record):
-    records = three(made_up_record, weighting="adaloss", scores={"test": [0.9, 0.9, 0.2]})
-    records += three(made_up_record, weighting="gls", scores=lambda s: {"test": [0.9, 0.9, 0.2 + 0.01 * s]})
-    records += three(made_up_record, batch_size=64, scores={"test": [0.9, 0.9, 0.1]})
-    found = measure(records, name="error_difference", first={"weighting": "gls"}, second={"weighting": "adaloss"})
-    assert found == pytest.approx({0: 0, 1: 5, 2: 10})
-    batch = measure(records, name="error_difference", first={"batch_size": 64}, second={"batch_size": 128})
-    assert batch == pytest.approx(dict.fromkeys(range(3), -50))
 
 
 def test_error_difference_at_an_exit_by_hand(measure, made_up_record):
@@ -244,120 +215,76 @@ def test_concentration_by_hand(measure, made_up_record):
     assert found == pytest.approx({s: 100 * (25 - means[s]) / 33 for s in range(3)})
 
 
-# --- sequences -----------------------------------------------------------------------------------------------------
+# --- changes in logarithms, and room for them ----------------------------------------------------------------------
+
+ADALOSS, CONST, ALONE = {"weighting": "adaloss"}, {"weighting": "const"}, {"weighting": "opt"}
+PAIR = {"first": ADALOSS, "second": CONST}
 
 
-def sequence_records(make, n, weighting, *, errors, costs, alone=None):
-    scores = {"test": errors, "cumulative": costs, "alone": alone or costs}
-    return [make(network=f"resann(n={n}, c=4)", weighting=weighting, seed=seed, scores=scores) for seed in range(3)]
+def test_log_changes_are_read_at_a_cost(measure, weightings):
+    at_the_end = measure(weightings, name="log_error_change", **PAIR)
+    assert at_the_end == pytest.approx(dict.fromkeys(range(3), 100 * log(0.2 / 0.3)))
+    # half of 33 lies in the middle between the exits at 11 and 22
+    half = measure(weightings, name="log_error_change", **PAIR, fraction=0.5)
+    assert half == pytest.approx(dict.fromkeys(range(3), 100 * log(0.5 / 0.45)))
 
 
-@pytest.fixture
-def eann(made_up_record):
-    """Members n = 1, 2 with exits at 10, 20 and 20, 40: budgets 10 to 60. Separate: n = 1, 2, 3 cost 16, 32, 48."""
+def test_the_own_objective_is_the_mean_of_logarithms(measure, weightings):
+    change = measure(weightings, name="own_objective_change", **PAIR)
+    assert change == pytest.approx(dict.fromkeys(range(3), 100 * log((2 * 1 * 0.6) / (1.5 * 1 * 0.9)) / 3))
+    assert measure(weightings, name="loss_ratio", of=ADALOSS) == pytest.approx(dict.fromkeys(range(3), 2 / 0.6))
+
+
+def test_headroom_is_what_the_last_exit_alone_would_win(measure, weightings):
+    room = measure(weightings, name="headroom", alone=ALONE, const=CONST)
+    assert room == pytest.approx({s: 100 * (1 - opt / 0.3) for s, opt in enumerate(OPT)})
+    of_losses = measure(weightings, name="headroom", alone=ALONE, const=CONST, train_loss=True)
+    assert of_losses == pytest.approx({s: 100 * (1 - loss / 0.9) for s, loss in enumerate([0.5, 0.4, 0.3])})
+
+
+REGIMES = ({"epochs": 2}, {"epochs": 3}, {"epochs": 4})
+SLOPE = {"name": "gain_on_headroom", "regimes": list(REGIMES), **PAIR, "alone": ALONE}
+
+
+def last_errors(make, seeds=range(3), **of):
+    """Records of every seed and regime, with the last exit's error of each weighting as a function of both."""
     return [
-        *sequence_records(made_up_record, 2, "adaloss", errors=[0.30, 0.20], costs=[20, 40]),
-        *sequence_records(made_up_record, 1, "adaloss", errors=[0.50, 0.40], costs=[10, 20]),
-        *sequence_records(made_up_record, 1, "const", errors=[0.50, 0.45], costs=[10, 20]),
-        *sequence_records(made_up_record, 2, "const", errors=[0.48, 0.25], costs=[20, 40]),
-        *sequence_records(made_up_record, 1, "opt", errors=[0.01, 0.39], costs=[10, 20], alone=[9, 16]),
-        *sequence_records(made_up_record, 2, "opt", errors=[0.01, 0.28], costs=[20, 40], alone=[9, 32]),
-        *sequence_records(made_up_record, 3, "opt", errors=[0.01, 0.19], costs=[30, 60], alone=[9, 48]),
+        make(
+            network=NET, weighting=name, seed=seed, scores={**COSTS, "test": [0.9, 0.9, error(seed, regime)]}, **fields
+        )
+        for regime, fields in enumerate(REGIMES)
+        for name, error in of.items()
+        for seed in seeds
     ]
 
 
-def test_eanns_are_compared_over_the_logarithm_of_the_budget(measure, eann):
-    # AdaLoss: 0.5 from 10, 0.4 from 20, 0.3 from 40, 0.2 at 60. CONST: 0.5, 0.45 from 20 on (0.48 is not adopted)
-    first = (0.5 * log(2) + 0.4 * log(2) + 0.3 * log(1.5)) / log(6)
-    second = (0.5 * log(2) + 0.45 * log(3)) / log(6)
-    found = measure(eann, name="eann_difference", first="adaloss", second="const")
-    assert found == pytest.approx(dict.fromkeys(range(3), 100 * (first / second - 1)))
-
-
-def test_a_member_may_be_the_default_network(measure, eann, made_up_record):
-    more = eann + sequence_records(made_up_record, 3, "const", errors=[0.24, 0.10], costs=[50, 60])
-    assert more[-1].config.network == "resann(c=4)"
-    found = measure(more, name="eann_difference", first="const", second="adaloss", at_end=True)
-    assert found == pytest.approx(dict.fromkeys(range(3), -50))
-
-
-def test_eanns_are_compared_at_their_ends(measure, eann):
-    found = measure(eann, name="eann_difference", first="adaloss", second="const", at_end=True)
-    assert found == pytest.approx(dict.fromkeys(range(3), -20))
-
-
-def test_an_eann_against_a_linear_ensemble(measure, eann):
-    # ends at 16, 48, 96: 0.39 (held from 10 on), 0.28 from 48; 96 lies past the EANN's end
-    first = (0.5 * log(2) + 0.4 * log(2) + 0.3 * log(1.5)) / log(6)
-    second = (0.39 * log(4.8) + 0.28 * log(60 / 48)) / log(6)
-    found = measure(eann, name="eann_difference", first="adaloss", second="linear_ensemble")
-    assert found == pytest.approx(dict.fromkeys(range(3), 100 * (first / second - 1)))
-    at_end = measure(eann, name="eann_difference", first="adaloss", second="linear_ensemble", at_end=True)
-    assert at_end == pytest.approx(dict.fromkeys(range(3), 100 * (0.20 / 0.19 - 1)))
-
-
-def test_an_eann_against_a_linear_ensemble_once_both_answer(measure, eann):
-    # both from 16 on: 0.5 until 20, 0.4 until 40, 0.3 until 60; 0.39 until 48, then 0.28
-    first = (0.5 * log(20 / 16) + 0.4 * log(2) + 0.3 * log(1.5)) / log(60 / 16)
-    second = (0.39 * log(3) + 0.28 * log(60 / 48)) / log(60 / 16)
-    name = "eann_difference_once_both_answer"
-    found = measure(eann, name=name, first="adaloss", second="linear_ensemble")
-    assert found == pytest.approx(dict.fromkeys(range(3), 100 * (first / second - 1)))
-    assert measure(eann, name=name, first="adaloss", second="const") == pytest.approx(
-        measure(eann, name="eann_difference", first="adaloss", second="const")
+def test_the_gain_grows_with_the_headroom_by_the_slope(measure, made_up_record):
+    """Headroom 5, 10 and 15 per cent; the gain is 2 + (0.3 + 0.1 seed) per point of it."""
+    rooms = (5.0, 10.0, 15.0)
+    records = last_errors(
+        made_up_record,
+        adaloss=lambda seed, regime: 0.2 * exp(-(2 + (0.3 + 0.1 * seed) * rooms[regime]) / 100),
+        opt=lambda _, regime: 0.2 * (1 - rooms[regime] / 100),
+        const=lambda *_: 0.2,
     )
+    assert measure(records, **SLOPE) == pytest.approx({0: 0.3, 1: 0.4, 2: 0.5})
+    without = [record for record in records if record.config.epochs != 4]
+    with pytest.raises(MissingRuns, match="epochs 4"):
+        measure(without, **SLOPE)
 
 
-def test_a_linear_ensemble_grows_by_equal_steps(measure, eann, made_up_record):
-    without = [record for record in eann if record.config.network != "resann(c=4)"]
-    with pytest.raises(MissingRuns, match=r"linear ensemble: expected three or more .* in equal steps, found 1, 2$"):
-        measure(without, name="eann_difference", first="adaloss", second="linear_ensemble")
-    uneven = without + sequence_records(made_up_record, 4, "opt", errors=[0.1], costs=[64])
-    with pytest.raises(MissingRuns, match=r"found 1, 2, 4$"):
-        measure(uneven, name="eann_difference", first="adaloss", second="linear_ensemble")
-
-
-def test_the_inflation_of_an_eann_by_hand(measure, eann):
-    # g = 2, bound 3. Networks of the members' depths: 0.39 for 16, 0.28 for 32; the third counts not.
-    # 0.5 at up to 20: matches none: C < 20 / 16. 0.4 from 20 (at most 1.05 · 0.39): C < 40 / 32.
-    # 0.3 from 40 > 1.05 · 0.28 = 0.294: C < 60 / 32 = 1.875; 0.2 at 60: C = 0
-    found = measure(eann, name="eann_inflation", weighting="adaloss", tolerance=0.05)
-    last_but_one = 60 / 6 ** (1 / 199)  # the last of 200 budgets before 60 itself
-    assert found == pytest.approx(dict.fromkeys(range(3), last_but_one / 32 - 3))
-    loose = measure(eann, name="eann_inflation", weighting="adaloss", tolerance=0.10)
-    # 0.3 is now as good as 0.28, so the largest C is that of 0.4, just before 40; budgets are 10 · 6^(k/199)
-    k = floor(199 * log(4) / log(6))
-    assert loose == pytest.approx(dict.fromkeys(range(3), 10 * 6 ** (k / 199) / 32 - 3))
-
-
-def test_growth_is_the_mean_cost_ratio_of_members(measure, eann, made_up_record):
-    # costs 20, 40, 160: g = 3, bound 2.5; the third member and its network are matched at every budget that has it
-    more = [
-        *eann,
-        *sequence_records(made_up_record, 4, "adaloss", errors=[0.19, 0.01], costs=[1, 160]),
-        *sequence_records(made_up_record, 4, "opt", errors=[0.19], costs=[100]),
-    ]
-    found = measure(more, name="eann_inflation", weighting="adaloss", tolerance=0.05)
-    budgets = [10 * 22 ** (k / 199) for k in range(200)]
-    largest = max(budget for budget in budgets if budget < 60) / 32
-    assert found == pytest.approx(dict.fromkeys(range(3), largest - 2.5))
-
-
-def test_members_and_networks_must_be_in_the_studies(measure, eann, made_up_record):
-    without = [r for r in eann if (r.config.network, r.config.weighting) != ("resann(n=2, c=4)", "opt")]
-    with pytest.raises(MissingRuns, match=r"separately trained networks \(opt\), n = 2"):
-        measure(without, name="eann_inflation", weighting="adaloss", tolerance=0.05)
-    with pytest.raises(MissingRuns, match="EANN of linear: expected at least two members in the studies, found none"):
-        measure(eann, name="eann_difference", first="linear", second="const")
-    twice = eann + sequence_records(made_up_record, "2, s=2", "adaloss", errors=[0.3, 0.2], costs=[20, 40])
-    with pytest.raises(InputError, match=r"bad sequence of networks: expected one with n = 2, found .* and "):
-        measure(twice, name="eann_difference", first="adaloss", second="const")
-
-
-def test_only_networks_with_a_depth_make_a_sequence(measure, eann, made_up_record):
-    odd = [*eann, made_up_record(network="msdnet", weighting="adaloss")]
-    with pytest.raises(InputError, match="bad network msdnet: expected one whose option n tells its depth"):
-        measure(odd, name="eann_difference", first="adaloss", second="const")
+def test_chance_in_const_alone_makes_no_slope(measure, made_up_record):
+    """Gain and headroom share CONST's error: with headroom of the same seed its noise would make a slope of 1."""
+    noise = np.random.default_rng(0).normal(0, 0.05, (80, 3))
+    records = last_errors(
+        made_up_record,
+        range(80),
+        adaloss=lambda *_: 0.2,
+        opt=lambda *_: 0.18,
+        const=lambda seed, regime: 0.2 * exp(noise[seed, regime]),
+    )
+    slopes = np.array(list(measure(records, **SLOPE).values()))
+    assert abs(slopes.mean()) < 3 * slopes.std() / len(slopes) ** 0.5
 
 
 # --- early exit ----------------------------------------------------------------------------------------------------

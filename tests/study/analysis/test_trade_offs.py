@@ -1,5 +1,6 @@
 """Pairs of runs, whatever settings there are records of."""
 
+import json
 import math
 
 import pandas as pd
@@ -22,7 +23,7 @@ def records(made_up_record):
     """Of two seeds and two settings; AdaLoss's errors are 10 % more at the first exit, as many later."""
 
     def of(weighting, seed, errors, **fields):
-        scores = {"test": errors, "train": [4.0, 2.0, 1.0] if weighting == "const" else [4.0, 4.0, 1.0]}
+        scores = {"test": errors, "train": [4.0, 2.0, 1.0] if weighting == "const" else [4.0, 4.0, 0.5]}
         return made_up_record(weighting=weighting, seed=seed, scores=scores, **fields)
 
     return [
@@ -55,21 +56,22 @@ def test_changes_are_logarithms(records):
     assert table["first"].to_list() == pytest.approx([100 * math.log(1.1)] * 4)
     # a quarter of 330 lies before the exit at 110
     assert table["quarter"].to_list() == pytest.approx(table["first"].to_list())
-    assert table["last"].to_list() == [0.0] * 4
-    assert table["objective"].to_list() == pytest.approx([100 * math.log(2) / 3] * 4)
+    assert table["last"].to_list() == table["first_loss"].to_list() == [0.0] * 4
+    assert table["last_loss"].to_list() == pytest.approx([-100 * math.log(2)] * 4)
+    assert table["objective"].to_list() == pytest.approx([0.0] * 4, abs=1e-12)
     assert table["ratio"].to_list() == [4.0] * 4
     assert table["setting"].unique().tolist() == [setting(records[0].config), setting(records[2].config)]
     assert setting(records[0].config) == "Optical digits, 1,257 images × 2 epochs"
+    config = json.loads(table["config"][0])
+    assert (config["epochs"], config["learning_rate"]) == (2, [0.1, 0.1])
+    assert not {"seed", "weighting"} & set(config)
     assert list(change_table([])) == list(table)
 
 
 def test_seeds_are_averaged_over_networks_if_they_have_all():
-    table = change_table([])
     rows = [("a", 1, 2.0), ("b", 1, 4.0), ("a", 2, 5.0)]
-    table = pd.DataFrame([{"network": name, "seed": seed, "last": value} for name, seed, value in rows]).reindex(
-        columns=table.columns
-    )
-    found = averaged_by_seed(table)
+    table = pd.DataFrame([{"network": name, "seed": seed, "last": value} for name, seed, value in rows])
+    found = averaged_by_seed(table.reindex(columns=change_table([]).columns))
     assert found["last"].to_dict() == {1: 3.0}
 
 
@@ -87,6 +89,5 @@ def test_the_papers_changes():
         columns=["scheme", "cost_fraction", "relative_error_increase_percent"],
     )
     assert list(published_changes(table).values()) == pytest.approx([100 * math.log(110 / 121)] * 4)
-    losses = table.rename(columns={"cost_fraction": "exit", "relative_error_increase_percent": "value"})
-    losses.columns = ["scheme", "exit", "relative_train_loss_increase_percent"]
-    assert published_objective(losses) == pytest.approx(100 * math.log(110 / 121))
+    table.columns = ["scheme", "exit", "relative_train_loss_increase_percent"]
+    assert published_objective(table) == pytest.approx(100 * math.log(110 / 121))
