@@ -12,6 +12,7 @@ from tyro.extras import SubcommandApp
 
 from anytime_core import __version__
 from anytime_core.errors import InputError
+from anytime_core.files import atomic_write
 from anytime_study.analysis.claims import load_claims
 from anytime_study.datasets import DatasetError, fetch
 from anytime_study.foundations.validation import explain
@@ -21,7 +22,7 @@ from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.studies.study import Tier
 from anytime_study.study_commands import compare_weighting, run_or_list_study, study_cost
-from anytime_study.training.interruption import AGAIN, Interrupted, ProcessFailed
+from anytime_study.training.interruption import AGAIN, Interrupted
 
 app = SubcommandApp()
 
@@ -91,8 +92,7 @@ def _record(
     """Look after folders of records, of one machine or of many.
 
     `check` verifies every record, where it comes from, and that no run is there twice with different results; exit
-    status 1 if something is wrong. `table` writes all records to the file `out`, .csv or .parquet, a row per run and
-    exit.
+    status 1 if something is wrong. `table` writes all records to the file `out`, .csv, a row per run and exit.
 
     Args:
         action: What to do.
@@ -100,22 +100,21 @@ def _record(
         out: For table.
     """
     from anytime_study.runs.folders import check_records, record_files
-    from anytime_study.runs.tables import exits_table, write_table
+    from anytime_study.runs.tables import exits_table
 
     if not folders:
         raise InputError("bad arguments: folders: expected at least one, found none")
-    if (action == "check") != (out is None):
-        expected = "nothing, for check writes nothing" if action == "check" else "where to write"
-        raise InputError(f"bad arguments: out: expected {expected}, found {out}")
     if action == "check":
         problems, summary = check_records(folders)
         print(*problems, *summary, sep="\n")
         if problems:
             raise SystemExit(1)
-    elif out is not None:
-        table = exits_table(map(load_outcome, record_files(folders)))
-        write_table(table, out)
-        print(f"{out}: {len(table)} rows of {table['run'].nunique()} runs")
+        return
+    if out is None or out.suffix != ".csv":
+        raise InputError(f"bad arguments: out: expected where to write, a file that ends with .csv, found {out}")
+    table = exits_table(map(load_outcome, record_files(folders)))
+    atomic_write(out, table.to_csv(index=False))
+    print(f"{out}: {len(table)} rows of {table['run'].nunique()} runs")
 
 
 @app.command(name="publish")
@@ -140,7 +139,7 @@ def main() -> None:
         app.cli(prog="anytime", description="Anytime neural networks with adaptive loss balancing.")
     except ValidationError as error:  # only the arguments of `train` make a RunConfig here
         _stop(explain(error, RunConfig, where="arguments"))
-    except (InputError, DatasetError, PublishError, ProcessFailed) as error:
+    except (InputError, DatasetError, PublishError) as error:
         _stop(error)
     except Interrupted as error:
         print(f"anytime: {error}", file=sys.stderr)

@@ -6,10 +6,11 @@ import math
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from json import dumps
 from pathlib import Path
+from typing import Any
 
+import torch
 import tyro
 from tqdm import tqdm
 
@@ -17,49 +18,11 @@ from anytime_core.errors import InputError
 from anytime_core.inference.latency import find_table, measure_latency
 from anytime_core.inference.predictor import AnytimePredictor, Prediction
 from anytime_core.inference.saving import SavedModel
-from anytime_study.datasets.image_files import load_image
+from anytime_study.datasets.image_files import read_image
 from anytime_study.foundations.torch_state import compute_settings
 from anytime_study.training.artefacts import load_model, save_model
 
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a network says about one image; :func:`dataclasses.asdict` gives data for JSON.
-
-    Attributes:
-        image: Path of the file.
-        class_name: The class with the largest probability.
-        probability: Its probability.
-        probabilities: Of all classes by name, falling.
-        exit: The exit that answered, from 1.
-        num_exits: K.
-        macs: Multiply-adds spent.
-        elapsed_s: Seconds from the call to the answer.
-        late: Whether that was after the deadline.
-    """
-
-    image: str
-    class_name: str
-    probability: float
-    probabilities: dict[str, float]
-    exit: int
-    num_exits: int
-    macs: int
-    elapsed_s: float
-    late: bool
-
-    def lines(self) -> list[str]:
-        """The answer for people."""
-        took = f"{1000 * self.elapsed_s:.3g} ms"
-        return [
-            f"class        {self.class_name}",
-            f"probability  {self.probability:.4f}",
-            f"exit         {self.exit} of {self.num_exits}",
-            f"MACs         {self.macs}",
-            f"elapsed      {took}{', late: after the deadline' if self.late else ''}",
-        ]
 
 
 def predict(
@@ -95,13 +58,16 @@ def predict(
         raise InputError(f"threads: expected at least 1, found {threads}")
     saved = load_model(model)
     net, card = saved
-    channels, height, width = card.input_shape
-    pixels = [card.normalise(load_image(path, (channels, height, width))) for path in images]
-    if not pixels:
+    if not images:
         raise InputError("images: expected at least one file, found none")
+    if card.input_shape[0] not in (1, 3):
+        raise InputError(f"model: expected a network for images of 1 or 3 channels, found {card.input_shape}")
+    pixels = [
+        card.normalise(torch.from_numpy(read_image(path, card.input_shape))[None].contiguous()) for path in images
+    ]
     with compute_settings(threads, deterministic=False):
         if measure:
-            table = measure_latency(AnytimePredictor(net), pixels[0], progress=_shown)
+            table = measure_latency(AnytimePredictor(net), pixels[0], progress=_rounds)
             card = save_model(model, net, card.with_latency(table))
         table = find_table(card.latency, net, pixels[0])
         predictor = AnytimePredictor(net, table)
@@ -113,25 +79,45 @@ def predict(
             for path, image in zip(images, pixels, strict=True)
         ]
     if json:
-        print(dumps([asdict(answer) for answer in answers], indent=1, ensure_ascii=False))
+        print(dumps(answers, indent=1, ensure_ascii=False))
     else:
-        titles = [[f"image        {answer.image}"] if len(answers) > 1 else [] for answer in answers]
-        blocks = [[*title, *answer.lines()] for title, answer in zip(titles, answers, strict=True)]
-        print("\n\n".join("\n".join(block) for block in blocks))
+        print("\n\n".join(_shown(answer, titled=len(answers) > 1) for answer in answers))
     if deadline is not None and table is None:
         note = f"no latency table of this device with {threads} threads in {model}: --measure makes one"
         print(f"anytime: {note}", file=sys.stderr)
 
 
-def _answer(path: Path, model: SavedModel, prediction: Prediction) -> Answer:
+def _answer(path: Path, model: SavedModel, prediction: Prediction) -> dict[str, Any]:
+    """What a network says about one image; the probabilities of all classes fall."""
     probabilities, classes = prediction.probabilities[0].sort(descending=True)
     by_name = {model.card.class_names[c]: float(p) for c, p in zip(classes.tolist(), probabilities, strict=True)}
     class_name, probability = next(iter(by_name.items()))
-    said = prediction.exit, model.net.num_exits, prediction.macs, prediction.elapsed_s, prediction.late
-    return Answer(str(path), class_name, probability, by_name, *said)
+    return {
+        "image": str(path),
+        "class_name": class_name,
+        "probability": probability,
+        "probabilities": by_name,
+        "exit": prediction.exit,
+        "num_exits": model.net.num_exits,
+        "macs": prediction.macs,
+        "elapsed_s": prediction.elapsed_s,
+        "late": prediction.late,
+    }
 
 
-def _shown(rounds: Iterable[int]) -> Iterable[int]:
+def _shown(answer: dict[str, Any], *, titled: bool) -> str:
+    lines = {
+        "image": answer["image"],
+        "class": answer["class_name"],
+        "probability": f"{answer['probability']:.4f}",
+        "exit": f"{answer['exit']} of {answer['num_exits']}",
+        "MACs": answer["macs"],
+        "elapsed": f"{1000 * answer['elapsed_s']:.3g} ms{', late: after the deadline' * answer['late']}",
+    }
+    return "\n".join(f"{name:12} {value}" for name, value in lines.items() if titled or name != "image")
+
+
+def _rounds(rounds: Iterable[int]) -> Iterable[int]:
     return tqdm(rounds, desc="measuring this device", unit="round", file=sys.stderr, leave=False)
 
 

@@ -15,9 +15,9 @@ from anytime_study.analysis.claims import load_claims
 from anytime_study.foundations.validation import validated
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.folders import counted
-from anytime_study.runs.record import RunRecord, load_outcome
+from anytime_study.runs.record import RunRecord
 from anytime_study.studies.runner import run_study
-from anytime_study.studies.study import has_record, load_study
+from anytime_study.studies.study import load_study, made
 from anytime_study.training.interruption import AGAIN
 
 
@@ -38,7 +38,7 @@ def run_or_list_study(
         raise InputError(f"bad arguments: minutes: expected above 0, found {minutes:g}")
     found, runs = load_study(file)
     folder = found.records if records_dir is None else records_dir
-    todo = [config for config in runs if not has_record(config, folder)]
+    todo = [config for config in runs if made(config, folder) is None]
     if jobs == 0:
         for config in runs:
             print(f"{'to do' if config in todo else 'made':6} {config.name}")
@@ -84,9 +84,7 @@ def compare_weighting(
         raise InputError(f"bad arguments: study: expected runs of const with the seeds {seeds or 'of it'}, found none")
     ours = [validated(RunConfig, {**fields, "weighting": weighting}, where="arguments") for fields in constant]
     others = [config for config in chosen if config.weighting in REFERENCES]
-    todo = [
-        config for config in [*ours, *others] if not any(has_record(config, at) for at in (found.records, records_dir))
-    ]
+    todo = [config for config in [*ours, *others] if not any(made(config, at) for at in (found.records, records_dir))]
     print(f"{found.title}: {len(ours)} runs of {weighting}, {len(others)} beside them, {len(todo)} without a record")
     _run(todo, records_dir, jobs, minutes)
     records = [*_finished([*ours, *others], found.records), *_finished([*ours, *others], records_dir)]
@@ -98,8 +96,7 @@ def compare_weighting(
 
 
 def _finished(runs: list[RunConfig], folder: Path) -> list[RunRecord]:
-    outcomes = [load_outcome(folder / f"{config.name}.json") for config in runs if has_record(config, folder)]
-    return [outcome for outcome in outcomes if isinstance(outcome, RunRecord)]
+    return [record for config in runs if isinstance(record := made(config, folder), RunRecord)]
 
 
 def _run(todo: list[RunConfig], folder: Path, jobs: int, minutes: float | None) -> None:
@@ -147,7 +144,7 @@ def study_cost(
     for file in files:
         study, configs = load_study(file)
         for config in configs:
-            runs.setdefault(study.records / f"{config.name}.json", (config, has_record(config, study.records)))
+            runs.setdefault(study.records / f"{config.name}.json", (config, made(config, study.records) is not None))
         print(f"{study.title} ({study.tier}): {counted(len(configs), 'run')}", flush=True)
     if not runs:
         raise InputError("bad arguments: files: expected at least one study, found none")

@@ -9,9 +9,8 @@ The splits are the same in every run: they never depend on a run's seed. Importi
 torchvision and scikit-learn are loaded with the first data set.
 """
 
-from anytime_study.datasets.cache import DatasetError, default_cache_dir, fetch
-from anytime_study.datasets.card import DataCard
+from anytime_study.datasets.card import DataCard, DatasetError
 from anytime_study.datasets.cards import DATASETS, find_card
-from anytime_study.datasets.loading import load_dataset
+from anytime_study.datasets.loading import default_cache_dir, fetch, load_dataset
 
 __all__ = ["DATASETS", "DataCard", "DatasetError", "default_cache_dir", "fetch", "find_card", "load_dataset"]

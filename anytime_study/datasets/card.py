@@ -5,17 +5,60 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
+
+Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images [n, C, H, W], labels [n]
+
+
+class Arrays(NamedTuple):
+    """The splits in host memory: images uint8 [n, C, H, W], labels int64 [n], or [n, T] where an image has T labels."""
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    validation_images: NDArray[np.uint8]
+    validation_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+
+
+class DatasetError(RuntimeError):
+    """A data set cannot be had. The message names the file or folder, and what is wrong with it."""
+
+
+class Reader:
+    """What a kind of data set has to offer. Every method raises :class:`DatasetError` for a bad or missing file.
+
+    A set with this reader alone has a name and costs, and cannot be loaded.
+    """
+
+    def installed(self) -> Path | None:
+        """A folder outside the cache where this machine already has the files, if there is one."""
+        return None
+
+    def download(self, folder: Path) -> None:
+        """Download the files into an empty folder."""
+        raise DatasetError(f"{folder}: this data set cannot be downloaded")
+
+    def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
+        """Check and read every file, and split the images; of those for training the first ``train_size``."""
+        raise DatasetError(f"{folder}: {train_size} images of {card.title} are too many to be held in memory")
+
+    def load(self, card: DataCard, folder: Path, train_size: int, device: torch.device | str) -> Any:
+        """The same as data on a device, ready for training."""
+        from anytime_study.datasets.images import ImageData
+
+        return ImageData.from_arrays(card, self.read(card, folder, train_size), device)
 
 
 @dataclass(frozen=True)
 class DataCard:
-    """Facts about one data set. ``data/README.md`` has the prose: source, splits, citation.
+    """Facts about one data set. ``data/README.md`` has the prose: source, splits, citation, ways to get the files.
 
     Attributes:
         name: What it is called in a configuration.
@@ -27,14 +70,11 @@ class DataCard:
         num_test: Images of the test set.
         flip: Whether a mirrored image still shows its class, so that augmentation may flip it. Digits do not.
         licence: Terms of use as the owners state them.
-        how_to_get: Ways to get the files; ``<cache>`` stands for the cache folder.
         reader: Downloads, verifies and reads the files.
-        loadable: Whether the images can be loaded. Those of ``ilsvrc`` cannot; its card is there for the names and the
-            costs of studies.
         made_of: Name of the data set whose files these are, where they are another one's.
         num_tasks: T, labels of an image, all from the same classes. Where it is not 1, labels are [n, T], and a network
             has one exit for each.
-        label: What :attr:`slug` gives, where the name is no name of a file.
+        label: What :attr:`slug` gives, of data of one's own, whose name is no name of a file.
     """
 
     name: str
@@ -46,9 +86,7 @@ class DataCard:
     num_test: int
     flip: bool
     licence: str
-    how_to_get: str
     reader: Reader = field(repr=False, compare=False)
-    loadable: bool = True
     made_of: str | None = None
     num_tasks: int = 1
     label: str | None = None
@@ -94,43 +132,3 @@ class DataCard:
         import torch
 
         return torch.rand(count, *self.image_shape, device=device)
-
-
-class Reader:
-    """What a kind of data set has to offer. Every method raises :class:`DatasetError` for a bad or missing file."""
-
-    def installed(self) -> Path | None:
-        """A folder outside the cache where this machine already has the files, if there is one."""
-        return None
-
-    def download(self, folder: Path) -> None:
-        """Download the files into an empty folder."""
-        raise NotImplementedError  # each kind of reader has its own
-
-    def verify(self, folder: Path) -> None:
-        """Check every file."""
-
-    def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
-        """Check and read every file, and split the images; of those for training the first ``train_size``."""
-        raise NotImplementedError  # each kind of reader has its own
-
-    def load(self, card: DataCard, folder: Path, train_size: int, device: torch.device | str) -> Any:
-        """The same as data on a device, ready for training."""
-        from anytime_study.datasets.images import ImageData
-
-        return ImageData.from_arrays(card, self.read(card, folder, train_size), device)
-
-
-class Arrays(NamedTuple):
-    """The splits in host memory: images uint8 [n, C, H, W], labels int64 [n], or [n, T] where an image has T labels."""
-
-    train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.int64]
-    validation_images: NDArray[np.uint8]
-    validation_labels: NDArray[np.int64]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.int64]
-
-
-class DatasetError(RuntimeError):
-    """A data set cannot be had. The message names the file or folder, and what is wrong with it."""

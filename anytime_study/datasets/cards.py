@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from anytime_core.errors import did_you_mean
 from anytime_study.datasets.card import DataCard, Reader
-from anytime_study.datasets.fashion_variants import FAMILIES, CoarseReader, NoisyReader, PairReader
+from anytime_study.datasets.fashion_variants import FAMILIES, PairReader, in_families, with_noise
 from anytime_study.datasets.folders import folder_card
 from anytime_study.datasets.readers import CifarReader, DigitsReader, IdxReader, SvhnReader
 from anytime_study.datasets.svhn_train import SvhnTrainReader
@@ -60,16 +61,12 @@ _FASHION = DataCard(
     num_test=10_000,
     flip=True,
     licence="MIT",
-    how_to_get=(
-        "run `anytime fetch fashion-mnist`, or `apt-get install dataset-fashion-mnist` (Debian, Ubuntu), or put "
-        "the four .gz files into <cache>/fashion-mnist"
-    ),
     reader=IdxReader(),
 )
 
 
 def _variant(name: str, title: str, reader: IdxReader, **changes: Any) -> DataCard:
-    """The same garments with one thing changed; the files, and so how to get them, are Fashion-MNIST's."""
+    """The same garments with one thing changed; the files are Fashion-MNIST's."""
     return replace(_FASHION, name=name, title=title, reader=reader, made_of="fashion-mnist", **changes)
 
 
@@ -83,10 +80,6 @@ _CIFAR10 = DataCard(
     num_test=10_000,
     flip=True,
     licence="none stated; the owners ask for the citation",
-    how_to_get=(
-        "run `anytime fetch cifar10`, or unpack cifar-10-python.tar.gz into <cache>/cifar10, which then holds the "
-        "folder cifar-10-batches-py"
-    ),
     reader=CifarReader("CIFAR10"),
 )
 
@@ -100,7 +93,6 @@ _SVHN = DataCard(
     num_test=26_032,
     flip=False,
     licence="non-commercial use only",
-    how_to_get="run `anytime fetch svhn`, or put train_32x32.mat, extra_32x32.mat and test_32x32.mat into <cache>/svhn",
     reader=SvhnReader(),
 )
 
@@ -115,18 +107,12 @@ _CARDS = (
         num_test=360,
         flip=False,
         licence="CC BY 4.0",
-        how_to_get="nothing to do: the images come with scikit-learn",
         reader=DigitsReader(),
     ),
     _FASHION,
-    _variant("fashion-noise-30", "Fashion-MNIST with noise of 0.3", NoisyReader(0.3)),
-    _variant("fashion-noise-60", "Fashion-MNIST with noise of 0.6", NoisyReader(0.6)),
-    _variant(
-        "fashion-coarse",
-        "Fashion-MNIST in five families",
-        CoarseReader(_FASHION.class_names),
-        class_names=tuple(FAMILIES),
-    ),
+    _variant("fashion-noise-30", "Fashion-MNIST with noise of 0.3", IdxReader(partial(with_noise, sigma=0.3))),
+    _variant("fashion-noise-60", "Fashion-MNIST with noise of 0.6", IdxReader(partial(with_noise, sigma=0.6))),
+    _variant("fashion-coarse", "Fashion-MNIST in five families", IdxReader(in_families), class_names=FAMILIES),
     # a flip would exchange the places of the two garments, and with them the labels
     _variant("multi-fashion", "Pairs of garments of Fashion-MNIST", PairReader(), flip=False, num_tasks=2),
     _CIFAR10,
@@ -135,10 +121,6 @@ _CARDS = (
         name="cifar100",
         title="CIFAR-100",
         class_names=tuple(_CIFAR100_CLASSES.split()),
-        how_to_get=(
-            "run `anytime fetch cifar100`, or unpack cifar-100-python.tar.gz into <cache>/cifar100, which then holds "
-            "the folder cifar-100-python"
-        ),
         reader=CifarReader("CIFAR100"),
     ),
     _SVHN,
@@ -148,7 +130,6 @@ _CARDS = (
         title="SVHN, training crops",
         num_train=58_257,
         num_test=10_000,
-        how_to_get="run `anytime fetch svhn-train`, or put train_32x32.mat into <cache>/svhn-train",
         reader=SvhnTrainReader(),
     ),
     SHAKESPEARE,
@@ -162,9 +143,7 @@ _CARDS = (
         num_test=50_000,
         flip=True,
         licence="non-commercial research and education only; the owners ask for an account",
-        how_to_get="https://image-net.org has the files, for those with an account",
         reader=Reader(),
-        loadable=False,
     ),
 )
 

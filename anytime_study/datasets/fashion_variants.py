@@ -1,72 +1,47 @@
-"""Data sets made of Fashion-MNIST's files: the same garments, with one thing changed at a time."""
+"""Data sets made of Fashion-MNIST's files: the same garments, with one thing changed at a time.
+
+The seeds of what is drawn once and for all are part of the data sets: with others, these are other sets.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
 
-from anytime_study.datasets.card import Arrays, DataCard
+import numpy as np
+from numpy.typing import NDArray
+
+from anytime_study.datasets.card import Arrays, DataCard, Part
 from anytime_study.datasets.readers import IdxReader
 
-if TYPE_CHECKING:
-    from pathlib import Path
+FAMILIES = ("Top", "Trouser", "Dress", "Shoe", "Bag")
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from anytime_study.datasets.readers import Part
-
-NOISE_SEED = 30_60
-PAIR_SEED = 36
-"""Seeds of what is added once and for all. They are part of the data sets: with others, these are other sets."""
-
-FAMILIES = {
-    "Top": ("T-shirt/top", "Pullover", "Coat", "Shirt"),
-    "Trouser": ("Trouser",),
-    "Dress": ("Dress",),
-    "Shoe": ("Sandal", "Sneaker", "Ankle boot"),
-    "Bag": ("Bag",),
-}
-"""Coarse label -> the garments of Fashion-MNIST that it stands for."""
+# of T-shirt/top, Trouser, Pullover, Dress, Coat; Sandal, Shirt, Sneaker, Bag, Ankle boot
+FAMILY_OF = np.array([0, 1, 0, 2, 0, 3, 0, 3, 4, 3])
 
 _CANVAS = 36  # pixels of height and width on which two garments of 28 are laid
 
 
-class NoisyReader(IdxReader):
-    """Fashion-MNIST with Gaussian noise on every pixel, drawn once for each image of the published files.
+def in_families(part: Part, train: bool) -> Part:  # noqa: ARG001 (both parts alike)
+    """The same images, labelled with :data:`FAMILIES`."""
+    return part[0], FAMILY_OF[part[1]]
+
+
+def with_noise(part: Part, train: bool, *, sigma: float) -> Part:
+    """Add Gaussian noise to every pixel, round, and clip to 0 … 255.
 
     The noise depends on the file and on the image's place in it alone: not on a run's seed, nor on how many images are
     used. Sets of different strength have the same noise up to its scale.
 
     Args:
-        sigma: Standard deviation of the noise before clipping, on the scale where white is 1.
+        part: Images uint8 [n, C, H, W], from the beginning of a file, and labels.
+        train: Of which file.
+        sigma: Standard deviation, on the scale where white is 1.
     """
-
-    def __init__(self, sigma: float) -> None:
-        self.sigma = sigma
-
-    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
-        """Noisy images, and their labels."""
-        images, labels = super().part(folder, name)
-        return with_noise(images, self.sigma, stream=int(name == "test")), labels
-
-
-class CoarseReader(IdxReader):
-    """Fashion-MNIST with :data:`FAMILIES` as labels, in their order.
-
-    Args:
-        class_names: The names of Fashion-MNIST's labels 0, 1, ….
-    """
-
-    def __init__(self, class_names: tuple[str, ...]) -> None:
-        families = list(FAMILIES.values())
-        self.family_of = [next(k for k, members in enumerate(families) if name in members) for name in class_names]
-
-    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
-        """Images and coarse labels."""
-        import numpy as np
-
-        images, labels = super().part(folder, name)
-        return images, np.array(self.family_of)[labels]
+    images, labels = part
+    values = np.random.default_rng([30_60, int(not train)]).standard_normal(images.shape, dtype=np.float32)
+    values *= np.float32(255 * sigma)
+    values += images
+    return np.clip(np.rint(values, out=values), 0, 255, out=values).astype(np.uint8), labels
 
 
 class PairReader(IdxReader):
@@ -83,38 +58,13 @@ class PairReader(IdxReader):
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
         """Read the splits of Fashion-MNIST and pair the images within each: labels int64 [n, 2]."""
         splits = super().read(card, folder, card.num_train)
-        return Arrays(
-            *_paired(splits.train_images, splits.train_labels, used=train_size, stream=0),
-            *_paired(splits.validation_images, splits.validation_labels, used=card.num_validation, stream=1),
-            *_paired(splits.test_images, splits.test_labels, used=card.num_test, stream=2),
-        )
-
-
-def with_noise(images: NDArray[np.uint8], sigma: float, *, stream: int) -> NDArray[np.uint8]:
-    """Add Gaussian noise, round, and clip to 0 … 255.
-
-    Args:
-        images: uint8 [n, C, H, W], from the beginning of a file.
-        sigma: Standard deviation, on the scale where white is 1.
-        stream: Which noise: another one for each file.
-
-    Returns:
-        uint8 [n, C, H, W].
-    """
-    import numpy as np
-
-    values = np.random.default_rng([NOISE_SEED, stream]).standard_normal(images.shape, dtype=np.float32)
-    values *= np.float32(255 * sigma)
-    values += images
-    return np.clip(np.rint(values, out=values), 0, 255, out=values).astype(np.uint8)
-
-
-def _paired(images: NDArray[np.uint8], labels: NDArray[np.int64], *, used: int, stream: int) -> Part:
-    """The first pairs of a split, and their labels [used, 2]."""
-    import numpy as np
-
-    partner = np.random.default_rng([PAIR_SEED, stream]).permutation(len(labels))[:used]
-    return overlaid(images[:used], images[partner]), np.stack([labels[:used], labels[partner]], axis=1)
+        used = train_size, card.num_validation, card.num_test
+        pairs: list[NDArray] = []
+        for stream, count in enumerate(used):
+            images, labels = splits[2 * stream : 2 * stream + 2]
+            partner = np.random.default_rng([36, stream]).permutation(len(labels))[:count]
+            pairs += [overlaid(images[:count], images[partner]), np.stack([labels[:count], labels[partner]], axis=1)]
+        return Arrays(*pairs)
 
 
 def overlaid(top_left: NDArray[np.uint8], bottom_right: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -129,7 +79,6 @@ def overlaid(top_left: NDArray[np.uint8], bottom_right: NDArray[np.uint8]) -> ND
     Returns:
         uint8 [n, 1, 28, 28].
     """
-    import numpy as np
     import torch
     from torchvision.transforms.v2 import functional
 

@@ -92,25 +92,16 @@ class ImageData:
             yield self.normalise(images[start : start + batch_size]), labels[start : start + batch_size]
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Map uint8 images [N, C, H, W] to float32; see :func:`normalise`."""
-        return normalise(images, self.mean, self.std)
+        """Map uint8 images [N, C, H, W] to float32 (images / 255 − mean) / std, in the same memory format.
 
-
-def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Map uint8 images [N, C, H, W] to float32 (images / 255 − mean) / std, in the same memory format.
-
-    Args:
-        images: uint8 [N, C, H, W].
-        mean: float32 [C], on the scale where white is 1.
-        std: float32 [C], on the same scale.
-
-    Raises:
-        ValueError: ``images`` is not uint8 or has another number of channels.
-    """
-    channels = len(mean)
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != channels:
-        raise ValueError(f"images: expected uint8 [N, {channels}, H, W], found {images.dtype} {list(images.shape)}")
-    return images.to(torch.float32).div_(255).sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
+        Raises:
+            ValueError: ``images`` is not uint8 or has another number of channels.
+        """
+        channels = len(self.mean)
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != channels:
+            raise ValueError(f"images: expected uint8 [N, {channels}, H, W], found {images.dtype} {list(images.shape)}")
+        scaled = images.to(torch.float32).div_(255)
+        return scaled.sub_(self.mean.view(-1, 1, 1)).div_(self.std.view(-1, 1, 1))
 
 
 def pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from anytime_study.datasets.card import Arrays, DataCard, DatasetError, Reader
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Part = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images [n, C, H, W], labels [n]
+from anytime_study.datasets.card import Arrays, DataCard, DatasetError, Part, Reader
 
 SPLIT_SEED = 0
 """Seed of the one shuffle that fixes the splits, for good and for every run."""
@@ -27,7 +23,7 @@ FASHION_MNIST_SHA256 = {
     "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-"""SHA-256 of the decompressed content of each file."""
+"""SHA-256 of the decompressed content of each file, because Debian's package wraps the same data in other headers."""
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the files."""
@@ -44,7 +40,6 @@ class DigitsReader(Reader):
 
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:  # noqa: ARG002 (scikit-learn has the path)
         """Read the images; their levels 0 … 16 become 0 … 255."""
-        import numpy as np
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 
@@ -64,7 +59,7 @@ class DigitsReader(Reader):
 class TwoPartReader(Reader):
     """A data set that is published as training and test images."""
 
-    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
+    def part(self, folder: Path, *, train: bool) -> Part:
         """Check and read one of the two parts, in the order of the files."""
         raise NotImplementedError  # each kind of reader has its own
 
@@ -74,10 +69,8 @@ class TwoPartReader(Reader):
         The order is ``numpy.random.default_rng(0).permutation(n)``: the first ``num_validation`` images are held out,
         the next ``train_size`` are for training, so a smaller training set is the beginning of a larger one.
         """
-        import numpy as np
-
-        images, labels = self.part(folder, "train")
-        test_images, test_labels = self.part(folder, "test")
+        images, labels = self.part(folder, train=True)
+        test_images, test_labels = self.part(folder, train=False)
         total = card.num_validation + card.num_train
         if (len(labels), len(test_labels)) != (total, card.num_test):
             raise DatasetError(
@@ -92,9 +85,13 @@ class TwoPartReader(Reader):
 class IdxReader(TwoPartReader):
     """The four gzipped IDX files of Fashion-MNIST.
 
-    The checksums are of the decompressed content, because Debian's package wraps the same data in other gzip headers.
-    (With the publisher's file name and date in the header, Debian's files have the MD5 sums that torchvision lists.)
+    Args:
+        change: What the data set makes of a part: its images and labels, and whether they are of the training part, to
+            other images and labels. None leaves them as they are.
     """
+
+    def __init__(self, change: Callable[[Part, bool], Part] | None = None) -> None:
+        self.change = change
 
     def installed(self) -> Path | None:
         """The folder of Debian's package dataset-fashion-mnist."""
@@ -107,30 +104,22 @@ class IdxReader(TwoPartReader):
         for file, md5 in FashionMNIST.resources:
             utils.download_url(FashionMNIST.mirrors[0] + file, folder, file, md5)
 
-    def verify(self, folder: Path) -> None:
-        """Decompress each file and check its SHA-256."""
-        for file in FASHION_MNIST_SHA256:
-            self._content(folder / file)
-
-    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
+    def part(self, folder: Path, *, train: bool) -> Part:
         """60 000 training or 10 000 test images."""
-        import numpy as np
-
         # IDX: 4 bytes of type and rank, then 4 bytes for each dimension (3 of images, 1 of labels), then the data.
-        prefix = {"train": "train", "test": "t10k"}[name]
+        prefix = "train" if train else "t10k"
         images = np.frombuffer(self._content(folder / f"{prefix}-images-idx3-ubyte.gz"), np.uint8, offset=16)
         labels = np.frombuffer(self._content(folder / f"{prefix}-labels-idx1-ubyte.gz"), np.uint8, offset=8)
-        return images.reshape(-1, 1, 28, 28), labels.astype(np.int64)
+        part = images.reshape(-1, 1, 28, 28), labels.astype(np.int64)
+        return part if self.change is None else self.change(part, train)
 
     def _content(self, path: Path) -> bytes:
         try:
             content = gzip.decompress(path.read_bytes())
         except FileNotFoundError:
             raise DatasetError(f"{path}: missing") from None
-        except EOFError:
-            raise DatasetError(f"{path}: truncated: the gzip stream has no end") from None
-        except (OSError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
-            raise DatasetError(f"{path}: not a sound gzip file ({error})") from None
+        except (EOFError, OSError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
+            raise DatasetError(f"{path}: truncated or altered: no sound gzip file ({error})") from None
         found, expected = hashlib.sha256(content).hexdigest(), FASHION_MNIST_SHA256[path.name]
         if found != expected:
             raise DatasetError(f"{path}: SHA-256 of the content: expected {expected}, found {found}")
@@ -138,7 +127,11 @@ class IdxReader(TwoPartReader):
 
 
 class CifarReader(TwoPartReader):
-    """CIFAR-10 and CIFAR-100 through torchvision, which checks the MD5 sum of each file before it unpickles it."""
+    """CIFAR-10 and CIFAR-100 through torchvision.
+
+    Args:
+        torchvision_name: ``"CIFAR10"`` or ``"CIFAR100"``.
+    """
 
     def __init__(self, torchvision_name: str) -> None:
         self.torchvision_name = torchvision_name
@@ -152,21 +145,12 @@ class CifarReader(TwoPartReader):
             source.url, folder, filename=source.filename, md5=source.tgz_md5, remove_finished=True
         )
 
-    def verify(self, folder: Path) -> None:
-        """Check the MD5 sum of each file."""
+    def part(self, folder: Path, *, train: bool) -> Part:
+        """50 000 training or 10 000 test images. The MD5 sum of each file is checked before it is unpickled."""
         source = self._source()
         for file, md5 in (*source.train_list, *source.test_list, (source.meta["filename"], source.meta["md5"])):
             check_md5(folder / source.base_folder / file, md5)
-
-    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
-        """50 000 training or 10 000 test images."""
-        import numpy as np
-
-        try:
-            images = self._source()(folder, train=name == "train")
-        except RuntimeError:
-            self.verify(folder)  # torchvision says that some file is bad; this says which
-            raise
+        images = source(folder, train=train)
         return images.data.transpose(0, 3, 1, 2), np.array(images.targets, np.int64)
 
     def _source(self) -> Any:
@@ -182,34 +166,20 @@ class SvhnReader(TwoPartReader):
 
     def download(self, folder: Path) -> None:
         """Download the .mat files (1.6 GB for all three)."""
-        from torchvision.datasets import utils
-
-        for url, file, md5 in self._sources():
-            utils.download_url(url, folder, file, md5)
-
-    def verify(self, folder: Path) -> None:
-        """Check the MD5 sum of each file."""
-        for _, file, md5 in self._sources():
-            check_md5(folder / file, md5)
-
-    def part(self, folder: Path, name: Literal["train", "test"]) -> Part:
-        """604 388 training or 26 032 test images; the label 10 of the files, the digit 0, becomes 0."""
-        import numpy as np
-        from torchvision.datasets import SVHN
-
-        try:
-            parts = [SVHN(folder, split) for split in (("train", "extra") if name == "train" else ("test",))]
-        except RuntimeError:
-            self.verify(folder)
-            raise
-        return np.concatenate([part.data for part in parts]), np.concatenate([part.labels for part in parts])
-
-    def _sources(self) -> Iterator[tuple[str, str, str]]:
-        from torchvision.datasets import SVHN
+        from torchvision.datasets import SVHN, utils
 
         for split in self.splits:
-            url, file, md5 = SVHN.split_list[split]
-            yield url, file, md5
+            utils.download_url(SVHN.split_list[split][0], folder, *SVHN.split_list[split][1:])
+
+    def part(self, folder: Path, *, train: bool) -> Part:
+        """604 388 training or 26 032 test images; the label 10 of the files, the digit 0, becomes 0."""
+        from torchvision.datasets import SVHN
+
+        parts = []
+        for split in ("train", "extra") if train else ("test",):
+            check_md5(folder / SVHN.split_list[split][1], SVHN.split_list[split][2])
+            parts.append(SVHN(folder, split))
+        return np.concatenate([part.data for part in parts]), np.concatenate([part.labels for part in parts])
 
 
 def check_md5(path: Path, expected: str) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from anytime_study.datasets.card import Arrays, DataCard, DatasetError
+import numpy as np
+from numpy.typing import NDArray
+
+from anytime_study.datasets.card import Arrays, DataCard, DatasetError, Part
 from anytime_study.datasets.readers import SPLIT_SEED, SvhnReader
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FILE = "train_32x32.mat"
 
@@ -31,10 +29,6 @@ class SvhnTrainReader(SvhnReader):
 
     splits = ("train",)
 
-    def verify(self, folder: Path) -> None:
-        """Check that the file is one of the two."""
-        _content(folder / FILE)
-
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
         """Read the crops and split them by house; the label 10 of the file, the digit 0, becomes 0."""
         images, labels = _content(folder / FILE)
@@ -50,8 +44,6 @@ def crops_per_house() -> NDArray[np.int64]:
     Written down with the project, because ``train_32x32.mat`` does not say it. Source: number of boxes of each
     photograph in SVHN's ``train.tar.gz``, whose crops the file holds one after the other.
     """
-    import numpy as np
-
     return np.frombuffer(gzip.decompress(_CROPS_PER_HOUSE.read_bytes()), np.uint8).astype(np.int64) - ord("0")
 
 
@@ -67,8 +59,6 @@ def split_by_house(crops: NDArray[np.int64], num_validation: int, num_test: int)
         num_validation: Crops held out for validation, up to those of one more house.
         num_test: The same for the test.
     """
-    import numpy as np
-
     rng = np.random.default_rng(SPLIT_SEED)
     houses = rng.permutation(len(crops))
     seen = np.cumsum(crops[houses])
@@ -80,9 +70,8 @@ def split_by_house(crops: NDArray[np.int64], num_validation: int, num_test: int)
     return [rng.permutation(train), validation, test]
 
 
-def _content(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _content(path: Path) -> Part:
     """Images [N, 3, 32, 32] and labels [N], 1 … 10, of a file that is one of the two."""
-    import numpy as np
     import scipy.io
     from torchvision.datasets import SVHN, utils
 

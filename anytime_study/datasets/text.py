@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import parse_qsl, urlencode
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from anytime_core.errors import InputError
 from anytime_study.datasets.card import DataCard, DatasetError, Reader
-from anytime_study.foundations.validation import validated
+from anytime_study.datasets.own import Query, names, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,20 +94,13 @@ class TextReader(Reader):
 
         utils.download_url(str(self.url), folder, self.file)
 
-    def verify(self, folder: Path) -> None:
-        """Check the SHA-256."""
-        self.content(folder)
-
-    def content(self, folder: Path) -> str:
-        """The text, checked."""
-        return _read(folder / self.file, self.sha256)
-
     def load(self, card: DataCard, folder: Path, train_size: int, device: torch.device | str) -> TextData:
-        """The characters as numbers, on the device."""
+        """The text, checked, as numbers of its characters, on the device."""
         import torch
 
+        content = _read(folder / self.file, self.sha256)
         number_of = {character: number for number, character in enumerate(card.class_names)}
-        ids = torch.tensor([number_of[character] for character in self.content(folder)], device=device)
+        ids = torch.tensor([number_of[character] for character in content], device=device)
         train, validation, test = split(len(ids))
         used = ids[train][: (train_size + 1) * card.image_shape[0]]
         return TextData(card, used, ids[validation], ids[test])
@@ -184,74 +176,56 @@ def windows(count: int, length: int) -> tuple[int, int, int]:
     return train // length - 1, (validation - 1) // length, (test - 1) // length
 
 
-_TRAIN, _VALIDATION, _TEST = windows(1_115_394, 128)
-
 SHAKESPEARE = TextCard(
     name="tiny-shakespeare",
     title="Tiny Shakespeare",
     image_shape=(128,),
     class_names=tuple("\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
-    num_train=_TRAIN,
-    num_validation=_VALIDATION,
-    num_test=_TEST,
+    num_train=6970,
+    num_validation=871,
+    num_test=871,
     flip=False,
     licence="public domain, as Shakespeare's plays are; the collection states none",
-    how_to_get="run `anytime fetch tiny-shakespeare`, or put input.txt into <cache>/tiny-shakespeare",
     reader=TextReader("input.txt", SHAKESPEARE_SHA256, SHAKESPEARE_URL),
 )
 
 
-class _Query(BaseModel):
-    """What follows the question mark: the length of windows, and what was found in the file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    context: Annotated[int, Field(ge=8, le=4096, description="characters of a window")] = 128
+class _Query(Query):
+    context: Annotated[int, Field(ge=8, le=4096)] = 128  # characters of a window
     characters: str = ""
     length: int = 0
-    digest: str = ""
 
 
 def text_card(text: str) -> DataCard:
     """The card of a text of one's own, named as ``text:PATH`` or ``text:PATH?context=64``, the length of windows.
 
-    As with ``folder:PATH``, the card's ``name`` has what was found in the file, so a record can be read where the file
-    is not, and names of runs have a digest of the content in the place of the path.
-
     Raises:
         InputError: an option is unknown or out of range, or there is no such text, or too short a one.
     """
-    place, _, query = text.removeprefix("text:").partition("?")
-    if not place:
-        raise InputError(f"expected text:PATH, found {text!r}, which has no path")
-    file = Path(place).expanduser().resolve()
-    options = validated(_Query, dict(parse_qsl(query, keep_blank_values=True)), where=f"options of text:{place}")
+    file, options = parsed(text, _Query)
     if not options.digest:
         try:
             content = _read(file)
         except DatasetError as bad:
-            raise InputError(f"text:{place}: expected a file of text in UTF-8, found: {bad}") from None
+            raise InputError(f"text:{file}: expected a file of text in UTF-8, found: {bad}") from None
         facts = {"characters": "".join(sorted(set(content))), "length": len(content), "digest": _sha256(content)}
         options = options.model_copy(update=facts)
-    counts = windows(options.length, options.context)
-    if min(counts) < 1:
+    num_train, num_validation, num_test = windows(options.length, options.context)
+    if min(num_train, num_validation, num_test) < 1:
         raise InputError(
-            f"text:{place}: expected a tenth of it to be longer than a window, {options.context} characters, "
+            f"text:{file}: expected a tenth of it to be longer than a window, {options.context} characters, "
             f"found {options.length // HELD_OUT}"
         )
-    identity = hashlib.sha256(f"{options.context} {options.digest}".encode()).hexdigest()
-    return replace(
-        SHAKESPEARE,
-        name=f"text:{file}?{urlencode(options.model_dump(), safe='/')}",
-        label=f"text-{identity[:12]}",
+    return TextCard(
+        **names("text", file, options, f"{options.context} {options.digest}"),
         title=f"Text in {file.name}",
         image_shape=(options.context,),
         class_names=tuple(options.characters),
-        num_train=counts[0],
-        num_validation=counts[1],
-        num_test=counts[2],
+        num_train=num_train,
+        num_validation=num_validation,
+        num_test=num_test,
+        flip=False,
         licence="not stated",
-        how_to_get="this is a text of your own; the file lies where the name says",
         reader=TextReader(file.name, options.digest, place=file.parent),
     )
 

@@ -32,20 +32,8 @@ def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "pa
         raise InputError(explain(error, model, where=where)) from None
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader takes the last of several values for one name; this one refuses them."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if (name := (key.tag, str(key.value))) in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
 def read_yaml(file: Path, *, where: str, expected: str) -> dict[str, Any]:
-    """The names and values in a YAML file; no name twice, and nothing but plain values.
+    """The names and values in a YAML file: nothing but plain values.
 
     Args:
         file: To read.
@@ -53,10 +41,10 @@ def read_yaml(file: Path, *, where: str, expected: str) -> dict[str, Any]:
         expected: What the file should hold ("names with values (title, …)").
 
     Raises:
-        InputError: it cannot be read, is not YAML, gives a name twice, or holds something else.
+        InputError: it cannot be read, is not YAML, or holds something else.
     """
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"bad {where}: {error.strerror}") from None
     except (ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:  # not all of them are YAML's own

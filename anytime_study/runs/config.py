@@ -127,7 +127,7 @@ class RunConfig(BaseModel):
         card = self.card
         most = f"at most the {card.num_train} training images of {self.dataset}"
         yield "train_size", self.num_train <= card.num_train, most
-        coloured = self.augment and not card.loadable
+        coloured = self.dataset == "ilsvrc" and self.augment
         yield "colour_jitter", coloured or not self.colour_jitter, "False, but for ilsvrc with augment"
         yield "batch_size", self.batch_size <= self.num_train, f"at most the {self.num_train} training images used"
         multiple = f"a multiple of the {self.devices} devices that share a batch"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -203,10 +203,7 @@ class RunRecord(_Record):
         Raises:
             InputError: the file is absent, not JSON, or not such a record; it names the file and the field.
         """
-        record = load_outcome(path)
-        if isinstance(record, DivergedRecord):
-            raise InputError(f"bad record {path}: expected a finished run, found one that diverged: {record.reason}")
-        return record
+        return finished(load_outcome(path), path)
 
 
 class DivergedRecord(_Record):
@@ -269,6 +266,29 @@ def load_outcome(path: Path) -> Outcome:
         raise InputError(f"bad record {path}: {error.strerror}") from None
     except ValidationError as error:
         raise InputError(explain(error, kind, where=f"record {path}")) from None
+
+
+def finished(record: Outcome, path: Path) -> RunRecord:
+    """The record, which must be one of a run that finished; else :class:`InputError` names its path."""
+    if isinstance(record, DivergedRecord):
+        raise InputError(f"bad record {path}: expected a finished run, found one that diverged: {record.reason}")
+    return record
+
+
+def outcomes(runs: Iterable[RunConfig], folder: Path) -> dict[str, Outcome]:
+    """The records that there are of these runs, by the runs' names.
+
+    Raises:
+        InputError: one cannot be read or is not the record of its run; names the file.
+    """
+    found = {}
+    for config in runs:
+        path = folder / f"{config.name}.json"
+        if path.exists():
+            record = found[config.name] = load_outcome(path)
+            if record.name != config.name or record.stale:
+                raise InputError(f"bad record {path}: expected the run {config.name}, found {record.config.name}")
+    return found
 
 
 def _rounded(value: Any) -> Any:

@@ -8,7 +8,6 @@ NETWORKS = Registry(
         "resann": "anytime_core.networks.resann:ResANN",
         "denseann": "anytime_core.networks.denseann:DenseANN",
         "msdnet": "anytime_core.networks.msdnet:MSDNet",
-        "torchvision": "anytime_study.runs.torchvision_models:torchvision_with_exits",
         "eann": "anytime_study.runs.eann:eann",
         "two_heads": "anytime_study.runs.two_heads:TwoHeads",
         "gpt": "anytime_study.runs.gpt:gpt",

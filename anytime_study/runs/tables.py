@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from IPython.display import HTML
-
-from anytime_core.errors import InputError
-from anytime_core.files import atomic_write
 
 if TYPE_CHECKING:  # pages of theory show tables without waiting for torch to load
     from anytime_study.runs.record import Outcome, RunRecord
@@ -72,23 +67,6 @@ def epochs_table(records: Iterable[RunRecord]) -> pd.DataFrame:
         for exit_number, (loss, weight) in enumerate(zip(losses, weights, strict=True), start=1)
     ]
     return pd.DataFrame(rows)
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as its file's ending says: ``.csv`` or ``.parquet``.
-
-    Raises:
-        InputError: another ending.
-        OSError: the file cannot be written.
-    """
-    if path.suffix not in (".csv", ".parquet"):
-        raise InputError(f"{path}: expected a file that ends with .csv or .parquet, found {path.suffix or 'no ending'}")
-    content = io.BytesIO()
-    if path.suffix == ".csv":
-        table.to_csv(content, index=False)
-    else:
-        table.convert_dtypes().to_parquet(content, index=False)
-    atomic_write(path, content.getvalue())
 
 
 def show(table: pd.DataFrame, *, digits: int = 3) -> HTML:

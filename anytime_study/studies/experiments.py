@@ -47,6 +47,7 @@ def load_experiments(tier: str, *, records: Path | None = None, studies: Path | 
     Raises:
         InputError: a study or record cannot be read, or the main grid is not clear; names the file or the experiment.
     """
+    from anytime_study.runs.record import outcomes
     from anytime_study.studies.study import RECORDS, ROOT, load_study
 
     folder = RECORDS / tier if records is None else records
@@ -63,7 +64,7 @@ def load_experiments(tier: str, *, records: Path | None = None, studies: Path | 
         if own_rates.setdefault(study.experiment, study.own_rates) != study.own_rates:
             raise InputError(f"bad study {file.name}: own_rates: expected those of the other studies of its experiment")
     return {
-        name: Experiment(name, _main_grid(name, mains[name]), runs, _outcomes(runs, folder), own_rates[name])
+        name: Experiment(name, _main_grid(name, mains[name]), runs, outcomes(runs.values(), folder), own_rates[name])
         for name, runs in planned.items()
     }
 
@@ -87,16 +88,3 @@ def _main_grid(experiment: str, commons: dict[str, dict[str, Any]]) -> dict[str,
             f"main grid, found {', '.join(commons)}"
         )
     return first
-
-
-def _outcomes(runs: Mapping[str, RunConfig], folder: Path) -> dict[str, RunRecord | DivergedRecord]:
-    from anytime_study.runs.record import load_outcome
-
-    outcomes = {}
-    for name in runs:
-        path = folder / f"{name}.json"
-        if path.exists():
-            outcomes[name] = load_outcome(path)
-            if outcomes[name].name != name or outcomes[name].stale:
-                raise InputError(f"bad record {path}: expected the run {name}, found {outcomes[name].config.name}")
-    return outcomes

@@ -18,7 +18,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from anytime_study.runs.config import RunConfig
-from anytime_study.training.interruption import AGAIN, Interrupted, end_with_parent, stop_requests
+from anytime_study.training.interruption import AGAIN, Interrupted, stop_requests
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def run_study(
     with stop_requests() as request:
         try:
             while todo or workers:
-                if request.made or (end is not None and time.monotonic() > end):
+                if request.is_set() or (end is not None and time.monotonic() > end):
                     todo.clear()
                     for worker in workers.values():
                         worker.stop()
@@ -148,7 +148,6 @@ def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None, progr
     """What a worker process does: run after run, until the link is closed."""
     from anytime_study.training.checkpointed_run import run_to_record  # seconds of imports, once per process
 
-    end_with_parent()  # else a second study could meet this one's runs at work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent passes it on as SIGTERM
     while True:
         try:

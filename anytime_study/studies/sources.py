@@ -54,40 +54,22 @@ def _imports(path: Path, _changed: int) -> frozenset[str]:
 
 def _names(tree: ast.AST) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
-        if _for_type_checkers(node):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            homes = _lazy_names(node.module)
-            yield from (f"{homes.get(alias.name, node.module)}.{alias.name}" for alias in node.names)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _ENTRY.fullmatch(node.value):
             yield node.value.partition(":")[0]
         yield from _names(node)
 
 
-def _for_type_checkers(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-
-
-@functools.cache
-def _lazy_names(package: str) -> dict[str, str]:
-    """Names that a package loads when they are first used, with their modules: those it imports for type checkers."""
-    file = _ROOT / package.replace(".", "/") / "__init__.py"
-    if package not in _PACKAGES or not file.exists():
-        return {}
-    return {
-        alias.name: str(inner.module)
-        for node in ast.parse(file.read_text(encoding="utf-8")).body
-        if _for_type_checkers(node)
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.ImportFrom)
-        for alias in inner.names
-    }
-
-
 def _files(name: str) -> list[Path]:
-    """The files that importing a dotted name runs: of the packages on the way, and of the module."""
+    """The files that importing a dotted name runs: of the packages on the way, and of the module.
+
+    A name of the library itself, such as ``anytime_core.AdaLoss``, is loaded from wherever it is: that counts as all.
+    """
     package, *parts = name.split(".")
     if package not in _PACKAGES:
         return []
@@ -98,6 +80,7 @@ def _files(name: str) -> list[Path]:
             return [*files, folder / f"{part}.py"]
         folder = folder / part
         if not (folder / "__init__.py").exists():
-            break  # the name of something inside of the last package
+            whole = package == "anytime_core" and len(parts) == 1 and part != "__version__"
+            return sorted(folder.parent.rglob("*.py")) if whole else files
         files.append(folder / "__init__.py")
     return files

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from anytime_core.errors import InputError
 from anytime_study.foundations.checkout import ROOT
 from anytime_study.foundations.validation import read_yaml, validated
 from anytime_study.runs.config import RunConfig
-from anytime_study.runs.record import RunRecord, load_outcome
+from anytime_study.runs.record import Outcome, RunRecord, finished, load_outcome, outcomes
 from anytime_study.studies.experiments import with_own_rate
 
 _log = logging.getLogger(__name__)
@@ -79,9 +78,6 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     return study, list(runs.values())
 
 
-_MOST_RUNS = 1_000_000  # of one grid
-
-
 def combinations(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
     """All combinations of the values of those fields that have lists.
 
@@ -90,25 +86,23 @@ def combinations(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
         where: For the message: what the grid is part of.
 
     Raises:
-        InputError: a list is empty, or there are more than a million combinations.
+        InputError: a list is empty: else a slip of the pen leaves a study without runs, and nobody is told.
     """
     for name, value in fields.items():
         if value == []:
             raise InputError(f"bad {where}: {name}: expected at least one value, found an empty list")
     choices = [value if isinstance(value, list) else [value] for value in fields.values()]
-    if (runs := math.prod(map(len, choices))) > _MOST_RUNS:
-        raise InputError(f"bad {where}: together: expected at most {_MOST_RUNS} runs, found {runs}")
     return [dict(zip(fields, values, strict=True)) for values in itertools.product(*choices)]
 
 
-def has_record(config: RunConfig, folder: Path) -> bool:
-    """Whether the record of a run is there and can be read; one that is damaged has to be made again."""
+def made(config: RunConfig, folder: Path) -> Outcome | None:
+    """The record of a run; None if there is none, or one that is damaged: that has to be made again, says the log."""
     path = folder / f"{config.name}.json"
     try:
-        return path.exists() and bool(load_outcome(path))
+        return load_outcome(path) if path.exists() else None
     except InputError as error:
         _log.warning("%s; the run has to be made again", error)
-        return False
+        return None
 
 
 def load_records(runs: Sequence[RunConfig], folder: Path) -> list[RunRecord]:
@@ -117,12 +111,7 @@ def load_records(runs: Sequence[RunConfig], folder: Path) -> list[RunRecord]:
     Raises:
         InputError: some are missing, or one cannot be read or is not the record of its run; names the files.
     """
-    paths = [folder / f"{config.name}.json" for config in runs]
-    missing = [path.name for path in paths if not path.exists()]
-    if missing:
-        raise InputError(f"bad records in {folder}: {len(missing)} of {len(paths)} missing, such as {missing[0]}")
-    records = [RunRecord.load(path) for path in paths]
-    for config, record, path in zip(runs, records, paths, strict=True):
-        if record.stale or record.name != config.name:
-            raise InputError(f"bad record {path}: expected the run {config.name}, found {record.config.name}")
-    return records
+    found = outcomes(runs, folder)
+    if missing := [config.name for config in runs if config.name not in found]:
+        raise InputError(f"bad records in {folder}: {len(missing)} of {len(runs)} missing, such as {missing[0]}.json")
+    return [finished(found[config.name], folder / f"{config.name}.json") for config in runs]

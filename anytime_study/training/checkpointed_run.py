@@ -13,11 +13,11 @@ from anytime_core.errors import InputError
 from anytime_core.inference.saving import ModelCard
 from anytime_core.weighting.adaloss import AdaLoss
 from anytime_study.runs.config import RunConfig
-from anytime_study.runs.record import Outcome, RunRecord, load_outcome
+from anytime_study.runs.record import Outcome, RunRecord
 from anytime_study.training.artefacts import model_card, save_model
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.loop import TrainingRun
-from anytime_study.training.processes import broadcast_object, launch, launched, process_group, process_rank
+from anytime_study.training.processes import all_gather_object, launched, process_group, process_rank
 from anytime_study.training.scoring import TrainingDiverged
 
 _log = logging.getLogger(__name__)
@@ -36,8 +36,8 @@ def run_to_record(
     The states on the way lie in ``<folder>/.checkpoints`` and are deleted once the record is there. A run that diverges
     has a record too, of that outcome.
 
-    A run with several ``devices`` starts a process for each on this machine. Or ``torchrun`` has started them, on
-    several machines if need be; then every process makes this call, and ``folder`` lies on a disk that they share.
+    For a run with several ``devices``, ``torchrun`` starts as many processes, on several machines if need be; every
+    process makes this call, and ``folder`` lies on a disk that they share.
 
     Args:
         config: The run.
@@ -53,54 +53,34 @@ def run_to_record(
         DatasetError: the data set is not there or is damaged.
         Interrupted: the process was asked to stop (SIGTERM, Ctrl-C); the same call goes on.
         OSError: a folder cannot be written; found out before anything is trained.
-        ProcessFailed: with several devices: what one of its processes found, be it one of the above.
         InputError: there are not as many processes or GPUs as the run has devices; or, with ``model_dir``: images with
             several labels, which no anytime prediction is made for.
     """
     path = folder / f"{config.name}.json"
     if progress and path.exists() and not launched():
         tqdm.write(f"{config.name}: a record exists; training the run again", file=sys.stderr)
-    given = config, folder, dict(rules or {}), progress, model_dir
-    if launched():
-        return _make_together(*given), path
-    if config.devices == 1:
-        return _make(*given), path
-    launch(config.devices, _make_together, *given)
-    return load_outcome(path), path
-
-
-def _make_together(
-    config: RunConfig, folder: Path, rules: dict[str, str], progress: bool, model_dir: Path | None
-) -> Outcome:
-    """What each of several processes does."""
-    with process_group(config.devices, cuda=config.on_cuda):
-        return _make(config, folder, rules, progress, model_dir)
-
-
-def _make(config: RunConfig, folder: Path, rules: dict[str, str], progress: bool, model_dir: Path | None) -> Outcome:
-    """Train; then the first process writes, for the trained network is the same in all of them."""
     checkpoints = Checkpoints(folder / ".checkpoints" / f"{config.name}.pt")
     checkpoints.path.parent.mkdir(parents=True, exist_ok=True)
     if model_dir is not None:
         model_dir.mkdir(parents=True, exist_ok=True)
-    outcome: Outcome | None = None
-    try:
-        run = TrainingRun(config)
-        card = run.data.card
-        if model_dir is not None and (card.num_tasks != 1 or card.reads_text):
+        if config.card.num_tasks != 1 or config.card.reads_text:
             raise InputError(f"model_dir: expected a data set with one label per image, found {config.dataset}")
-        run.fit(progress=progress, checkpoints=checkpoints)
-        if process_rank() == 0:
-            _warn_of_plain_sum(run)
-            outcome = run.record()
-            if model_dir is not None:
-                save_model(model_dir, run.network, _model_card(run, outcome))
-    except TrainingDiverged as error:
-        outcome = error.record
-    if outcome is not None and process_rank() == 0:
-        outcome.model_copy(update={"rules": rules}).save(folder)
-        checkpoints.remove()
-    return broadcast_object(outcome)  # ty: ignore[invalid-explicit-return]  (the first has made it)
+    outcome: Outcome | None = None
+    with process_group(cuda=config.on_cuda):
+        try:
+            run = TrainingRun(config)
+            run.fit(progress=progress, checkpoints=checkpoints)
+            if process_rank() == 0:  # the trained network is the same in all processes
+                _warn_of_plain_sum(run)
+                outcome = run.record()
+                if model_dir is not None:
+                    save_model(model_dir, run.network, _model_card(run, outcome))
+        except TrainingDiverged as error:
+            outcome = error.record
+        if outcome is not None and process_rank() == 0:
+            outcome.model_copy(update={"rules": dict(rules or {})}).save(folder)
+            checkpoints.remove()
+        return all_gather_object(outcome)[0], path  # ty: ignore[invalid-return-type]  (the first has made it)
 
 
 def _warn_of_plain_sum(run: TrainingRun) -> None:

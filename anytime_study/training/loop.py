@@ -25,15 +25,8 @@ from anytime_study.foundations.torch_state import compute_settings, own_random_s
 from anytime_study.runs.config import PROTOCOL, RunConfig
 from anytime_study.runs.record import RunRecord
 from anytime_study.training.checkpoints import Checkpoints
-from anytime_study.training.interruption import Interrupted, StopRequest, stop_requests
-from anytime_study.training.processes import (
-    all_gather_object,
-    all_reduce_max,
-    broadcast_object,
-    mean_over_ranks,
-    num_processes,
-    process_rank,
-)
+from anytime_study.training.interruption import Interrupted, stop_requests
+from anytime_study.training.processes import all_gather_object, mean_over_ranks, num_processes, process_rank
 from anytime_study.training.scoring import diverged, scored_record
 from anytime_study.training.setup import RandomStreams, can_compile, choose_device, make_learning_rate, make_optimiser
 
@@ -127,7 +120,7 @@ class TrainingRun:
         """
         shown = progress and process_rank() == 0
         if checkpoints:
-            state = broadcast_object(checkpoints.load(self._made_by()) if process_rank() == 0 else None)
+            state = all_gather_object(checkpoints.load(self._made_by()) if process_rank() == 0 else None)[0]
             if state is not None:
                 self.load_state_dict(state)
                 if shown:
@@ -136,7 +129,7 @@ class TrainingRun:
         done, trained = len(self.epoch_losses), self.weighting.last_exit
         with (
             self._settings(),
-            stop_requests() if checkpoints else nullcontext(StopRequest()) as request,
+            stop_requests() if checkpoints else nullcontext() as request,
             own_random_state(self.device),
             tqdm(total=self.config.epochs, initial=done, desc=self.config.name, unit="epoch", disable=not shown) as bar,
         ):
@@ -147,25 +140,23 @@ class TrainingRun:
                     loss = self.epoch_losses[-1][trained - 1]
                     bar.set_postfix_str(f"loss of exit {trained}: {loss:.4f}", refresh=False)
                     bar.update()
-                if not checkpoints or not self._may_stop():
+                if checkpoints is None or request is None:
+                    continue
+                if num_processes() > 1 and self._step % _STEPS_TO_AGREE:
                     continue
                 overdue = time.perf_counter() - kept > checkpoint_seconds
-                wish = all_reduce_max(_STOP if request.made else _KEEP if overdue else _GO_ON)
+                wish = max(all_gather_object(_STOP if request.is_set() else _KEEP if overdue else _GO_ON))
                 if wish != _GO_ON:
                     state = self.state_dict()
                     if process_rank() == 0:
                         checkpoints.save(state)
-                    broadcast_object(None)  # nobody ends before the state is kept: it would take the others along
+                    all_gather_object(None)  # nobody ends before the state is kept: it would take the others along
                     kept = time.perf_counter()
                 if wish == _STOP:
                     raise Interrupted(
                         f"{self.config.name}: asked to stop in epoch {len(self.epoch_losses) + 1}, after step "
                         f"{self._step} of it; the state is kept, and the same call goes on from there"
                     )
-
-    def _may_stop(self) -> bool:
-        """Whether to look if the state is to be kept: now and then where processes must agree, which takes a wait."""
-        return num_processes() == 1 or self._step % _STEPS_TO_AGREE == 0
 
     def steps(self) -> Iterator[bool]:
         """Train, a step each time it is asked for the next; tells after each step whether an epoch is over with it.

@@ -35,7 +35,7 @@ def choose_device(config: RunConfig) -> torch.device:
     if num_processes() != config.devices:
         raise InputError(
             f"devices: expected {num_processes()}, the number of processes of this run, found {config.devices}; "
-            "run_to_record starts as many processes as there are devices"
+            "torchrun --nproc-per-node starts as many as there are devices"
         )
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("device: expected a GPU that PyTorch can use, found none; auto takes the CPU then")

@@ -25,12 +25,6 @@ TINY = [
 # --- help ----------------------------------------------------------------------------------------------------------
 
 
-def test_help_lists_the_commands(anytime):
-    status, out, err = anytime("--help")
-    assert (status, err) == (0, "")
-    assert all(command in out for command in ("train", "study", "study-cost", "fetch", "record", "publish"))
-
-
 def test_help_of_train_tells_every_field(anytime):
     status, out, _ = anytime("train", "--help")
     assert status == 0
@@ -58,10 +52,6 @@ def test_the_version_is_told(anytime):
     ("arguments", "message"),
     [
         (["train", "--epochs", "-1"], "bad arguments: epochs: expected greater than or equal to 1, found -1"),
-        (["train", "--learning-rate", "nan"], "bad arguments: learning_rate: expected a finite number, found nan"),
-        (["train", "--weighting", "adalos"], "bad arguments: weighting: expected one of "),
-        (["train", "--dataset", "mnist3"], "bad arguments: dataset: "),
-        (["train", "--batch-size", "9999"], "bad arguments: together: batch_size: expected at most the 1257 "),
         (["train", "--weighting", "opt(exit=99)"], "bad arguments: together: opt exit: expected 1 to 9, found 99"),
         (["study", "nothing.yaml"], "bad study nothing.yaml: No such file or directory"),
         (
@@ -84,14 +74,16 @@ def test_bad_input_is_one_line_and_status_one(anytime, arguments, message):
 # --- train ---------------------------------------------------------------------------------------------------------
 
 
-def test_train_writes_one_record_and_prints_its_place(anytime, tmp_path, caplog):
-    status, out, err = anytime("train", *TINY, "--seed", "3", "--no-augment", "--records-dir", tmp_path / "records")
+def test_train_writes_one_record_and_prints_its_place_and_the_model_too(anytime, tmp_path, caplog):
+    folders = ["--records-dir", tmp_path / "records", "--model-dir", tmp_path / "model"]
+    status, out, err = anytime("train", *TINY, "--seed", "3", "--no-augment", *folders)
     assert status == 0, err
     config = RunConfig(train_size=64, batch_size=16, epochs=1, network="resann(n=1, c=4)", seed=3, augment=False)
     (path,) = (tmp_path / "records").iterdir()
     assert out == f"{path}\n"
     assert path.name == f"{config.name}.json"
     assert RunRecord.load(path).config == config
+    assert load_model(tmp_path / "model").card.about["record"] == config.name
     assert "every weight stayed 1, as with const: the run has 4 steps" in caplog.text
     caplog.clear()
     anytime("train", *TINY, "--weighting", "adaloss(refresh_period=3)", "--records-dir", tmp_path / "records")
@@ -116,31 +108,19 @@ def test_a_run_that_diverges_is_recorded_as_that_and_not_as_a_result(anytime, tm
 # --- study ---------------------------------------------------------------------------------------------------------
 
 
-def test_runs_with_a_record_are_marked(anytime, made_up_record, tmp_path, monkeypatch):
+def test_runs_with_a_record_are_marked_and_a_damaged_one_is_to_do(anytime, made_up_record, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "RECORDS", tmp_path)
-    record = made_up_record(seed=1)
-    record.save(tmp_path / "laptop")
-    fields = record.config.model_dump(exclude_defaults=True)
-    path = tmp_path / "study.yaml"
-    path.write_text(
-        yaml.safe_dump(
-            {"title": "Mine", "tier": "laptop", "committed": True, "common": fields, "grids": [{"seed": [0, 1]}]}
-        )
-    )
-    status, out, _ = anytime("study", path)
-    first = RunConfig(**{**fields, "seed": 0}).name
-    assert status == 0
-    assert out.splitlines() == [f"to do  {first}", f"made   {record.name}", "Mine: 2 runs, 1 with a record"]
-
-
-def test_a_damaged_record_is_to_do(anytime, made_up_record, tmp_path):
-    config = made_up_record().config
-    (tmp_path / f"{config.name}.json").write_text("{")
-    fields = config.model_dump(exclude_defaults=True)
-    content = {"title": "Mine", "tier": "quick", "committed": False, "grids": [fields]}
+    records = [made_up_record(seed=seed) for seed in (0, 1, 2)]
+    for record in records[1:]:
+        record.save(tmp_path / "laptop")
+    (tmp_path / "laptop" / f"{records[2].name}.json").write_text("{")
+    grid = {**records[0].config.model_dump(exclude_defaults=True), "seed": [0, 1, 2]}
+    content = {"title": "Mine", "tier": "laptop", "committed": True, "grids": [grid]}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
-    _, out, _ = anytime("study", tmp_path / "study.yaml", "--records-dir", tmp_path)
-    assert out.startswith(f"to do  {config.name}")
+    status, out, _ = anytime("study", tmp_path / "study.yaml")
+    assert status == 0
+    lines = [f"{mark:6} {record.name}" for mark, record in zip(("to do", "made", "to do"), records, strict=True)]
+    assert out.splitlines() == [*lines, "Mine: 3 runs, 1 with a record"]
 
 
 @pytest.fixture
@@ -195,19 +175,10 @@ def test_a_weighting_of_ones_own_stands_beside_the_studys(anytime, own_study, tm
     assert "0 without a record" in out
 
 
-@pytest.mark.parametrize(
-    ("weighting", "message"),
-    [
-        ("nowhere.Mine", "weighting: expected nowhere.Mine to be a class that can be imported, found: No module"),
-        ("os.system(command='true')", "weighting: expected os.system to be a class derived from LossWeighting, found"),
-        ("adalos", "weighting: expected one of const, "),
-    ],
-)
-def test_what_is_no_weighting_is_told_in_one_line(anytime, own_study, weighting, message):
-    status, _, err = anytime("compare-weighting", weighting, "--study", "mine.yaml")
-    assert status == 1
-    assert err.startswith(f"anytime: bad arguments: {message}")
-    assert err.count("\n") == 1
+def test_what_is_no_weighting_is_told_in_one_line(anytime, own_study):
+    status, _, err = anytime("compare-weighting", "nowhere.Mine", "--study", "mine.yaml")
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.startswith("anytime: bad arguments: weighting: expected nowhere.Mine to be a class")
 
 
 # --- predict -------------------------------------------------------------------------------------------------------
@@ -269,10 +240,7 @@ def test_predict_tells_that_an_answer_was_late(anytime, saved_model):
     ("arguments", "message"),
     [
         ([], "predict: expected one of deadline, macs, exit, confidence, found none"),
-        (["--exit", "1", "--macs", "5"], "predict: expected one of deadline, macs, exit, confidence, found macs and"),
-        (["--exit", "4"], "exit: expected 1 to 3, found 4"),
         (["--deadline", "soon"], "deadline: expected a time above 0 such as 2ms"),
-        (["--confidence", "2"], "confidence: expected 0 to 1, found 2.0"),
         (["--exit", "1", "--threads", "0"], "threads: expected at least 1, found 0"),
     ],
 )
@@ -287,8 +255,8 @@ def test_predict_refuses_bad_limits_in_one_line(anytime, saved_model, arguments,
 def test_predict_refuses_a_foreign_file_as_image_or_model_in_one_line(anytime, saved_model, tmp_path):
     model, image = saved_model
     for arguments, message in [
-        (("predict", model / "card.json", "--model", model), f"image {model / 'card.json'}: no image that can be read"),
-        (("predict", tmp_path / "none.png", "--model", model), f"image {tmp_path / 'none.png'}: missing"),
+        (("predict", model / "card.json", "--model", model), f"{model / 'card.json'}: no image that can be read"),
+        (("predict", tmp_path / "none.png", "--model", model), f"{tmp_path / 'none.png'}: missing"),
         (("predict", image, "--model", tmp_path), f"bad model {tmp_path}: card.json: No such file or directory"),
         (("predict", image, "--model", image), f"bad model {image}: card.json: Not a directory"),
     ]:
@@ -296,11 +264,3 @@ def test_predict_refuses_a_foreign_file_as_image_or_model_in_one_line(anytime, s
         assert (status, out) == (1, "")
         assert err.startswith(f"anytime: {message}")
         assert err.count("\n") == 1
-
-
-def test_train_writes_the_model_too(anytime, tmp_path):
-    status, out, err = anytime("train", *TINY, "--records-dir", tmp_path / "records", "--model-dir", tmp_path / "model")
-    assert status == 0, err
-    net, card = load_model(tmp_path / "model")
-    assert card.about["record"] in out
-    assert net.num_exits == 3

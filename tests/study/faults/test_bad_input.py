@@ -157,7 +157,6 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 NASTY = [
     *("!!python/object/apply:os.mkdir ['{trap}']", "title: !!python/name:os.system", BOMB, "grids:\n" + "- " * 3000),
     *("title: 2024-99-99", "title: 0x_", "title: " + "9" * 5000, "? [a]\n: b", "&a [*a]", "title: *nowhere"),
-    yaml.safe_dump({**STUDY, "grids": [{name: list(range(1000)) for name in "abcdefgh"}]}),
 ]
 
 
@@ -198,14 +197,13 @@ def test_records(made_up_record, made_up_divergence, tmp_path):
 
 def test_checkpoints(tmp_path):
     checkpoints = Checkpoints(tmp_path / "run.pt")
-    for step in (2, 3):
-        checkpoints.save({"made_by": {}, "step": step})
+    checkpoints.save({"made_by": {}, "step": 3})
     whole = checkpoints.path.read_bytes()
 
     @fuzz
     @given(damaged(whole))
     def case(content):
         checkpoints.path.write_bytes(content)
-        assert checkpoints.load({})["step"] == (3 if content == whole else 2)  # the state before
+        assert checkpoints.load({}) == ({"made_by": {}, "step": 3} if content == whole else None)
 
     case()

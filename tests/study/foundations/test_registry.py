@@ -1,7 +1,6 @@
 import inspect
 
 import pytest
-import torch
 
 from anytime_core.networks.resann import ResANN
 from anytime_core.weighting.adaloss import AdaLoss
@@ -123,19 +122,6 @@ def test_an_entry_is_imported_only_when_it_is_used():
         registry.parse("lots")
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         registry.parse("lost")
-
-
-@pytest.mark.parametrize(
-    ("text", "channels", "message"),
-    [
-        ("torchvision(model='resnet19')", 3, r"model: .*did you mean resnet\d+\?"),
-        ("torchvision", 1, "in_channels"),
-        ("torchvision(at=('layer9',))", 3, "layer9"),
-    ],
-)
-def test_a_torchvision_model_that_cannot_be_is_refused(text, channels, message):
-    with torch.device("meta"), pytest.raises(ValueError, match=message):
-        NETWORKS.build(text, num_classes=10, in_channels=channels)
 
 
 def test_a_part_of_ones_own_is_named_by_where_it_is_imported(tmp_path, monkeypatch):

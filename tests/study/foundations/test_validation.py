@@ -79,25 +79,6 @@ def test_a_value_that_would_be_endless_to_write_down_is_cut():
     assert len(message({"count": 1, "kind": "x" * 1000})) < 200
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [("title: a\ntier: quick\ntitle: b\n", 3), ("grids:\n  - seed: [0]\n    epochs: 1\n    seed: [1]\n", 4)],
-)
-def test_a_name_that_is_given_twice_is_refused(tmp_path, text, line):
-    file = tmp_path / "twice.yaml"
-    file.write_text(text)
-    with pytest.raises(InputError, match=rf"(?s)bad file twice: .*is given twice.*line {line}"):
-        read_yaml(file, where="file twice", expected="names")
-
-
-def test_a_value_may_stand_in_two_places_and_lead_back_to_itself(tmp_path):
-    file = tmp_path / "aliases.yaml"
-    file.write_text("a: &a [1, *a]\nb: *a\nd: {1: x, '1': y}\n")
-    content = read_yaml(file, where="file", expected="names")
-    assert content["a"][1] is content["b"]
-    assert content["d"] == {1: "x", "1": "y"}
-
-
 @pytest.mark.parametrize("text", ["", "- 1\n", "a", "a: [", "a: !!python/name:os.system", "a: \x00"])
 def test_anything_but_names_with_plain_values_is_refused(tmp_path, text):
     file = tmp_path / "none.yaml"

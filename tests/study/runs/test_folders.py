@@ -110,7 +110,8 @@ def test_the_command(machines, anytime, tmp_path):
     assert (status, "4 records of 4 runs, 0 problems" in out) == (0, True)
     assert anytime("record", "table", *machines, "--out", tmp_path / "all.csv")[0] == 0
     assert len(pd.read_csv(tmp_path / "all.csv")) == 10
-    assert "out: expected where to write" in anytime("record", "table", *machines)[2]
+    for wrong in ([], ["--out", tmp_path / "all.xlsx"]):
+        assert "out: expected where to write" in anytime("record", "table", *machines, *wrong)[2]
     (machines[0] / "broken.json").write_text("")
     assert anytime("record", "check", *machines)[0] == 1
 

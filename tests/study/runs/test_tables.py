@@ -3,8 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from anytime_core.errors import InputError
-from anytime_study.runs.tables import epochs_table, exits_table, show, write_table
+from anytime_study.runs.tables import epochs_table, exits_table, show
 
 
 def test_a_row_per_run_and_exit(made_up_record, made_up_divergence):
@@ -42,15 +41,6 @@ def test_a_row_per_run_epoch_and_exit(made_up_record):
     assert table["epoch"].tolist() == [1, 1, 1, 2, 2, 2, 1, 1]
     assert table["train_loss"].tolist()[:-1] == [1, 2, 3, 0.5, 1, 1.5, 1]
     assert pd.isna(table["train_loss"].iloc[-1])  # never trained, which is no loss of 0
-
-
-def test_the_ending_says_how_a_table_is_written(made_up_record, tmp_path):
-    table = exits_table([made_up_record()])
-    for ending, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
-        write_table(table, tmp_path / f"t.{ending}")
-        assert read(tmp_path / f"t.{ending}")["test_error"].tolist() == table["test_error"].tolist()
-    with pytest.raises(InputError, match=r"expected a file that ends with \.csv or \.parquet, found \.xlsx"):
-        write_table(table, tmp_path / "t.xlsx")
 
 
 def test_a_shown_table_has_no_index_rounded_numbers_and_no_empty_header():

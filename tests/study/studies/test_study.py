@@ -151,10 +151,3 @@ def test_a_record_under_the_name_of_another_run_is_refused(made_up_record, tmp_p
     wrong.save(tmp_path).rename(tmp_path / f"{right.name}.json")
     with pytest.raises(InputError, match=right.name):
         load_records([right.config], tmp_path)
-
-
-def test_a_grid_of_more_runs_than_anybody_makes_is_refused_at_once(write):
-    grid = {name: list(range(200)) for name in ("seed", "epochs", "learning_rate")}
-    assert refusal(write({"grids": [grid]})).endswith(
-        ", grid 1: together: expected at most 1000000 runs, found 8000000"
-    )

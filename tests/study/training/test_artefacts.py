@@ -28,7 +28,6 @@ NEEDS_IMAGES = pytest.mark.skipif(
         ("resann(n=1, c=4)", "ResANN", 1),
         ("msdnet(blocks=(3, 3), growth=2)", "MSDNet", 1),
         ("eann(n=(1, 2), c=4)", "eann", 1),
-        ("torchvision(model='resnet18', at=('layer1', 'layer2'))", "torchvision", 3),
     ],
 )
 def test_a_network_of_a_config_comes_back(tmp_path, text, network, channels):

@@ -27,22 +27,16 @@ def test_the_newest_state_comes_back(checkpoints):
         loaded = checkpoints.load(ME)
         assert loaded["number"] == number
         assert torch.equal(loaded["tensor"], state(number)["tensor"])
-    assert len(list(checkpoints.path.parent.iterdir())) == 2  # this one and the one before, nothing else
+    assert len(list(checkpoints.path.parent.iterdir())) == 1
 
 
-@pytest.mark.parametrize("damage", ["cut", "foreign", "gone"])
-def test_a_damaged_state_is_passed_over_for_the_one_before(checkpoints, damage, caplog):
+@pytest.mark.parametrize("damage", [lambda content: content[:-1], lambda _: b"PK\x03\x04 something else"])
+def test_a_damaged_state_is_passed_over(checkpoints, damage, caplog):
     checkpoints.save(state(1))
-    checkpoints.save(state(2))
-    if damage == "cut":
-        checkpoints.path.write_bytes(checkpoints.path.read_bytes()[:-1])
-    elif damage == "foreign":
-        checkpoints.path.write_bytes(b"PK\x03\x04 something else")
-    else:  # killed between the two renames
-        checkpoints.path.unlink()
+    checkpoints.path.write_bytes(damage(checkpoints.path.read_bytes()))
     with caplog.at_level(logging.WARNING):
-        assert checkpoints.load(ME)["number"] == 1
-    assert ("passed over" in caplog.text) == (damage != "gone")
+        assert checkpoints.load(ME) is None
+    assert "passed over" in caplog.text
 
 
 def test_a_state_of_another_run_or_version_is_not_taken(checkpoints, caplog):
@@ -63,24 +57,22 @@ def test_a_pickle_is_never_run(checkpoints, tmp_path):
     assert not (tmp_path / "trapped").exists()
 
 
-def test_a_write_that_fails_leaves_the_states_before(checkpoints, monkeypatch):
+def test_a_write_that_fails_leaves_the_state_before(checkpoints, monkeypatch):
     checkpoints.save(state(1))
-    checkpoints.save(state(2))
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("anytime_core.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        checkpoints.save(state(3))
+        checkpoints.save(state(2))
     monkeypatch.undo()
-    assert checkpoints.load(ME)["number"] == 2
+    assert checkpoints.load(ME)["number"] == 1
     assert [path for path in checkpoints.path.parent.iterdir() if path.suffix == ".tmp"] == []
 
 
 def test_removing_leaves_nothing_but_what_is_not_its_own(checkpoints):
     checkpoints.save(state(1))
-    checkpoints.save(state(2))
     other = Checkpoints(checkpoints.path.with_name("other.pt"))
     other.save(state(1))
     checkpoints.remove()

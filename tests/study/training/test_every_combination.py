@@ -11,7 +11,6 @@ from anytime_study.runs.registries import NETWORKS, WEIGHTINGS
 SMALL = {
     "resann": "resann(n=1, c=4)",
     "denseann": "denseann(n=2, growth=4, s=1)",
-    "torchvision": "torchvision(model='resnet18', at=('layer1', 'layer2'))",
     "eann": "eann(n=(1, 2), c=4)",
     "msdnet": "msdnet(growth=4)",
     "two_heads": "two_heads(n=1, c=4)",

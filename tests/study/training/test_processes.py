@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
@@ -15,20 +14,12 @@ import torch
 from anytime_core.errors import InputError
 from anytime_core.losses import cross_entropy_per_exit
 from anytime_study.runs.config import RunConfig
-from anytime_study.runs.record import load_outcome
+from anytime_study.runs.record import RunRecord, load_outcome
 from anytime_study.studies.study import ROOT
 from anytime_study.training import loop as training
 from anytime_study.training.checkpointed_run import run_to_record
-from anytime_study.training.interruption import AGAIN, ProcessFailed
 from anytime_study.training.loop import TrainingRun, train
-from anytime_study.training.processes import (
-    all_gather_object,
-    all_reduce_max,
-    broadcast_object,
-    launch,
-    process_group,
-    process_rank,
-)
+from anytime_study.training.processes import all_gather_object, process_group, process_rank
 
 SMALL = {
     "train_size": 256,
@@ -58,8 +49,8 @@ STEPS = 4  # of one epoch
 def both(folder):
     """All that is looked at below, in one start of two processes; the answers of both go to a file."""
     torch.set_num_threads(1)
-    with process_group(2, cuda=False):
-        answers = {"largest": all_reduce_max(process_rank()), "first": broadcast_object(process_rank())}
+    answers = {}
+    with process_group(cuda=False):
         for name, fields in KINDS.items():
             run = TrainingRun(RunConfig(**fields, devices=2))
             answers[name] = [state(run) for _ in islice(run.steps(), STEPS)]
@@ -71,6 +62,7 @@ def both(folder):
         gathered = all_gather_object(answers)
         if process_rank() == 0:
             torch.save(gathered, folder / "answers.pt")
+    run_to_record(RunConfig(**SMALL, devices=2), folder, progress=False)
 
 
 def resumed():
@@ -111,15 +103,28 @@ def state(run):
 # --- two processes -------------------------------------------------------------------------------------------------
 
 
+def torchrun(*arguments):
+    """Start two processes; what they say comes through a pipe."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(list(map(str, command)), env=environment, stderr=subprocess.PIPE, text=True)
+
+
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory):
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("answers")
-    launch(2, both, folder)
+    process = torchrun(__file__, folder)
+    told = process.communicate(timeout=600)[1]
+    assert process.returncode == 0, told
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(folder):
     return torch.load(folder / "answers.pt")
 
 
-def test_they_talk_to_each_other(answers):
-    assert [(answer["largest"], answer["first"]) for answer in answers] == [(1, 0), (1, 0)]
+def test_a_run_of_one_device_is_refused_there(answers):
     assert "expected 2, the number of processes of this run, found 1" in answers[0]["one device"]
 
 
@@ -156,10 +161,11 @@ def test_a_run_that_is_taken_up_ends_with_the_same_bits(answers):
     assert not torch.equal(answers[0]["resumed"][0], answers[1]["resumed"][0])  # each drops other units
 
 
-def test_a_whole_run_agrees_with_that_of_one_process(tmp_path):
+def test_a_whole_run_agrees_with_that_of_one_process(folder):
     """Batch norm sees halves of a batch, so not to the bit. With five seeds the exits' losses differed by up to 6 %."""
-    record, path = run_to_record(RunConfig(**SMALL, devices=2), tmp_path, progress=False)
-    assert load_outcome(path) == record
+    (path,) = folder.glob("*.json")
+    record = RunRecord.load(path)
+    assert record.config == RunConfig(**SMALL, devices=2)
     alone = train(RunConfig(**SMALL), progress=False)
     assert record.epoch_losses[-1] == pytest.approx(alone.epoch_losses[-1], rel=0.12)
 
@@ -172,32 +178,10 @@ def test_a_run_of_two_needs_two_processes():
         TrainingRun(RunConfig(**SMALL, devices=2))
 
 
-def ends_alone():
-    if os.environ["RANK"] == "1":
-        os._exit(3)
-    time.sleep(600)
-
-
-def test_a_process_that_fails_ends_the_others():
-    with pytest.raises(ProcessFailed, match="process 1 of 2"):
-        launch(2, ends_alone)
-
-
-def test_what_a_process_finds_wrong_is_one_line_of_the_command(anytime, tmp_path, monkeypatch):
-    monkeypatch.setenv("ANYTIME_DATA", str(tmp_path))  # where nothing is
-    network = ["--dataset", "ilsvrc", "--network", "resann_imagenet(depth=14)"]
-    status, out, err = anytime("train", *network, "--devices", 2, "--records-dir", tmp_path / "records")
-    assert (status, out, err.count("\n")) == (1, "", 1)
-    assert err.startswith("anytime: process ")
-    assert "DatasetError" in err
-
-
-def anytime(folder, launcher=()):
+def anytime(folder):
     fields = SMALL | {"epochs": 60, "devices": 2}
     given = [f"--{name.replace('_', '-')}={value}" for name, value in fields.items()]
-    command = [sys.executable, "-m", *launcher, "anytime_study.cli", "train", *given, f"--records-dir={folder}"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    return torchrun("-m", "anytime_study.cli", "train", *given, f"--records-dir={folder}")
 
 
 @pytest.mark.slow
@@ -207,13 +191,19 @@ def test_asked_to_stop_they_keep_their_state_and_go_on(tmp_path):
     while "loss of exit" not in told:  # so an epoch is over
         told += process.stderr.read(1)
         assert process.poll() is None, told
-    process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=300)[1]
-    assert process.returncode == AGAIN, told
+    process.send_signal(signal.SIGTERM)  # torchrun passes it on
+    process.communicate(timeout=300)
     assert list((tmp_path / ".checkpoints").glob("*.pt"))
-    by_torchrun = anytime(tmp_path, launcher=["torch.distributed.run", "--nproc-per-node=2", "-m"])
-    told = by_torchrun.communicate(timeout=300)[1]
-    assert by_torchrun.returncode == 0, told
+    again = anytime(tmp_path)
+    told = again.communicate(timeout=300)[1]
+    assert again.returncode == 0, told
+    assert "resuming from epoch" in told
+    whole = anytime(tmp_path / "whole")
+    told = whole.communicate(timeout=300)[1]
+    assert whole.returncode == 0, told
     (path,) = tmp_path.glob("*.json")
-    run_to_record(load_outcome(path).config, tmp_path / "whole", progress=False)
     assert load_outcome(path).results() == load_outcome(tmp_path / "whole" / path.name).results()
+
+
+if __name__ == "__main__":
+    both(Path(sys.argv[1]))

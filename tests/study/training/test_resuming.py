@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
+import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
 from anytime_study.studies.study import ROOT
 from anytime_study.training.checkpoints import Checkpoints
-from anytime_study.training.interruption import AGAIN, Interrupted, StopRequest, stop_requests
+from anytime_study.training.interruption import AGAIN, Interrupted, stop_requests
 from anytime_study.training.loop import TrainingRun, train
 
 # Between them: every kind of state that a weighting keeps, learned weights, dropout, and an ensemble.
@@ -35,28 +37,18 @@ VARIED = [
 ]
 
 
-class StopsAt:
-    """Checkpoints that ask the run to stop after some steps."""
+def stop_after(monkeypatch, steps):
+    """Runs are asked to stop after so many steps."""
+    original, request, done = TrainingRun._train_step, threading.Event(), []
 
-    def __init__(self, checkpoints, monkeypatch, step):
-        self.checkpoints, self.left = checkpoints, step
-        self.request = StopRequest()
-        original = TrainingRun._train_step
+    def counted(run, *batch):
+        original(run, *batch)
+        done.append(batch)
+        if len(done) == steps:
+            request.set()
 
-        def counted(run, *batch):
-            original(run, *batch)
-            self.left -= 1
-            self.request.made = self.left == 0
-
-        class Context:
-            def __enter__(context):
-                return self.request
-
-            def __exit__(context, *_):
-                pass
-
-        monkeypatch.setattr(TrainingRun, "_train_step", counted)
-        monkeypatch.setattr("anytime_study.training.loop.stop_requests", Context)
+    monkeypatch.setattr(TrainingRun, "_train_step", counted)
+    monkeypatch.setattr("anytime_study.training.loop.stop_requests", lambda: nullcontext(request))
 
 
 def fitted(config, checkpoints=None):
@@ -72,7 +64,7 @@ def test_a_run_goes_on_to_the_same_bits(tiny_config, tmp_path, monkeypatch, fiel
     whole = fitted(config)
     checkpoints = Checkpoints(tmp_path / "run.pt")
     with monkeypatch.context() as patch:
-        StopsAt(checkpoints, patch, step)
+        stop_after(patch, step)
         with pytest.raises(Interrupted, match=rf"^{config.name}: asked to stop in epoch \d"):
             fitted(config, checkpoints)
     resumed = fitted(config, checkpoints)
@@ -85,7 +77,7 @@ def test_a_run_goes_on_to_the_same_bits(tiny_config, tmp_path, monkeypatch, fiel
 def test_the_interrupted_run_had_really_stopped_half_way(tiny_config, tmp_path, monkeypatch):
     config = tiny_config()
     checkpoints = Checkpoints(tmp_path / "run.pt")
-    StopsAt(checkpoints, monkeypatch, 3)
+    stop_after(monkeypatch, 3)
     with pytest.raises(Interrupted):
         train(config, progress=False, checkpoints=checkpoints)
     state = checkpoints.load(TrainingRun(config)._made_by())
@@ -95,7 +87,7 @@ def test_the_interrupted_run_had_really_stopped_half_way(tiny_config, tmp_path, 
 def test_a_state_of_another_config_is_not_taken(tiny_config, tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path / "run.pt")
     with monkeypatch.context() as patch:
-        StopsAt(checkpoints, patch, 3)
+        stop_after(patch, 3)
         with pytest.raises(Interrupted):
             train(tiny_config(seed=1), progress=False, checkpoints=checkpoints)
     whole = train(tiny_config(), progress=False)
@@ -107,7 +99,6 @@ def test_states_are_kept_now_and_then(tiny_config, tmp_path):
     run = TrainingRun(config)
     run.fit(progress=False, checkpoints=Checkpoints(path), checkpoint_seconds=0.0)
     assert Checkpoints(path).load(run._made_by())["epoch_losses"] == run.epoch_losses
-    assert path.with_name("run.pt.previous").exists()
     again = train(config, progress=False, checkpoints=Checkpoints(path))  # nothing is left to train
     assert again.results() == run.record().results()
 
@@ -119,9 +110,9 @@ def test_signals_become_requests_and_handlers_come_back():
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     for number in (signal.SIGTERM, signal.SIGINT):
         with stop_requests() as request:
-            assert not request.made
+            assert not request.is_set()
             os.kill(os.getpid(), number)
-            assert request.made
+            assert request.is_set()
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
