@@ -16,7 +16,6 @@ from anytime_core.files import atomic_write
 from anytime_study.analysis.claims import load_claims
 from anytime_study.datasets import DatasetError, fetch
 from anytime_study.foundations.validation import explain
-from anytime_study.pages.publishing import PublishError, publish
 from anytime_study.prediction import predict
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
@@ -117,18 +116,6 @@ def _record(
     print(f"{out}: {len(table)} rows of {table['run'].nunique()} runs")
 
 
-@app.command(name="publish")
-def _publish(executed: tyro.conf.Positional[Path], page: tyro.conf.Positional[Path], title: str | None = None) -> None:
-    """Turn an executed notebook into a page of the book.
-
-    Args:
-        executed: Notebook that papermill has run.
-        page: Where the page goes.
-        title: Heading of the page instead of the notebook's own.
-    """
-    publish(executed, page, title=title)
-
-
 def main() -> None:
     """Run the command; bad input is one message and exit status 1, without a traceback."""
     if sys.argv[1:] == ["--version"]:
@@ -139,7 +126,7 @@ def main() -> None:
         app.cli(prog="anytime", description="Anytime neural networks with adaptive loss balancing.")
     except ValidationError as error:  # only the arguments of `train` make a RunConfig here
         _stop(explain(error, RunConfig, where="arguments"))
-    except (InputError, DatasetError, PublishError) as error:
+    except (InputError, DatasetError) as error:
         _stop(error)
     except Interrupted as error:
         print(f"anytime: {error}", file=sys.stderr)

@@ -128,10 +128,10 @@ def study_cost(
     rate: float | None = None,
     device: Literal["auto", "cpu", "cuda"] | None = None,
 ) -> None:
-    """Tell what studies cost before they are started: runs, multiply-adds, images scored, and hours.
+    """Tell what studies cost before they are started: runs, multiply-adds, and hours.
 
-    Hours are multiply-adds over one rate. Unless it is given, training steps of the costliest run are timed for three
-    seconds, on random images. Leave the machine alone meanwhile.
+    Hours are multiply-adds over one rate. Unless it is given, the costliest run is trained for three seconds, on its own
+    data. Leave the machine alone meanwhile.
 
     Args:
         files: Study files; a run that several of them share counts once.
@@ -152,7 +152,7 @@ def study_cost(
 
     if rate is None:
         costliest = max((config for config, _ in runs.values()), key=run_macs)
-        print(f"timing {costliest.network} on images of {costliest.dataset}", file=sys.stderr, flush=True)
+        print(f"timing {costliest.network} on {costliest.dataset}", file=sys.stderr, flush=True)
         rate = measure_rate(costliest if device is None else costliest.model_copy(update={"device": device}))
     table = cost_table(list(runs.values()), rate)
     totals = table[["training MACs", "hours", "hours left"]].sum()

@@ -126,9 +126,3 @@ class DataCard:
     def example(self) -> Any:
         """What costs are counted by: the shape of one image."""
         return self.image_shape
-
-    def random_inputs(self, count: int, device: torch.device) -> torch.Tensor:
-        """Images to take the time by."""
-        import torch
-
-        return torch.rand(count, *self.image_shape, device=device)

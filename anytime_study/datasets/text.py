@@ -61,12 +61,6 @@ class TextCard(DataCard):
 
         return torch.zeros(1, *self.image_shape, dtype=torch.long)
 
-    def random_inputs(self, count: int, device: torch.device) -> Tensor:
-        """Windows to take the time by."""
-        import torch
-
-        return torch.randint(self.num_classes, (count, *self.image_shape), device=device)
-
 
 @dataclass(frozen=True)
 class TextReader(Reader):

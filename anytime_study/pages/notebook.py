@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from anytime_core.errors import InputError, did_you_mean
-from anytime_study.foundations.checkout import ROOT
+from anytime_study.foundations import ROOT
 from anytime_study.foundations.validation import validated
 
 Model = TypeVar("Model", bound=BaseModel)

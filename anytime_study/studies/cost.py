@@ -1,4 +1,4 @@
-"""What studies cost before anyone starts them: runs, multiply-adds (MACs), images scored, hours.
+"""What studies cost before anyone starts them: runs, multiply-adds (MACs), hours.
 
 One image of one training step costs three forward passes through all exits: the forward pass, and two products per
 layer in the backward pass, for the gradients of its input and of its weights. A weighting that takes the gradient of
@@ -9,7 +9,6 @@ further than that exit, so its passes end there. Starting a process and reading 
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Sequence
 
 import pandas as pd
@@ -20,9 +19,7 @@ from anytime_study.datasets import find_card
 from anytime_study.foundations.torch_state import compute_settings
 from anytime_study.runs.config import RunConfig, network_without_data
 from anytime_study.runs.registries import WEIGHTINGS
-
-CPU_STEP_MACS = 1e11
-"""Multiply-adds of a timed step on a CPU, at most: a second or so. Larger batches would not change the rate."""
+from anytime_study.training.loop import TrainingRun
 
 
 def training_macs(config: RunConfig) -> int:
@@ -31,16 +28,11 @@ def training_macs(config: RunConfig) -> int:
     return macs_per_image * config.epochs * config.steps_per_epoch * config.batch_size
 
 
-def images_scored(config: RunConfig) -> int:
-    """Images that are scored at the end of a run: of the training, validation and test images."""
-    card = find_card(config.dataset)
-    return config.num_train + card.num_validation + card.num_test
-
-
 def run_macs(config: RunConfig) -> int:
-    """Multiply-adds of a run: of training, and of one forward pass for each image that is scored."""
+    """Multiply-adds of a run: of training, and of one forward pass for each image of all splits, which are scored."""
+    card = find_card(config.dataset)
     _, forward = _passes(config.dataset, config.network, config.weighting)
-    return training_macs(config) + forward * images_scored(config)
+    return training_macs(config) + forward * (config.num_train + card.num_validation + card.num_test)
 
 
 def cost_table(runs: Sequence[tuple[RunConfig, bool]], rate: float) -> pd.DataFrame:
@@ -51,8 +43,8 @@ def cost_table(runs: Sequence[tuple[RunConfig, bool]], rate: float) -> pd.DataFr
         rate: Multiply-adds per second of one process.
 
     Returns:
-        Columns: data set, network, weighting, runs, made, training MACs, images scored, hours, hours left. Hours are
-        those of one run after the other; those left are of runs without a record.
+        Columns: data set, network, weighting, runs, made, training MACs, hours, hours left. Hours are those of one
+        run after the other; those left are of runs without a record.
     """
     table = pd.DataFrame(
         [
@@ -63,7 +55,6 @@ def cost_table(runs: Sequence[tuple[RunConfig, bool]], rate: float) -> pd.DataFr
                 "runs": 1,
                 "made": int(made),
                 "training MACs": float(training_macs(config)),
-                "images scored": images_scored(config),
                 "hours": (hours := run_macs(config) / rate / 3600),
                 "hours left": 0.0 if made else hours,
             }
@@ -81,34 +72,25 @@ def duration(hours: float) -> str:
 
 
 def measure_rate(config: RunConfig, seconds: float = 3.0) -> float:
-    """Multiply-adds per second of training on this machine: steps of the run's network on random images of its shape.
+    """Multiply-adds per second of training on this machine, timed on the first steps of a run.
 
     Args:
-        config: Whose network, batch size, precision, threads and device are timed; the data set is not read.
-        seconds: Steps are taken until this time is over, at least one after a warm-up of two.
+        config: The run, whose data set must be there.
+        seconds: Steps are taken until this time is over, at least one after the first, which warms up.
+
+    Raises:
+        DatasetError: the data set is not there, and cannot be downloaded.
     """
-    card = find_card(config.dataset)
-    device = torch.device("cuda" if config.on_cuda else "cpu")
-    macs_per_image, _ = _passes(config.dataset, config.network, "const")
-    size = config.batch_size if config.on_cuda else max(1, min(config.batch_size, int(CPU_STEP_MACS / macs_per_image)))
-    net = config.build_network().to(device)
-    images = card.random_inputs(size, device)
-
-    def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            logits = net(images)
-        logits.float().square().mean().backward()
-        if config.on_cuda:
-            torch.cuda.synchronize()
-
+    run = TrainingRun(config)
+    warm, done = 0.0, 0
     with compute_settings(config.threads, deterministic=False):
-        step()
-        step()
-        start, done = time.perf_counter(), 0
-        while done == 0 or time.perf_counter() - start < seconds:
-            step()
-            done += 1
-        return macs_per_image * size * done / (time.perf_counter() - start)
+        for done, _ in enumerate(run.steps()):
+            if done == 0:
+                warm = run.seconds
+            elif run.seconds - warm > seconds:
+                break
+    took = run.seconds - warm if done else run.seconds
+    return training_macs(config) * max(done, 1) / (config.epochs * config.steps_per_epoch) / took
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from anytime_core.errors import InputError
-from anytime_study.foundations.checkout import ROOT
+from anytime_study.foundations import ROOT
 from anytime_study.foundations.validation import read_yaml, validated
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import Outcome, RunRecord, finished, load_outcome, outcomes

@@ -11,30 +11,31 @@ import anytime_core
 from anytime_core.inference import saving
 from anytime_core.inference.saving import ModelCard, SavedModel
 from anytime_core.networks.base import AnytimeNetwork
+from anytime_study.datasets.images import ImageData
 from anytime_study.runs.registries import NETWORKS
 
 
-def model_card(
-    text: str, class_names: tuple[str, ...], input_shape: tuple[int, ...], *, about: dict[str, Any], **fields: Any
-) -> ModelCard:
-    """The card of a network that a config names, such as ``resann(n=3, c=16)``.
+def model_card(text: str, data: ImageData, about: dict[str, Any]) -> ModelCard:
+    """The card of a network that a config names.
 
     Args:
-        text: As in the config; kept in ``about`` as ``network``.
-        class_names: Names of the classes 0, 1, ….
-        input_shape: (C, H, W).
+        text: As in the config, such as ``resann(n=3, c=16)``; kept in ``about`` as ``network``.
+        data: What it was trained on.
         about: What else to tell: ``dataset``, and ``record``, the name of the run's record.
-        fields: Of :class:`ModelCard`.
-
-    Raises:
-        ValueError: a text that names no network.
     """
     spec = NETWORKS.parse(text)
-    options = {**spec.options, "num_classes": len(class_names), "in_channels": input_shape[0]}
+    options = {**spec.options, **data.card.network_options}
     constructor = NETWORKS.constructor(spec.name)
     public = getattr(anytime_core, getattr(constructor, "__name__", ""), None) is constructor  # load_model knows it
-    name = constructor.__name__ if public else spec.name
-    return ModelCard(name, options, class_names, input_shape, about={"network": text, **about}, **fields)
+    return ModelCard(
+        constructor.__name__ if public else spec.name,
+        options,
+        data.class_names,
+        data.card.image_shape,
+        mean=tuple(data.mean.tolist()),
+        std=tuple(data.std.tolist()),
+        about={"network": text, **about},
+    )
 
 
 def save_model(folder: Path, net: AnytimeNetwork, card: ModelCard) -> ModelCard:

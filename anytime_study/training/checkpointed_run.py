@@ -10,10 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from anytime_core.errors import InputError
-from anytime_core.inference.saving import ModelCard
 from anytime_core.weighting.adaloss import AdaLoss
 from anytime_study.runs.config import RunConfig
-from anytime_study.runs.record import Outcome, RunRecord
+from anytime_study.runs.record import Outcome
 from anytime_study.training.artefacts import model_card, save_model
 from anytime_study.training.checkpoints import Checkpoints
 from anytime_study.training.loop import TrainingRun
@@ -74,7 +73,8 @@ def run_to_record(
                 _warn_of_plain_sum(run)
                 outcome = run.record()
                 if model_dir is not None:
-                    save_model(model_dir, run.network, _model_card(run, outcome))
+                    about = {"dataset": config.dataset, "record": outcome.name}
+                    save_model(model_dir, run.network, model_card(config.network, run.data, about))
         except TrainingDiverged as error:
             outcome = error.record
         if outcome is not None and process_rank() == 0:
@@ -92,15 +92,3 @@ def _warn_of_plain_sum(run: TrainingRun) -> None:
             "give a smaller refresh_period",
             *(run.config.name, steps, run.weighting.refresh_period),
         )
-
-
-def _model_card(run: TrainingRun, record: RunRecord) -> ModelCard:
-    data = run.data
-    return model_card(
-        run.config.network,
-        data.class_names,
-        data.card.image_shape,
-        mean=tuple(data.mean.tolist()),
-        std=tuple(data.std.tolist()),
-        about={"dataset": run.config.dataset, "record": record.name},
-    )

@@ -1,9 +1,7 @@
 """A Slurm cluster of one node, this machine, for as long as a test takes.
 
 All it writes lies in one temporary folder: configuration, key, sockets, state, logs. A Slurm that is at work here
-already is not touched; the ports are free ones. To try it by hand, as root:
-
-    python tests/slurm/node.py      # says which SLURM_CONF to export; Ctrl-C ends the cluster
+already is not touched; the ports are free ones.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -178,12 +175,3 @@ def _end_jobs(node: Node) -> None:
         end = time.monotonic() + 60
         while time.monotonic() < end and node.ask("squeue", "--noheader", "--format=%A"):
             time.sleep(0.5)
-
-
-if __name__ == "__main__":
-    if missing := why_not():
-        sys.exit(missing)
-    with slurm_node() as running, suppress(KeyboardInterrupt):
-        print(f"export SLURM_CONF={running.folder}/slurm.conf\nCtrl-C ends the cluster", flush=True)  # noqa: T201
-        while True:
-            time.sleep(1)

@@ -60,7 +60,6 @@ def test_the_version_is_told(anytime):
         ),
         (["train", "--device", "cuda"], "device: expected a GPU that PyTorch can use, found none"),
         (["fetch", "mnist3"], "data set: expected one of "),
-        (["publish", "nothing.ipynb", "page.ipynb"], "nothing.ipynb: "),
         (["record", "check", "nowhere"], "nowhere: expected a folder of records, found none"),
     ],
 )

@@ -7,11 +7,10 @@ import torch
 import torchvision
 from scipy.io import savemat
 
-from anytime_study.datasets import DATASETS, DatasetError, default_cache_dir, fetch, load_dataset, svhn_train
+from anytime_study.datasets import DATASETS, DatasetError, fetch, load_dataset, svhn_train
 from anytime_study.datasets.svhn_train import crops_per_house, split_by_house
 
 CROPS = np.array([1, 2, 3, 2, 2, 1, 3, 2, 1, 3])  # of ten houses
-REAL = default_cache_dir() / "svhn-train" / "train_32x32.mat"
 
 
 @pytest.fixture
@@ -119,22 +118,3 @@ def test_a_bad_file_is_named(cache, damage, problem):
         load_dataset("svhn-train", cache_dir=folder)
     assert str(caught.value).startswith(f"SVHN, training crops: {file}: ")
     assert "anytime fetch svhn-train" in str(caught.value)
-
-
-@pytest.mark.skipif(not REAL.is_file(), reason="SVHN's train_32x32.mat is not in the cache")
-def test_the_real_file():
-    data = load_dataset("svhn-train")
-    labels = torch.cat([data.train_labels, data.validation_labels, data.test_labels])
-    published = [4948, 13_861, 10_585, 8497, 7458, 6882, 5727, 5595, 5045, 4659]
-    assert labels.bincount().tolist() == published
-    everything = torch.cat([data.train_images, data.validation_images, data.test_images])
-    mean = everything.double().mean((0, 2, 3)) / 255
-    torch.testing.assert_close(mean, torch.tensor([0.43768, 0.44377, 0.47280]).double(), rtol=0, atol=1e-4)
-
-    # Crops of one photograph look alike: neighbours in the test split within a house, against those of two houses.
-    crops = crops_per_house()
-    house = np.repeat(np.arange(len(crops)), crops)[split_by_house(crops, 5000, 10_000)[2]]
-    colour = data.test_images.double().mean((2, 3))  # [10000, 3]
-    distance = (colour[1:] - colour[:-1]).abs().mean(1)
-    same = torch.from_numpy(house[1:] == house[:-1])
-    assert distance[same].median() < distance[~same].median() / 5

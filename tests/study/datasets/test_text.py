@@ -141,10 +141,7 @@ def test_it_is_downloaded_checked_and_read(published, tmp_path):
     data = load_dataset("tiny-shakespeare", cache_dir=tmp_path)
     assert (len(data.train), len(data.validation), len(data.test)) == (6_971 * 128, 111_539, 111_539)
     assert data.card.num_classes == 65
-
-
-def test_an_altered_file_is_refused(published, tmp_path):
     published[0] = published[0][:-1]
     with pytest.raises(DatasetError, match=r"Tiny Shakespeare: .*input.txt: truncated or altered: SHA-256 expected"):
-        fetch("tiny-shakespeare", tmp_path)
-    assert not (tmp_path / "tiny-shakespeare").exists()
+        fetch("tiny-shakespeare", tmp_path / "other")
+    assert not (tmp_path / "other" / "tiny-shakespeare").exists()

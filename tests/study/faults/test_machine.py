@@ -5,7 +5,6 @@ import shutil
 import subprocess
 
 import pytest
-import torch
 
 from anytime_core.files import atomic_write
 from anytime_study.runs.record import Timing, load_outcome
@@ -61,14 +60,6 @@ def test_a_full_disk_spares_the_file_that_was_there(disk):
         assert list(path.parent.iterdir()) == [path]
         outcomes.add(full)
     assert outcomes == {True, False}
-
-
-def test_a_full_disk_spares_the_state_before(disk):
-    checkpoints = Checkpoints(disk.root / "run.pt")
-    checkpoints.save({"made_by": {}, "step": 2, "weights": torch.zeros(10_000)})
-    disk.fill(left=5000)
-    assert is_full(lambda: checkpoints.save({"made_by": {}, "step": 3, "weights": torch.zeros(40_000)}))
-    assert checkpoints.load({})["step"] == 2
 
 
 def test_the_command_tells_of_a_full_disk_in_one_line(disk, anytime):

@@ -68,11 +68,3 @@ def test_code_makes_it_dirty_and_what_is_made_does_not(checkout, path, dirty):
 
 def test_outside_a_checkout_nothing_is_known(folder):
     assert (provenance(CPU).commit, provenance(CPU).dirty) == (None, None)
-
-
-def test_without_git_nothing_is_known(monkeypatch):
-    def fail(*args, **kwargs):
-        raise FileNotFoundError("git")
-
-    monkeypatch.setattr(module.subprocess, "run", fail)
-    assert (provenance(CPU).commit, provenance(CPU).dirty) == (None, None)

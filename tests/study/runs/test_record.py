@@ -10,19 +10,6 @@ from anytime_study.runs import record as records
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import RunRecord, load_outcome, packed, unpacked
 
-
-def edited(path, **changes):
-    """Change fields of a record file; a value of None takes the field out."""
-    content = json.loads(path.read_text())
-    for key, value in changes.items():
-        if value is None:
-            del content[key]
-        else:
-            content[key] = value
-    path.write_text(json.dumps(content))
-    return path
-
-
 # --- saving and loading --------------------------------------------------------------------------------------------
 
 
@@ -82,22 +69,38 @@ def test_a_record_that_is_cut_off_or_absent_is_named(made_up_record, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("place", "value", "message"),
     [
-        ({"num_exits": None}, "num_exits: expected a value, found none"),
-        ({"num_exits": 0}, "num_exits: .*found 0"),
-        ({"test": {"loss": [1.0], "error": ["low"]}}, r"test\.error\.0: .*found 'low'"),
-        ({"config": {"epochs": 0}}, r"config\.epochs: .*found 0"),
-        ({"note": "mine"}, "note: there is no such name"),
-        ({"name": "../elsewhere"}, "name: "),
-        ({"epoch_losses": [[1.0, 2.0, 3.0], [1.0]]}, r"epoch_losses\.1: expected 3 numbers, one per exit, found 1"),
-        ({"epoch_weights": [[1.0, 2.0, 3.0]]}, "epoch_weights: expected the 2 epochs .*found 1"),
-        ({"test": {"loss": [1.0, 2.0, 3.0], "error": []}}, r"test\.error: expected 3 numbers, .*found 0"),
+        ("num_exits", None, "num_exits: expected a value, found none"),
+        ("num_exits", 0, "num_exits: .*found 0"),
+        ("config.epochs", 0, r"config\.epochs: .*found 0"),
+        ("config.epochs", 5, "epoch_losses: expected the 5 epochs .*found 2"),
+        ("note", "mine", "note: there is no such name"),
+        ("name", "../elsewhere", "name: "),
+        ("test.error.0", "low", r"test\.error\.0: .*found 'low'"),
+        ("test.error.0", -5.0, r"test\.error\.0: "),
+        ("test.error.0", 3.0, r"test\.error\.0: "),
+        ("test.error", [], r"test\.error: expected 3 numbers, .*found 0"),
+        ("validation.loss.1", -3.0, r"validation\.loss\.1: "),
+        ("epoch_losses.0.2", -3.0, r"epoch_losses\.0\.2: "),
+        ("epoch_losses.1", [1.0], r"epoch_losses\.1: expected 3 numbers, one per exit, found 1"),
+        ("epoch_weights.1.0", -3.0, r"epoch_weights\.1\.0: "),
+        ("costs.macs_fixed.0", -1, r"costs\.macs_fixed\.0: "),
+        ("timing.seconds", math.inf, r"timing\.seconds: "),
+        ("test_correct", packed([[True] * 360] * 3), "test_correct: expected error"),
     ],
-    ids=str,
 )
-def test_a_wrong_field_is_named_with_its_file(made_up_record, tmp_path, changes, message):
-    path = edited(made_up_record().save(tmp_path), **changes)
+def test_a_wrong_field_is_named_with_its_file(made_up_record, tmp_path, place, value, message):
+    path = made_up_record().save(tmp_path)
+    content = json.loads(path.read_text())
+    *above, last = (int(part) if part.isdigit() else part for part in place.split("."))
+    at = content
+    for key in above:
+        at = at[key]
+    at[last] = value
+    if value is None:
+        del at[last]
+    path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=rf"(?s)^bad record {path}: .*{message}"):
         load_outcome(path)
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anytime_study.runs.sampled import SCHEMES, Sampled, splitmix64, uniform
+from anytime_study.runs.sampled import SCHEMES, Sampled, splitmix64
 
 
 def history(weigh, count):
@@ -26,14 +26,6 @@ def history(weigh, count):
 )
 def test_splitmix_gives_the_known_numbers(seed, numbers):
     assert (splitmix64(seed, torch.arange(1, 4)).numpy().view(np.uint64) == np.array(numbers, np.uint64)).all()
-
-
-def test_draws_are_uniform():
-    draws = uniform(3, torch.arange(1, 100_001))
-    assert 0 <= draws.min() < draws.max() < 1
-    counts = draws.histc(bins=10, min=0, max=1)
-    assert ((counts - 10_000) ** 2 / 10_000).sum() < 27.9  # χ² of 9 degrees of freedom, p = 0.001
-    assert torch.corrcoef(torch.stack([draws[:-1], draws[1:]]))[0, 1].abs() < 0.01
 
 
 def test_the_first_step_by_hand():

@@ -50,12 +50,6 @@ def test_costs(net):
     assert costs.macs_cumulative == (alone.macs_fixed[0], alone.macs_fixed[0] + 16 * 7)
 
 
-@pytest.mark.parametrize(("options", "name"), [({"n": 0}, "n"), ({"c": 3}, "c")])
-def test_bad_sizes_are_refused(options, name):
-    with pytest.raises(ValueError, match=f"^{name}: expected"):
-        TwoHeads(**options)
-
-
 @pytest.mark.parametrize("weighting", ["const", "uw"])
 def test_both_tasks_are_learnt(weighting):
     """Digits with a second label: whether the digit is odd."""

@@ -120,8 +120,3 @@ def test_a_piece_of_a_study_says_that_there_is_more(tmp_path):
     assert done.returncode == 75, done.stderr
     assert done.stdout.splitlines()[-1].startswith(("1 interrupted, 1 not begun; ", "2 not begun; "))
     assert not list((tmp_path / "records").glob("*.json"))
-
-
-def test_no_job_is_no_study(tiny_config, tmp_path):
-    with pytest.raises(ValueError, match="jobs: expected at least 1, found 0"):
-        next(run_study([tiny_config()], tmp_path, jobs=0))

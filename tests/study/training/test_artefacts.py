@@ -10,9 +10,9 @@ from anytime_core import AnytimePredictor
 from anytime_core import load_model as load_with_the_library
 from anytime_core.errors import InputError
 from anytime_study.datasets import find_card, load_dataset
-from anytime_study.foundations.checkout import ROOT
 from anytime_study.runs.record import RunRecord
 from anytime_study.runs.registries import NETWORKS
+from anytime_study.studies.study import ROOT
 from anytime_study.training.artefacts import load_model, model_card, save_model
 from anytime_study.training.checkpointed_run import run_to_record
 
@@ -23,24 +23,22 @@ NEEDS_IMAGES = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize(
-    ("text", "network", "channels"),
+    ("text", "network"),
     [
-        ("resann(n=1, c=4)", "ResANN", 1),
-        ("msdnet(blocks=(3, 3), growth=2)", "MSDNet", 1),
-        ("eann(n=(1, 2), c=4)", "eann", 1),
+        ("resann(n=1, c=4)", "ResANN"),
+        ("msdnet(blocks=(3, 3), growth=2)", "MSDNet"),
+        ("eann(n=(1, 2), c=4)", "eann"),
     ],
 )
-def test_a_network_of_a_config_comes_back(tmp_path, text, network, channels):
-    torch.manual_seed(0)
-    net = NETWORKS.build(text, num_classes=5, in_channels=channels)
-    card = model_card(text, tuple("abcde"), (channels, 32, 32), about={"dataset": "none"})
-    save_model(tmp_path, net, card)
+def test_a_network_of_a_config_comes_back(tmp_path, text, network):
+    net = NETWORKS.build(text, num_classes=10, in_channels=1)
+    save_model(tmp_path, net, model_card(text, load_dataset("digits"), {"dataset": "none"}))
     before = torch.get_rng_state()
     loaded, read = load_model(tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
     assert (read.network, read.about) == (network, {"network": text, "dataset": "none"})
     assert all(torch.equal(loaded.state_dict()[key], tensor) for key, tensor in net.state_dict().items())
-    images = torch.randn(2, channels, 32, 32)
+    images = torch.randn(2, 1, 32, 32)
     with torch.inference_mode():
         torch.testing.assert_close(loaded(images), net.eval()(images))
 
@@ -58,11 +56,16 @@ def test_a_run_gives_its_network(tiny_config, tmp_path):
     assert wrong.double().mean(1).tolist() == pytest.approx(record.test.error)
 
 
-@NEEDS_IMAGES
-def test_images_with_several_labels_give_no_model(tiny_config, tmp_path):
-    config = tiny_config(dataset="multi-fashion", network="two_heads(n=1, c=4)")
-    with pytest.raises(InputError, match="expected a data set with one label per image, found multi-fashion"):
-        run_to_record(config, tmp_path, progress=False, model_dir=tmp_path / "model")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dataset": "multi-fashion", "network": "two_heads(n=1, c=4)"},
+        {"dataset": "tiny-shakespeare", "network": "gpt(width=8, blocks=2, heads=2)"},
+    ],
+)
+def test_models_are_kept_of_images_with_one_label_alone(tiny_config, tmp_path, fields):
+    with pytest.raises(InputError, match=f"expected a data set with one label per image, found {fields['dataset']}"):
+        run_to_record(tiny_config(**fields), tmp_path, progress=False, model_dir=tmp_path / "model")
 
 
 def test_the_shipped_models_are_small_and_whole_and_open_with_the_library_alone():

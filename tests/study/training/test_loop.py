@@ -49,27 +49,6 @@ def test_runs_with_one_seed_are_paired_whatever_the_weighting(tiny_config):
             assert torch.equal(labels, batches[0][1])
 
 
-# --- batches -------------------------------------------------------------------------------------------------------
-
-
-def test_an_epoch_passes_over_every_image_once_in_a_new_order(tiny_config):
-    run = TrainingRun(tiny_config(augment=False))
-    images = run.data.normalise(run.data.train_images)
-    place = {image.numpy().tobytes(): number for number, image in enumerate(images)}
-    assert len(place) == 128
-    epochs = []
-    for _ in range(2):
-        seen = []
-        for batch, labels in run.epoch_batches():
-            assert batch.shape == (32, 1, 8, 8)
-            numbers = [place[image.numpy().tobytes()] for image in batch]
-            assert torch.equal(labels, run.data.train_labels[numbers])
-            seen += numbers
-        assert sorted(seen) == list(range(128))
-        epochs.append(seen)
-    assert epochs[0] != epochs[1]
-
-
 # --- what is trained -----------------------------------------------------------------------------------------------
 
 
@@ -173,17 +152,6 @@ def test_a_run_that_diverges_stops_with_its_name_and_epoch(tiny_config):
         TrainingDiverged, match=rf"^{config.name}: epoch 1: losses: .*found (nan|inf) at exit \d; .* 1e\+30$"
     ):
         train(config, progress=False)
-
-
-# --- weights -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("weighting", "last"),
-    [("const", [1, 1, 1]), ("linear", [0.25, 0.625, 1]), ("opt(exit=2)", [0, 1, 0]), ("adaloss", [1, 1, 1])],
-)
-def test_weights_that_do_not_move_in_eight_steps(tiny_config, weighting, last):
-    assert train(tiny_config(weighting=weighting), progress=False).epoch_weights == [last] * 2
 
 
 # --- the caller's settings -----------------------------------------------------------------------------------------

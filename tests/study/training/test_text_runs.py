@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from anytime_core.errors import InputError
 from anytime_study.pages.captions import images_text
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.gpt import gpt
@@ -102,8 +101,3 @@ def test_adamw_spares_all_norms_and_takes_learned_weights():
 def test_what_does_not_fit_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         config(**fields)
-
-
-def test_models_are_kept_of_images_alone(tmp_path):
-    with pytest.raises(InputError, match="model_dir: expected a data set with one label per image"):
-        run_to_record(config(), tmp_path, progress=False, model_dir=tmp_path / "model")
