@@ -130,8 +130,8 @@ def study_cost(
 ) -> None:
     """Tell what studies cost before they are started: runs, multiply-adds, and hours.
 
-    Hours are multiply-adds over one rate. Unless it is given, the costliest run is trained for three seconds, on its own
-    data. Leave the machine alone meanwhile.
+    Hours are multiply-adds over one rate. Unless it is given, the costliest run is trained for three seconds, on its
+    own data. Leave the machine alone meanwhile.
 
     Args:
         files: Study files; a run that several of them share counts once.

@@ -58,13 +58,17 @@ class PairReader(IdxReader):
     def read(self, card: DataCard, folder: Path, train_size: int) -> Arrays:
         """Read the splits of Fashion-MNIST and pair the images within each: labels int64 [n, 2]."""
         splits = super().read(card, folder, card.num_train)
-        used = train_size, card.num_validation, card.num_test
-        pairs: list[NDArray] = []
-        for stream, count in enumerate(used):
-            images, labels = splits[2 * stream : 2 * stream + 2]
-            partner = np.random.default_rng([36, stream]).permutation(len(labels))[:count]
-            pairs += [overlaid(images[:count], images[partner]), np.stack([labels[:count], labels[partner]], axis=1)]
-        return Arrays(*pairs)
+        return Arrays(
+            *_paired(splits.train_images, splits.train_labels, used=train_size, stream=0),
+            *_paired(splits.validation_images, splits.validation_labels, used=card.num_validation, stream=1),
+            *_paired(splits.test_images, splits.test_labels, used=card.num_test, stream=2),
+        )
+
+
+def _paired(images: NDArray[np.uint8], labels: NDArray[np.int64], *, used: int, stream: int) -> Part:
+    """The first pairs of a split, and their labels [used, 2]."""
+    partner = np.random.default_rng([36, stream]).permutation(len(labels))[:used]
+    return overlaid(images[:used], images[partner]), np.stack([labels[:used], labels[partner]], axis=1)
 
 
 def overlaid(top_left: NDArray[np.uint8], bottom_right: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -142,12 +142,15 @@ def folder_card(text: str) -> DataCard:
             raise InputError(
                 f"folder:{root}: expected images in class folders (data/README.md has the layouts), found: {bad}"
             ) from None
-        facts = {split: len(getattr(splits, split)) for split in ("train", "validation", "test")}
-        facts |= {"classes": "/".join(splits.class_names), "digest": _digest(root, splits)}
-        options = options.model_copy(update=facts)
+        counts = {split: len(getattr(splits, split)) for split in ("train", "validation", "test")}
+        facts = {"classes": "/".join(splits.class_names), "digest": _digest(root, splits)}
+        options = options.model_copy(update={**counts, **facts})
     flip = options.flip == "yes"
+    identity = json.dumps([options.size, options.channels, flip, options.digest])
+    name, label = names("folder", root, options, identity)
     return DataCard(
-        **names("folder", root, options, json.dumps([options.size, options.channels, flip, options.digest])),
+        name=name,
+        label=label,
         title=f"Images in {root}",
         image_shape=(int(options.channels), options.size, options.size),
         class_names=tuple(options.classes.split("/")),

@@ -43,10 +43,8 @@ def parsed(text: str, options: type[Options]) -> tuple[Path, Options]:
     return Path(place).expanduser().resolve(), validated(options, given, where=f"options of {kind}:{place}")
 
 
-def names(kind: str, path: Path, options: Query, identity: str) -> dict[str, str]:
-    """``name`` and ``label`` of a card: the latter has a digest of the identity."""
+def names(kind: str, path: Path, options: Query, identity: str) -> tuple[str, str]:
+    """Name and label of a card: the latter has a digest of the identity."""
     told = options.model_dump(exclude={"digest"}) | {"digest": options.digest}
-    return {
-        "name": f"{kind}:{path}?{urlencode(told, safe='/')}",
-        "label": f"{kind}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}",
-    }
+    digest = hashlib.sha256(identity.encode()).hexdigest()
+    return f"{kind}:{path}?{urlencode(told, safe='/')}", f"{kind}-{digest[:12]}"

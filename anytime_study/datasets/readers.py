@@ -169,7 +169,8 @@ class SvhnReader(TwoPartReader):
         from torchvision.datasets import SVHN, utils
 
         for split in self.splits:
-            utils.download_url(SVHN.split_list[split][0], folder, *SVHN.split_list[split][1:])
+            url, file, md5 = SVHN.split_list[split]
+            utils.download_url(url, folder, file, md5)
 
     def part(self, folder: Path, *, train: bool) -> Part:
         """604 388 training or 26 032 test images; the label 10 of the files, the digit 0, becomes 0."""

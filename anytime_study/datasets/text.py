@@ -210,8 +210,10 @@ def text_card(text: str) -> DataCard:
             f"text:{file}: expected a tenth of it to be longer than a window, {options.context} characters, "
             f"found {options.length // HELD_OUT}"
         )
+    name, label = names("text", file, options, f"{options.context} {options.digest}")
     return TextCard(
-        **names("text", file, options, f"{options.context} {options.digest}"),
+        name=name,
+        label=label,
         title=f"Text in {file.name}",
         image_shape=(options.context,),
         class_names=tuple(options.characters),

@@ -80,7 +80,7 @@ def run_to_record(
         if outcome is not None and process_rank() == 0:
             outcome.model_copy(update={"rules": dict(rules or {})}).save(folder)
             checkpoints.remove()
-        return all_gather_object(outcome)[0], path  # ty: ignore[invalid-return-type]  (the first has made it)
+        return all_gather_object(outcome)[0], path  # ty: ignore[invalid-explicit-return]  (the first has made it)
 
 
 def _warn_of_plain_sum(run: TrainingRun) -> None:
