@@ -92,7 +92,10 @@ class RunConfig(BaseModel):
     )
     threads: int = Field(1, ge=1, le=1024, description="CPU threads; same seed and threads, same bytes")
     devices: int = Field(
-        1, ge=1, le=1024, description="processes that share each batch, each on its own GPU, or on threads of the CPU"
+        1,
+        ge=1,
+        le=1024,
+        description="processes of torchrun that share each batch, each on its own GPU, or on CPU threads",
     )
     early_exit: bool = Field(
         False, description="after training, measure early exit too: thresholds from validation, score on test images"

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchjd.scalarization import DWA, IMTLL, STCH, UW, GeometricMean
 
-from anytime_core import AdaLoss
 from anytime_study.runs.dwa import DynamicWeightAverage
 from anytime_study.runs.registries import WEIGHTINGS
 from anytime_study.runs.weightings import gls, imtl_l, stch, uw
@@ -85,20 +84,3 @@ def test_dwa_by_hand():
     weigh.end_epoch()  # an epoch without a step
     assert torch.equal(weigh.weights, before)
     assert weigh.epochs.item() == 2
-
-
-# --- and AdaLoss ---------------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.floats(0.25, 4, width=32), min_size=2, max_size=6))
-def test_uncertainty_weighting_learns_the_weights_that_adaloss_computes(values):
-    losses = torch.tensor(values)
-    learned, computed = uw(len(values)), AdaLoss.formula(len(values))
-    optimiser = torch.optim.SGD(learned.parameters(), lr=1.0)
-    for _ in range(60):
-        optimiser.zero_grad()
-        learned(losses).backward()
-        optimiser.step()
-        computed(losses)
-    shares = [weigh.weights / weigh.weights.sum() for weigh in (learned, computed)]
-    torch.testing.assert_close(*shares, rtol=1e-4, atol=0)

@@ -2,8 +2,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from anytime_study.studies.sources import sources_of
 
 ROOT = Path(__file__).parents[3]
@@ -51,8 +49,3 @@ def test_public_names_lead_to_their_modules(tmp_path):
     assert "anytime_study/training/loop.py" not in found
     module.write_text("import anytime_core\n")
     assert sources_of(module) == ["anytime_core/__init__.py"]
-
-
-def test_a_file_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        sources_of(tmp_path / "nothing.py")

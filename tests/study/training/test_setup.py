@@ -1,8 +1,4 @@
-from itertools import pairwise
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from anytime_study.runs.registries import NETWORKS
@@ -41,17 +37,6 @@ def test_the_cosine_ends_at_zero_after_the_last_step():
     # the scheduler asks for one more step than there is
     assert learning_rate_factor(8, total_steps=8, warmup_steps=2, schedule="cosine") == pytest.approx(0)
     assert learning_rate_factor(2, total_steps=2, warmup_steps=2, schedule="cosine") == 1
-
-
-@given(st.integers(1, 400), st.floats(0, 1), st.sampled_from(["cosine", "steps", "thirds"]))
-def test_rises_linearly_then_never_rises_again(total, share, schedule):
-    warmup = int(share * total)
-    values = factors(total, warmup, schedule)
-    assert all(0 < value <= 1 for value in values)
-    assert values[:warmup] == [(step + 1) / warmup for step in range(warmup)]
-    assert all(late <= early for early, late in pairwise(values[warmup:]))
-    if schedule == "cosine" and warmup < total:
-        assert values[warmup] == 1
 
 
 # --- decay -----------------------------------------------------------------------------------------------------------
