@@ -121,19 +121,18 @@ def _own_part(name: str, base: type) -> type:
 
 @functools.lru_cache(maxsize=10_000)  # a page of the book reads the same few texts in thousands of records and runs
 def _parsed(registry: Registry, text: str) -> Spec:
-    name, positional, keywords = _split(text, registry.kind)
+    name, given = _split(text, registry.kind)
     options = registry.options(name)
-    for key in keywords.keys() - options.keys():
+    for key in given.keys() - options.keys():
         known = ", ".join(options) or "none"
         raise ValueError(f"unknown option {key} of {name}; it has: {known}{did_you_mean(key, options)}")
-    try:
-        given = inspect.Signature(list(options.values())).bind(*positional, **keywords)
-    except TypeError as error:
-        raise ValueError(f"{name}: expected its options ({', '.join(options) or 'none'}) once: {error}") from None
+    for key, option in options.items():
+        if option.default is inspect.Parameter.empty and key not in given:
+            raise ValueError(f"option {key} of {name}: expected a value, found none")
     constructor = registry.constructor(name)
     hints = typing.get_type_hints(constructor.__init__ if inspect.isclass(constructor) else constructor)
     values = {}
-    for key, value in given.arguments.items():
+    for key, value in given.items():
         try:
             values[key] = TypeAdapter(hints.get(key, Any), config=ConfigDict(strict=True)).validate_python(value)
         except ValidationError as error:
@@ -146,15 +145,16 @@ def _parsed(registry: Registry, text: str) -> Spec:
     return Spec(name, everything, f"{name}({', '.join(said)})" if said else name)
 
 
-def _split(text: str, kind: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """The name in ``name(1, b=2)``, the values without a name, and those with one."""
+def _split(text: str, kind: str) -> tuple[str, dict[str, Any]]:
+    """The name in ``name(a=1, b=2)``, and the values."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
         keywords = {word.arg or "": ast.literal_eval(word.value) for word in call.keywords}
         name = ast.unparse(call.func)
-        if re.fullmatch(r"[^\W\d]\w*(\.\w+)*", name) and "" not in keywords and len(keywords) == len(call.keywords):
-            return name, [ast.literal_eval(argument) for argument in call.args], keywords
+        once = not call.args and "" not in keywords and len(keywords) == len(call.keywords)
+        if once and re.fullmatch(r"[^\W\d]\w*(\.\w+)*", name):
+            return name, keywords
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pass
     raise ValueError(f"expected a {kind} written as name or name(option=value), each option once")

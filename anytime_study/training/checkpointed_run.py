@@ -58,12 +58,12 @@ def run_to_record(
     path = folder / f"{config.name}.json"
     if progress and path.exists() and not launched():
         tqdm.write(f"{config.name}: a record exists; training the run again", file=sys.stderr)
-    checkpoints = Checkpoints(folder / ".checkpoints" / f"{config.name}.pt")
-    checkpoints.path.parent.mkdir(parents=True, exist_ok=True)
     if model_dir is not None:
-        model_dir.mkdir(parents=True, exist_ok=True)
         if config.card.num_tasks != 1 or config.card.reads_text:
             raise InputError(f"model_dir: expected a data set with one label per image, found {config.dataset}")
+        model_dir.mkdir(parents=True, exist_ok=True)
+    checkpoints = Checkpoints(folder / ".checkpoints" / f"{config.name}.pt")
+    checkpoints.path.parent.mkdir(parents=True, exist_ok=True)
     outcome: Outcome | None = None
     with process_group(cuda=config.on_cuda):
         try:

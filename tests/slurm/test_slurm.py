@@ -33,10 +33,6 @@ SIX = {
     "grids": [{"weighting": ["const", "adaloss"], "seed": [0, 1, 2]}],
 }
 LONG = {**SIX, "common": {**SIX["common"], "epochs": 1500}, "grids": [{}]}
-GROUPED = (
-    *("--groups", "train=train", "--group-components", "train=6"),
-    *("--set-resource-scopes", "slot=local", "--resources", "slot=2"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +84,11 @@ def make_records(clone, study, env, *arguments):
     run(["snakemake", "study", "--config", f"study={study}", *arguments], clone, env)
 
 
-def through_slurm(clone, study, env, node, *arguments):
+def through_slurm(clone, study, env, node):
     slurm = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", str(FIRST_CHECK_S))
     both = {**env, **{key: value for key, value in node.env.items() if key in ("SLURM_CONF", "PATH")}}
     both["PATH"] = f"{node.folder}/bin{os.pathsep}{env['PATH']}{os.pathsep}{node.env['PATH']}"
-    make_records(clone, study, both, "--workflow-profile", PROFILE, *slurm, *arguments)
+    make_records(clone, study, both, "--workflow-profile", PROFILE, *slurm)
 
 
 def in_one_job(clone, study, env, node):
@@ -106,20 +102,18 @@ def test_six_runs_have_the_same_records_locally_and_through_slurm(checkout, node
     """Bit for bit; so too with all six in one job."""
     study, runs = study_file(tmp_path, SIX)
     assert len(runs) == 6
-    ways = {"local": None, "slurm": (), "slurm, all in one job": GROUPED, "slurm, one job without Snakemake": None}
     clones = {}
-    for name, arguments in ways.items():
-        clones[name] = clone = checkout(name.replace(" ", "-").replace(",", ""))
+    for name, count in {"local": 0, "slurm": 6, "one-job": 1}.items():
+        clones[name] = clone = checkout(name)
         before = {job["JobId"] for job in node.jobs()}
         if name == "local":
             make_records(clone, study, tools, "--cores", str(node.cpus))
-        elif arguments is None:
-            in_one_job(clone, study, tools, node)
+        elif name == "slurm":
+            through_slurm(clone, study, tools, node)
         else:
-            through_slurm(clone, study, tools, node, *arguments)
+            in_one_job(clone, study, tools, node)
         jobs = [job for job in node.jobs() if job["JobId"] not in before]
-        assert {job["JobState"] for job in jobs} <= {"COMPLETED"}
-        assert len(jobs) == {"local": 0, "slurm": 6}.get(name, 1)
+        assert [job["JobState"] for job in jobs] == ["COMPLETED"] * count
     for config in runs:
         local, *others = (
             load_outcome(clone / "data/records/quick" / f"{config.name}.json") for clone in clones.values()

@@ -13,12 +13,10 @@ from anytime_study.runs.registries import NETWORKS, WEIGHTINGS
     [
         (NETWORKS, "  resann ( ) ", "resann"),
         (NETWORKS, "resann(n=3, c=16, s=1)", "resann"),  # the defaults
-        (NETWORKS, "resann(4,16)", "resann(n=4)"),
         (NETWORKS, "resann(s=2,c=8,n=4)", "resann(n=4, c=8, s=2)"),
         (NETWORKS, "resann(\nn=0x10,\n)", "resann(n=16)"),
-        (NETWORKS, "eann((1,2), s=2)", "eann(n=(1, 2), s=2)"),
+        (NETWORKS, "eann(n=(1,2), s=2)", "eann(n=(1, 2), s=2)"),
         (WEIGHTINGS, "opt(exit=None)", "opt"),
-        (WEIGHTINGS, "opt(2)", "opt(exit=2)"),
         (WEIGHTINGS, "adaloss(momentum=99e-2)", "adaloss"),
         (WEIGHTINGS, "adaloss(floor=0)", "adaloss(floor=0.0)"),  # else one run would have two names
         (WEIGHTINGS, 'adaloss(normalisation="sum", momentum=0.5)', "adaloss(momentum=0.5, normalisation='sum')"),
@@ -34,11 +32,11 @@ def test_a_spec_has_all_options():
     spec = NETWORKS.parse("resann(n=4)")
     assert (spec.name, spec.options) == ("resann", {"n": 4, "c": 16, "s": 1} | spec.options)
     assert WEIGHTINGS.parse("opt").options == {"exit": None}
-    assert len({spec, NETWORKS.parse("resann(4)")}) == 1
+    assert len({spec, NETWORKS.parse(" resann( n = 4 )")}) == 1
 
 
 def test_build_takes_options_and_what_the_trainer_supplies():
-    net = NETWORKS.build(NETWORKS.parse("resann(2, c=4, s=6)"), num_classes=7, in_channels=1)
+    net = NETWORKS.build(NETWORKS.parse("resann(n=2, c=4, s=6)"), num_classes=7, in_channels=1)
     assert isinstance(net, ResANN)
     found = [net.options["n"], net.options["c"], net.options["s"], net.heads[-1].linear.out_features]
     assert found == [2, 4, 6, 7]
@@ -75,13 +73,10 @@ def test_every_entry_has_options_with_defaults_and_a_row_for_people(registry):
         (NETWORKS, "resnt", r"expected one of .* \(did you mean resann\?\)"),
         (NETWORKS, "resann(m=4)", "unknown option m of resann; it has: n, c, s"),
         (NETWORKS, "resann(num_classes=3)", "unknown option num_classes"),
-        (NETWORKS, "resann(1, n=2)", r"resann: .* once: .*'n'"),
-        (NETWORKS, "resann(1, 8, 1, 10)", "resann: .* too many positional"),
         (NETWORKS, "resann(n='3')", "option n of resann: .*integer, found '3'"),
         (NETWORKS, "resann(n=3.0)", "option n of resann: .*integer, found 3.0"),
         (NETWORKS, "resann(c=10000000000000)", "option c of resann: expected at most 1000"),
         (NETWORKS, "eann(n=(400, 601))", "option n of eann: expected at most 1000"),
-        (WEIGHTINGS, "const(1)", "const: .*too many positional"),
         (WEIGHTINGS, "const(weight=1)", "unknown option weight of const; it has: none"),
         (WEIGHTINGS, "adaloss(moment=0.9)", r"unknown option moment of adaloss; .* \(did you mean momentum\?\)"),
         (WEIGHTINGS, "adaloss(momentum=True)", "option momentum of adaloss: .*number, found True"),
@@ -96,7 +91,7 @@ def test_a_bad_text_is_refused_with_a_reason(registry, text, message):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "3", "'resann'", "resann(", "resann(n=)", "resann(n=1)(2)", "lambda: 0"),
+        *("", "3", "'resann'", "resann(", "resann(4)", "resann(n=)", "resann(n=1)(2)", "lambda: 0"),
         *("resann(n=1, n=2)", "resann(**{'n': 1})", "resann(*[1])", "resann(n=print(1))", "resann(n=[].__class__)"),
         *("resann(n={[]: 1})", "(" * 300 + ")" * 300, "resann(n=\x001)"),
     ],

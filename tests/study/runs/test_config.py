@@ -106,7 +106,7 @@ def test_every_field_changes_the_name_but_those_that_say_where():
 @pytest.mark.parametrize(
     ("fields", "same"),
     [
-        ({"network": "resann(4, 8)"}, {"network": "resann(c=8, n=4)"}),
+        ({"network": " resann( n = 4, c=8)"}, {"network": "resann(c=8, n=4)"}),
         ({"learning_rate": 1}, {"learning_rate": 1.0}),
         ({"epochs": 15, "device": "cpu"}, {}),
         ({"loss_scales": [2] * 9}, {"loss_scales": (2.0,) * 9}),

@@ -46,7 +46,7 @@ def test_the_last_list_of_a_grid_runs_fastest(write):
 def test_each_run_is_there_once_where_it_came_first(write):
     grids = [
         {"weighting": ["opt(exit=2)", "const"]},
-        {"weighting": ["const", "opt(2)"], "epochs": 15},  # other spellings of the same runs
+        {"weighting": ["const", "opt( exit = 2 )"], "epochs": 15},  # other spellings of the same runs
         {"weighting": "linear"},
     ]
     _, runs = load_study(write({"grids": grids}))
