@@ -2,6 +2,7 @@
 
 import copy
 import io
+import shutil
 from itertools import pairwise
 
 import pytest
@@ -153,11 +154,37 @@ def test_compiles_without_a_graph_break(net, images):
     torch.testing.assert_close(compiled(images), net(images))
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler")
+@pytest.mark.parametrize("name", ["resann", "msdnet"])
+def test_a_compiled_training_step_is_the_plain_one(name):
+    """The real compiler on two networks. Everywhere else graph breaks are looked for without it, which is faster."""
+    torch.manual_seed(0)
+    plain = CASES[name]().double()  # so that what differs is a fault and not rounding
+    compiled = copy.deepcopy(plain)
+    images = torch.randn(4, 3, 16, 16, dtype=torch.float64)
+    for call in (plain, torch.compile(compiled, fullgraph=True)):
+        call(images).square().sum().backward()
+    for (name, one), (_, other) in zip(plain.named_parameters(), compiled.named_parameters(), strict=True):
+        torch.testing.assert_close(
+            other.grad, one.grad, rtol=1e-6, atol=1e-8, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
 def test_channels_last_gives_the_same(net, images):
     logits = net(images)
     net.to(memory_format=torch.channels_last)
     images = images.to(memory_format=torch.channels_last) if images.ndim == 4 else images
     torch.testing.assert_close(net(images), logits, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (7, 7), (5, 9), (1, 1)])
+@pytest.mark.parametrize("name", ["resann", "denseann", "msdnet"])
+def test_odd_and_small_images(name, size):
+    net = CASES[name]().eval()
+    logits = net(torch.randn(2, 3, *size))
+    assert logits.shape == (net.num_exits, 2, 10)
+    assert logits.isfinite().all()
 
 
 def test_costs_grow_and_all_of_the_network_is_counted(net, images):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from anytime_core import AdaLoss, AnytimePredictor, cross_entropy_per_exit, exit_costs
+from anytime_core import AdaLoss, cross_entropy_per_exit, exit_costs
 from anytime_core.networks.decoder import decoder_with_exits
 from tests.core.decoders import HUGGING_FACE, VOCABULARY, hugging_face, of_torch, small_decoder, tokens, truncated
 
@@ -74,18 +74,6 @@ def test_a_dropout_in_the_models_own_code_follows_the_mode():
     assert model.training is False  # it is the model's parts that are shared, not its mode
 
 
-def test_padding_is_left_out_of_the_loss_of_each_exit():
-    model, ids = small_decoder(), tokens(2, 8)
-    net = decoder_with_exits(model, at=[1])
-    labels = ids[:, 1:].clone()
-    labels[1, 4:] = -100  # the second text ends earlier
-    losses = cross_entropy_per_exit(net(ids[:, :-1]), labels, ignore_index=-100)
-    for given, count in zip(losses, (1, 4), strict=True):
-        whole, short = (truncated(model, count)(text)[0] for text in (ids[:1, :-1], ids[1:, :4]))
-        expected = nn.functional.cross_entropy(torch.cat([whole, short]), torch.cat([ids[0, 1:], ids[1, 1:5]]))
-        torch.testing.assert_close(given, expected)
-
-
 def test_the_loss_of_the_last_exit_is_hugging_faces():
     pytest.importorskip("transformers", reason="of the extra dev")
     model, ids = hugging_face("Llama"), tokens(3, 8)
@@ -142,20 +130,6 @@ def test_blocks_that_give_tuples_and_models_that_give_dicts():
     logits = decoder_with_exits(model)(ids)
     assert torch.equal(logits[-1], model(ids)["logits"])
     assert torch.equal(logits[0], model.output(4 * nn.Linear.forward(model.inner.layers[0], model.embedding(ids))))
-
-
-def test_it_compiles_without_a_graph_break():
-    net, ids = decoder_with_exits(small_decoder()), tokens(2, 6)
-    torch.compiler.reset()
-    torch.testing.assert_close(torch.compile(net, fullgraph=True, backend="eager")(ids), net(ids))
-
-
-def test_limits_for_a_whole_text():
-    net, ids = decoder_with_exits(small_decoder()), tokens(2, 6)
-    predictor = AnytimePredictor(net)
-    assert torch.equal(predictor.predict(ids, exit=2).logits, net(ids)[1])
-    assert predictor.predict(ids, macs=exit_costs(net, ids).macs_fixed[2]).exit == 3
-    assert predictor.predict(ids, confidence=0.0).exit == 1
 
 
 # --- what it costs, and what it refuses ----------------------------------------------------------------------------

@@ -23,67 +23,36 @@ def answers(net):
     return net(torch.zeros(1, 1, 2, 2))[:, 0, 0].tolist()
 
 
-# --- answers -------------------------------------------------------------------------------------------------------
-
-
-def test_exits_are_those_of_all_members_in_a_row():
-    net = EANN([constant_member(1, 2), constant_member(3), constant_member(4, 5)])
-    assert isinstance(net, AnytimeNetwork)
-    assert net.num_exits == len(net.segments) == len(net.heads) == 5
-    assert answers(net.eval()) == answers(net.train()) == [1, 2, 3, 4, 5]
-
-
-def test_an_exit_that_is_not_adopted_repeats_the_last_one_that_is():
-    net = EANN([constant_member(1, 2), constant_member(3, 4, 5)])
-    net.adopt([0.5, 0.4, 0.4, 0.6, 0.3])
-    assert answers(net.eval()) == [1, 2, 2, 2, 5]
-    assert answers(net.train()) == [1, 2, 3, 4, 5]  # each exit learns from its own logits
-
-
 @pytest.mark.parametrize(
     ("errors", "adopted"),
     [
+        (None, [True] * 5),
         ([0.5, 0.4, 0.45, 0.4, 0.3], [True, True, False, False, True]),  # as good as the best is not better
         ([0.1, 0.2, 0.3, 0.4, 0.5], [True, False, False, False, False]),
         ([5, 4, 3, 2, 1], [True] * 5),
         ([0.0] * 5, [True, False, False, False, False]),
     ],
 )
-def test_an_exit_is_adopted_if_it_beats_the_best_so_far(errors, adopted):
-    net = EANN([constant_member(1, 2), constant_member(3, 4, 5)])
-    net.adopt(errors)
+def test_an_exit_is_adopted_if_it_beats_the_best_so_far_and_repeats_that_if_it_does_not(errors, adopted):
+    net = EANN([constant_member(1, 2), constant_member(3), constant_member(4, 5)])
+    if errors is not None:
+        net.adopt(errors)
     assert net.adopted.tolist() == adopted
     best_so_far = [max(k for k in range(1, last + 1) if adopted[k - 1]) for last in range(1, 6)]
     assert answers(net.eval()) == best_so_far
-    net.adopt([errors[k - 1] for k in best_so_far])  # the errors of the answers lead to the same choice
-    assert net.adopted.tolist() == adopted
+    assert answers(net.train()) == [1, 2, 3, 4, 5]  # each exit learns from its own logits
+    assert net.answering_exits == tuple(k for k in range(1, 6) if adopted[k - 1])
+    if errors is not None:
+        net.adopt([errors[k - 1] for k in best_so_far])  # the errors of the answers lead to the same choice
+        assert net.adopted.tolist() == adopted
 
 
 def test_layers_are_the_members_own():
     members = [ResANN(n=n, c=4, s=2).eval() for n in (1, 2)]
     net = EANN(members).eval()
     images = torch.randn(3, 3, 8, 8)
-    own = torch.cat([member(images) for member in members])
-    net.adopt([0.5, 0.6, 0.4, 0.7, 0.3])
-    assert torch.equal(net(images), own[[0, 0, 2, 2, 4]])
+    assert torch.equal(net(images), torch.cat([member(images) for member in members]))
     assert set(net.parameters()) == {parameter for member in members for parameter in member.parameters()}
-    assert net.answering_exits == (1, 3, 5)
-
-
-# --- contract ------------------------------------------------------------------------------------------------------
-
-
-def test_members_train_together_and_no_gradient_crosses_between_them():
-    torch.manual_seed(0)
-    net = EANN([ResANN(n=n, c=4, s=2) for n in (1, 2)])
-    net(torch.randn(4, 3, 8, 8))[3].sum().backward()  # first exit of the second member
-    first = [*net.segments[:2].parameters(), *net.heads[:2].parameters()]
-    assert not any(parameter.grad is not None and parameter.grad.any() for parameter in first)
-    net(torch.randn(4, 3, 8, 8)).square().sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
-
-
-# --- costs ---------------------------------------------------------------------------------------------------------
 
 
 def test_costs_by_hand():
@@ -104,20 +73,13 @@ def test_costs_by_hand():
     assert costs.parameters_cumulative == tuple(m + bias * k for k, m in enumerate(costs.macs_cumulative, start=1))
 
 
-# --- errors and repr -----------------------------------------------------------------------------------------------
-
-
-def test_no_member_is_refused():
-    with pytest.raises(ValueError, match=r"EANN members: expected at least one network, found none"):
-        EANN([])
-
-
-def test_members_are_single_networks():
-    with pytest.raises(ValueError, match=r"EANN members: .*found an EANN"):
-        EANN([EANN([ResANN(n=1, c=4)]), ResANN(n=1, c=4)])
+@pytest.mark.parametrize("members", [[], [EANN([ResANN(n=1, c=4)]), ResANN(n=1, c=4)]], ids=["none", "an EANN"])
+def test_members_are_single_networks(members):
+    with pytest.raises(ValueError, match=r"^EANN members: "):
+        EANN(members)
 
 
 @pytest.mark.parametrize("errors", [[0.1], [0.1, 0.2, 0.3], [0.1, float("nan")], [float("inf"), 0.1]])
 def test_validation_errors_are_one_finite_number_per_exit(errors):
-    with pytest.raises(ValueError, match=r"validation_errors: expected 2 finite numbers, found \["):
+    with pytest.raises(ValueError, match=r"^validation_errors: "):
         EANN([constant_member(1, 2)]).adopt(errors)
