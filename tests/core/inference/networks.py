@@ -31,10 +31,10 @@ NETWORKS = {
 }
 
 
-def made(name):
+def made(build):
     """A network on the device under test whose running statistics differ from those of one batch."""
     torch.manual_seed(0)
-    net = on_device(NETWORKS[name]()).train()
+    net = on_device(build()).train()
     for seed in range(3):
         net(randn(16, *SHAPE, seed=seed))
     return net

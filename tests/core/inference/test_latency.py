@@ -41,11 +41,6 @@ def test_a_table_says_what_was_measured(table):
     assert table.exits[0].step == table.exits[0].streamed  # the first step is all there is until then
 
 
-def test_a_network_is_no_predictor():
-    with pytest.raises(InputError, match=r"^predictor: "):
-        measure_latency(network(), IMAGE)
-
-
 def test_a_table_survives_json(table):
     assert LatencyTable.from_dict(json.loads(json.dumps(dataclasses.asdict(table)))) == table
 
@@ -53,13 +48,13 @@ def test_a_table_survives_json(table):
 @pytest.mark.parametrize("change", [{"rounds": None}, {"more": 1}, {"exits": [{"exit": 1}]}, {"exits": 3}])
 def test_what_is_no_table_is_refused(table, change):
     values = {name: value for name, value in {**dataclasses.asdict(table), **change}.items() if value is not None}
-    with pytest.raises(InputError, match="latency: expected a table"):
+    with pytest.raises(InputError, match=r"^latency: .*table that measure_latency made"):
         LatencyTable.from_dict(values)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
 def test_times_that_cannot_be_are_refused(seconds):
-    with pytest.raises(InputError, match="latency: expected finite seconds above 0"):
+    with pytest.raises(InputError, match=r"^latency: .*seconds"):
         Quantiles(1.0, 1.0, seconds)
 
 
@@ -70,7 +65,7 @@ def test_the_adopted_exits_of_an_eann_are_measured():
     assert [row.exit for row in table.exits] == [1, 2, 5, 7, 8]
     assert rounds == list(range(100))
     net.adopt([0.5, 0.4, 0.3, 0.2, 0.1, 0.9, 0.9, 0.9, 0.9])
-    with pytest.raises(InputError, match="expected a table of this network"):
+    with pytest.raises(InputError, match=r"^latency: .*network"):
         AnytimePredictor(net, table)
 
 
@@ -80,13 +75,15 @@ def test_a_table_of_several_tensors():
     table = measure_latency(AnytimePredictor(net), inputs, rounds=100)
     assert table.inputs == ("int64 [3, 3]", "int64 [3, 3]")
     assert AnytimePredictor(net, table).predict(inputs, deadline=600.0).exit == 2
-    with pytest.raises(InputError, match=r"table is for int64 \[3, 3\] and int64 \[3, 3\], found int64 \[2, 3\] and"):
+    with pytest.raises(InputError, match=r"^latency: .*int64 \[3, 3\] and int64 \[3, 3\], found int64 \[2, 3\] and"):
         AnytimePredictor(net, table).predict({name: x[:2] for name, x in inputs.items()}, deadline=1.0)
 
 
-def test_too_few_rounds_are_refused():
-    with pytest.raises(InputError, match="rounds: expected at least 100, found 99"):
+def test_too_few_rounds_and_a_network_in_the_place_of_a_predictor_are_refused():
+    with pytest.raises(InputError, match=r"^rounds: "):
         measure_latency(AnytimePredictor(network()), IMAGE, rounds=99)
+    with pytest.raises(InputError, match=r"^predictor: "):
+        measure_latency(network(), IMAGE)
 
 
 # --- a table is for one use ----------------------------------------------------------------------------------------
@@ -103,28 +100,28 @@ def test_new_weights_keep_the_table(table):
 )
 def test_a_table_of_another_network_is_refused(table, other):
     assert fingerprint(other) != table.network
-    with pytest.raises(InputError, match="latency: expected a table of this network"):
+    with pytest.raises(InputError, match=r"^latency: .*network"):
         AnytimePredictor(other, table)
 
 
 def test_a_table_with_another_number_of_rows_or_of_another_device_is_refused(table):
-    with pytest.raises(InputError, match="latency: expected a table of this network"):
+    with pytest.raises(InputError, match=r"^latency: .*network"):
         AnytimePredictor(network(), changed(table, exits=table.exits[:2]))
-    with pytest.raises(InputError, match=r"latency: expected a table of this device, .*, found one of Abacus;"):
+    with pytest.raises(InputError, match=r"^latency: .*device.*Abacus"):
         AnytimePredictor(network(), changed(table, device="Abacus"))
 
 
 @pytest.mark.skipif(DEVICE.type != "cpu", reason="threads count on a CPU only")
 def test_another_number_of_threads_is_refused(table):
     predictor = AnytimePredictor(network(), changed(table, threads=table.threads + 1))
-    with pytest.raises(InputError, match=f"for {table.threads + 1} CPU threads, found {table.threads};"):
+    with pytest.raises(InputError, match=f"^latency: .*{table.threads + 1} CPU threads, found {table.threads}"):
         predictor.predict(IMAGE, deadline=1.0)
     assert predictor.predict(IMAGE, exit=3).exit == 3  # which needs no table
 
 
 @pytest.mark.parametrize("shape", [(2, *SHAPE), (1, 1, 8, 8)])
 def test_another_shape_of_batch_is_refused(table, shape):
-    with pytest.raises(InputError, match=r"latency: the table is for float32 \[1, 1, 12, 12\], found float32"):
+    with pytest.raises(InputError, match=r"^latency: .*float32 \[1, 1, 12, 12\], found float32"):
         AnytimePredictor(network(), table).predict(randn(*shape), deadline=1.0)
 
 

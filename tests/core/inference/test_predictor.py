@@ -2,6 +2,7 @@ import itertools
 import math
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,15 +15,10 @@ from anytime_core import EANN, AnytimeNetwork, AnytimePredictor, ResANN, exit_co
 from anytime_core.errors import InputError
 from anytime_core.inference.latency import ExitLatency, LatencyTable, Quantiles, device_name, fingerprint
 from anytime_core.inference.steps import find_steps
-from tests.core.inference.networks import KINDS, NETWORKS, SHAPE, adopted, made, small, two_resanns
+from tests.core.inference.networks import KINDS, SHAPE, adopted, small, two_resanns
 from tests.core.on_device import DEVICE, on_device, randn
 
 ONE = on_device(torch.zeros(1, 1, 2, 2))
-
-
-@pytest.fixture(params=NETWORKS)
-def net(request):
-    return made(request.param)
 
 
 @pytest.fixture
@@ -217,7 +213,7 @@ def test_a_budget_buys_the_last_exit_within_it(share):
     predictor, costs = BUDGETED
     budget = share * costs[-1]
     if budget < costs[0]:
-        with pytest.raises(InputError, match=f"macs: expected at least {costs[0]}"):
+        with pytest.raises(InputError, match=f"^macs: .*{costs[0]}"):
             predictor.predict(on_device(torch.zeros(1, *SHAPE)), macs=budget)
         return
     prediction = predictor.predict(on_device(torch.zeros(1, *SHAPE)), macs=budget)
@@ -388,16 +384,12 @@ def test_an_interrupt_comes_from_another_thread_and_ends_all_calls_under_way():
 
     predictor = AnytimePredictor(net)
     net.segments[0].then = wait
-    found = []
-    calls = [threading.Thread(target=lambda: found.append(predictor.predict(ONE, exit=3).exit)) for _ in range(2)]
-    for call in calls:
-        call.start()
-    inside.wait(timeout=60)
-    predictor.interrupt()
-    told.set()
-    for call in calls:
-        call.join(timeout=60)
-    assert found == [1, 1]
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(predictor.predict, ONE, exit=3) for _ in range(2)]
+        inside.wait(timeout=60)
+        predictor.interrupt()
+        told.set()
+        assert [call.result().exit for call in calls] == [1, 1]
 
 
 def test_an_interrupt_ends_a_stream_after_its_answer():
@@ -412,20 +404,14 @@ def test_an_interrupt_ends_a_stream_after_its_answer():
 def test_threads_do_not_disturb_each_other():
     predictor = AnytimePredictor(resann(n=2))
     inputs = randn(8, 1, *SHAPE)
-    alone = [[p.logits for p in predictor.refine(image)] for image in inputs]
-    together = [None] * len(inputs)
 
-    def work(index):
-        for _ in range(5):
-            together[index] = [predictor.predict(inputs[index], exit=k).logits for k in range(1, 7)]
+    def work(image):
+        return torch.stack([predictor.predict(image, exit=k).logits for k in range(1, 7)] * 5)
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    for mine, theirs in zip(together, alone, strict=True):
-        torch.testing.assert_close(torch.stack(mine), torch.stack(theirs))
+    alone = list(map(work, inputs))
+    with ThreadPoolExecutor(8) as pool:
+        for mine, theirs in zip(pool.map(work, inputs), alone, strict=True):
+            torch.testing.assert_close(mine, theirs)
 
 
 def test_a_network_can_be_trained_on_and_still_answers_in_evaluation_mode(images):
@@ -444,21 +430,21 @@ def test_a_network_can_be_trained_on_and_still_answers_in_evaluation_mode(images
 # --- bad input: one clear error ------------------------------------------------------------------------------------
 
 ZEROS = on_device(torch.zeros(1, *SHAPE))
-REFUSED = {  # inputs of a network for images, and what the error says of them
-    "array": (np.zeros((1, *SHAPE), np.float32), "found ndarray"),
-    "text": ({"ids": "words"}, "found str"),
-    "nothing": ([], "found none"),
-    "number": (on_device(torch.tensor(1.0)), r"found float32 \[\]"),
-    "two lengths": ([ZEROS, ZEROS[:0]], r"one N, found float32 \[1, 1, 12, 12\] and float32 \[0, 1, 12, 12\]"),
-    "no batch": (ZEROS[0], r"that the network takes, found \(1, 12, 12\): "),
-    "channels": (on_device(torch.zeros(1, 3, 8, 8)), r"that the network takes, found \(1, 3, 8, 8\): "),
-    "list": ([ZEROS], "that the network takes, found "),
-    "empty": (ZEROS[:0], "at least one, found an empty batch"),
-    "uint8": (ZEROS.to(torch.uint8), r"that the network takes, found \(1, 1, 12, 12\): "),
-    "float64": (ZEROS.double(), "torch.float32 on .*found torch.float64"),
-    "device": (ZEROS.to("meta"), "torch.float32 on .*found torch.float32 on meta"),
-    "nan": (ZEROS + math.nan, "finite numbers"),
-    "infinity": (ZEROS - math.inf, "finite numbers"),
+REFUSED = {  # inputs of a network for images, and what the error says that was found
+    "array": (np.zeros((1, *SHAPE), np.float32), "ndarray"),
+    "text": ({"ids": "words"}, "str"),
+    "nothing": ([], "none"),
+    "number": (on_device(torch.tensor(1.0)), r"float32 \[\]"),
+    "two lengths": ([ZEROS, ZEROS[:0]], r"float32 \[1, 1, 12, 12\] and float32 \[0, 1, 12, 12\]"),
+    "no batch": (ZEROS[0], r"\(1, 12, 12\)"),
+    "channels": (on_device(torch.zeros(1, 3, 8, 8)), r"\(1, 3, 8, 8\)"),
+    "list": ([ZEROS], ""),
+    "empty": (ZEROS[:0], "an empty batch"),
+    "uint8": (ZEROS.to(torch.uint8), r"\(1, 1, 12, 12\)"),
+    "float64": (ZEROS.double(), "torch.float64"),
+    "device": (ZEROS.to("meta"), "torch.float32 on meta"),
+    "nan": (ZEROS + math.nan, "NaN or infinity"),
+    "infinity": (ZEROS - math.inf, "NaN or infinity"),
 }
 
 
@@ -468,13 +454,13 @@ def test_bad_inputs_are_refused(case):
     predictor = AnytimePredictor(resann())
     for call in (lambda: predictor.predict(inputs, exit=1), lambda: predictor.refine(inputs)):
         for _ in range(2):  # what was refused once is not taken as seen
-            with pytest.raises(InputError, match=f"inputs: expected .*{message}") as error:
+            with pytest.raises(InputError, match=f"^inputs: .*found {message}") as error:
                 call()
             assert "\n" not in str(error.value)
 
 
 def test_whole_numbers_go_only_where_a_network_takes_them():
-    with pytest.raises(InputError, match=r"what the network takes, found int64 \[3, 5\]: "):
+    with pytest.raises(InputError, match=r"^inputs: .*int64 \[3, 5\]"):
         AnytimePredictor(small(nn.Linear(5, 4))).predict(on_device(torch.ones(3, 5, dtype=torch.int64)), exit=1)
 
 
@@ -487,26 +473,32 @@ def test_one_bad_value_is_enough_and_an_overflow_of_the_sum_is_none():
         predictor.predict(large, exit=1)
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 12, 10)])
-def test_every_shape_that_fits_is_taken(shape):
+def test_every_shape_that_fits_is_taken_and_paid():
     net = resann()
-    macs = AnytimePredictor(net).predict(on_device(torch.zeros(2, *shape)), exit=3).macs
-    assert macs == exit_costs(net, shape).macs_fixed[2]
+    predictor = AnytimePredictor(net)
+    for shape in [(1, 8, 8), (1, 12, 10), (1, 8, 8)]:
+        macs = predictor.predict(on_device(torch.zeros(2, *shape)), exit=3).macs
+        assert macs == exit_costs(net, shape).macs_fixed[2]
+
+
+BAD_LIMITS = {
+    "deadline": (0, -1.0, math.nan, "2", True),
+    "exit": (0, -1, 4, 1.0, "1", True),
+    "macs": (0, -5, math.nan, "9", True),
+    "confidence": (-0.1, 1.1, math.nan, "1", True),
+}
 
 
 @pytest.mark.parametrize(
-    ("limits", "message"),
+    ("limits", "field"),
     [
-        ({}, "predict: expected one of deadline, macs, exit, confidence, found none"),
-        ({"exit": 1, "deadline": 1.0}, "found deadline and exit"),
-        *(({"deadline": bad}, "deadline: expected more than 0 seconds") for bad in (0, -1.0, math.nan, "2", True)),
-        *(({"exit": bad}, "exit: expected 1 to 3, found") for bad in (0, -1, 4, 1.0, "1", True)),
-        *(({"macs": bad}, "macs: expected at least [0-9]+, ") for bad in (0, -5, math.nan, "9", True)),
-        *(({"confidence": bad}, "confidence: expected 0 to 1, found") for bad in (-0.1, 1.1, math.nan, "1", True)),
+        ({}, "predict"),
+        ({"exit": 1, "deadline": 1.0}, "predict"),
+        *(({name: bad}, name) for name, values in BAD_LIMITS.items() for bad in values),
     ],
 )
-def test_bad_limits_are_refused(limits, message):
-    with pytest.raises(InputError, match=message) as error:
+def test_bad_limits_are_refused(limits, field):
+    with pytest.raises(InputError, match=f"^{field}: expected ") as error:
         AnytimePredictor(resann()).predict(ZEROS, **limits)
     assert "\n" not in str(error.value)
 
@@ -519,5 +511,5 @@ def test_numbers_of_numpy_will_do():
 
 
 def test_what_has_no_exits_is_refused():
-    with pytest.raises(InputError, match="net: expected an AnytimeNetwork, found Linear"):
+    with pytest.raises(InputError, match=r"^net: .*Linear"):
         AnytimePredictor(nn.Linear(2, 2))

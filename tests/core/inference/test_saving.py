@@ -98,18 +98,22 @@ def test_a_network_that_the_caller_builds(tmp_path):
     assert seen[-1] == ("mine", {"sizes": ((1, 2), (3,))})
     with torch.inference_mode():
         assert torch.equal(loaded(inputs), net(inputs))
-    with pytest.raises(InputError, match="expected a class of networks in anytime_core, or build=…, found 'mine'"):
+    with pytest.raises(InputError, match=r"^bad model .*'mine'"):
         load_model(tmp_path)
 
 
-def test_an_eann_comes_back_with_what_it_has_adopted(tmp_path):
+def test_an_eann_comes_back_with_what_it_has_adopted_and_needs_its_first_exit(tmp_path):
     def build(*_):
         return two_resanns()
 
-    save_model(tmp_path, adopted(two_resanns()), ModelCard("EANN"), build=build)
+    net = adopted(two_resanns())
+    save_model(tmp_path, net, ModelCard("EANN"), build=build)
     loaded = load_model(tmp_path, build=build).net
     assert isinstance(loaded, EANN)
     assert AnytimePredictor(loaded).exits == (1, 2, 5, 7, 8)
+    net.adopted[0] = False
+    with pytest.raises(InputError, match=r"^bad model .*EANN adopted: "):
+        save_model(tmp_path, net, ModelCard("EANN"), build=build)
 
 
 def test_a_card_normalises_images():
@@ -117,7 +121,7 @@ def test_a_card_normalises_images():
     expected = torch.tensor([-0.5, -0.1, 1.5]).view(1, 1, 1, 3)
     torch.testing.assert_close(card().normalise(images), expected)
     for bad in (images.float(), images[0], images.expand(1, 3, 1, 3)):
-        with pytest.raises(InputError, match=r"images: expected torch.uint8 \[N, 1, H, W\]"):
+        with pytest.raises(InputError, match=r"^images: "):
             card().normalise(bad)
 
 
@@ -137,7 +141,7 @@ def test_a_model_is_replaced_and_a_table_is_kept_in_the_place_of_an_older_one(fo
 def test_weights_that_are_no_numbers_are_not_written(tmp_path):
     net = network()
     net.heads[0].linear.bias.data[0] = float("nan")
-    with pytest.raises(InputError, match=r"found NaN or infinity in heads\.0\.linear\.bias"):
+    with pytest.raises(InputError, match=r"heads\.0\.linear\.bias"):
         save_model(tmp_path / "model", net, card())
     assert not (tmp_path / "model").exists()
 
@@ -145,22 +149,21 @@ def test_weights_that_are_no_numbers_are_not_written(tmp_path):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"options": {**RESANN["options"], "n": 2}},
-        {"options": {**RESANN["options"], "num_classes": 2}},
+        *({"options": {**RESANN["options"], name: 2}} for name in ("n", "num_classes")),
         {"options": {"depth": 1}},
         {"network": "AdaLoss"},
         {"network": "__version__"},
     ],
 )
 def test_a_card_of_another_network_is_not_written(tmp_path, fields):
-    with pytest.raises(InputError, match="bad model for "):
+    with pytest.raises(InputError, match=r"^bad model for "):
         save_model(tmp_path / "model", network(), card(**fields))
     assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("fields", [{"mean": ()}, {"std": (0.0,)}, {"std": (1.0, 1.0)}, {"input_shape": (3, 8, 8)}])
 def test_a_mean_and_a_standard_deviation_per_channel(fields):
-    with pytest.raises(InputError, match="mean and std: expected"):
+    with pytest.raises(InputError, match=r"^mean and std: "):
         card(**fields)
 
 
@@ -202,11 +205,8 @@ def test_a_pickle_is_not_executed(folder, tmp_path, dump):
 @pytest.mark.parametrize("name", [CARD, WEIGHTS])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    with pytest.raises(InputError, match=f"bad model {folder}: {name}: No such file or directory"):
+    with pytest.raises(InputError, match=f"bad model {folder}: {name}: "):
         load_model(folder)
-
-
-SMALL = network()
 
 
 @given(share=st.floats(0, 1, exclude_max=True))
@@ -217,10 +217,10 @@ def test_truncated_files_are_refused(share):
         content, text = (folder / WEIGHTS).read_bytes(), (folder / CARD).read_bytes()
         short = content[: int(share * len(content))]
         (folder / WEIGHTS).write_bytes(short)
-        with pytest.raises(InputError, match=r"weights.safetensors is damaged"):
+        with pytest.raises(InputError, match=f"{WEIGHTS} .*SHA-256"):
             load_model(folder)
         put_weights(folder, short)
-        with pytest.raises(InputError, match="is no safetensors file"):
+        with pytest.raises(InputError, match="no safetensors file"):
             load_model(folder)
         (folder / WEIGHTS).write_bytes(content)
         (folder / CARD).write_bytes(text[: int(share * (len(text) - 2))])
@@ -228,34 +228,29 @@ def test_truncated_files_are_refused(share):
             load_model(folder)
 
 
-def test_one_wrong_byte_is_found(folder):
-    content = bytearray((folder / WEIGHTS).read_bytes())
-    content[-1] ^= 1
-    (folder / WEIGHTS).write_bytes(bytes(content))
-    with pytest.raises(InputError, match="its SHA-256 is another one"):
-        load_model(folder)
+SMALL = network()
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("fields", "field"),
     [
-        ({"format": 1}, "expected format 2"),
-        ({"surprise": 1}, "there is no such name: surprise"),
-        ({"network": None}, "bad card .*network"),
-        ({"network": "os.system('true')"}, "expected a class of networks"),
-        ({"options": {**RESANN["options"], "n": 2}}, "bad model .*size mismatch|bad model .*Missing key"),
-        ({"options": {**RESANN["options"], "n": 10**9}}, "whole numbers of at most"),
-        ({"options": 3}, "bad model|bad card"),
-        ({"input_shape": [3, 8, 8]}, "mean and std: expected 3 finite numbers each"),
+        ({"format": 1}, "format"),
+        ({"surprise": 1}, "surprise"),
+        ({"network": None}, "network"),
+        ({"network": "os.system('true')"}, "network"),
+        ({"options": {**RESANN["options"], "n": 2}}, "segments"),  # other weights
+        ({"options": {**RESANN["options"], "n": 10**9}}, "options"),
+        ({"options": 3}, "items"),
+        ({"input_shape": [3, 8, 8]}, "mean and std"),
         ({"std": [0]}, "mean and std"),
-        ({"mean": ["x"]}, "bad card|mean and std"),
-        ({"weights_sha256": None}, "is damaged or not the card's"),
-        ({"latency": [{}]}, "latency: expected a table"),
+        ({"mean": ["x"]}, "str"),
+        ({"weights_sha256": None}, "SHA-256"),
+        ({"latency": [{}]}, "latency"),
     ],
 )
-def test_a_card_that_does_not_fit_is_refused(folder, fields, message):
+def test_a_card_that_does_not_fit_is_refused(folder, fields, field):
     rewrite(folder, **fields)
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=f"^bad (card|model) .*{field}") as error:
         load_model(folder)
     assert str(folder) in str(error.value)
 
@@ -279,10 +274,3 @@ def test_foreign_tensors_are_refused(folder, change):
     with pytest.raises(InputError, match=r"bad model .*heads\.1\.linear\.bias") as error:
         load_model(folder)
     assert "\n" not in str(error.value)
-
-
-def test_an_eann_without_its_first_exit_is_refused(tmp_path):
-    net = two_resanns()
-    net.adopted[0] = False
-    with pytest.raises(InputError, match=r"bad model for .*EANN adopted: expected True for the first exit"):
-        save_model(tmp_path, net, ModelCard("EANN"), build=lambda *_: two_resanns())
