@@ -20,15 +20,13 @@ def report():
     return load_report(RESULTS / "amd-epyc-2-cores.json")
 
 
-def trial(late=(0, 3), by_step=1, correct=(30, 45), lateness_s=(0.0001, 0.0002, 0.0015)):
-    exits = ([20, 20], [0, 60])
+def trial(late=(0, 3), by_step=1):
     bins = [
-        Bin(low_s=0.001 * (k + 1), high_s=0.001 * (k + 2), late=late[k], correct=correct[k], exits=exits[k])
-        for k in range(2)
+        Bin(low_s=0.001, high_s=0.002, late=late[0], correct=30, exits=[20, 20]),
+        Bin(low_s=0.002, high_s=0.003, late=late[1], correct=45, exits=[0, 60]),
     ]
-    times = {"full_s": 0.002, "step_s": 0.001}
-    made_up = {"network": "made up", "load": "idle", "table": True}
-    return Trial(**made_up, **times, late_by_step=by_step, lateness_s=lateness_s, bins=bins)
+    times = {"full_s": 0.002, "step_s": 0.001, "lateness_s": (0.0001, 0.0002, 0.0015)}
+    return Trial(network="made up", load="idle", table=True, late_by_step=by_step, bins=bins, **times)
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
@@ -100,42 +98,36 @@ def test_the_hardware_is_a_sentence(report):
     )
 
 
+def with_ratios(row, key, ratios, **facts):
+    """The row with other ratios of a comparison, by contender, and other facts."""
+    compared = row.comparisons[key]
+    contenders = [
+        each.model_copy(update={"ratio": each.ratio.model_copy(update=ratios[each.name])})
+        if each.name in ratios
+        else each
+        for each in compared.contenders
+    ]
+    comparisons = {**row.comparisons, key: compared.model_copy(update={"contenders": contenders})}
+    return row.model_copy(update={"comparisons": comparisons, "facts": {**row.facts, **facts}})
+
+
 @pytest.mark.parametrize(
-    ("median", "low", "high", "macs", "told"),
+    ("median", "macs", "told"),
     [
-        (
-            0.9,
-            0.85,
-            0.95,
-            0.8,
-            "20 % fewer multiply-adds than the last exit for all meant 10 % less time (95 % interval 5 to 15 %).",
-        ),
-        (
-            1.1,
-            1.05,
-            1.15,
-            1.1,
-            "10 % more multiply-adds than the last exit for all meant 10 % more time (95 % interval 5 to 15 %).",
-        ),
-        (1.0, 0.95, 1.05, 0.8, "meant hardly any difference on the clock (its 95 % interval includes none)."),
+        (0.9, 0.8, "20 % fewer multiply-adds .* meant 10 % less time (95 % interval 5 to 15 %)."),
+        (1.1, 1.1, "10 % more multiply-adds .* meant 10 % more time (95 % interval 5 to 15 %)."),
+        (1.0, 0.8, "20 % fewer multiply-adds .* meant hardly any difference on the clock (its 95 % interval"),
     ],
 )
-def test_what_early_exit_saves_on_the_clock(report, median, low, high, macs, told):
-    row = report["confidence"]
-    speed = row.comparisons["speed"]
-    contenders = [
-        each.model_copy(update={"ratio": each.ratio.model_copy(update={"median": median, "low": low, "high": high})})
-        if each.ratio
-        else each
-        for each in speed.contenders
-    ]
-    comparisons = {**row.comparisons, "speed": speed.model_copy(update={"contenders": contenders})}
-    facts = {**row.facts, "macs_early_over_last": macs}
-    assert page.speed_sentence(row.model_copy(update={"comparisons": comparisons, "facts": facts})).endswith(told)
+def test_what_early_exit_saves_on_the_clock(report, median, macs, told):
+    ratio = {"median": median, "low": median - 0.05, "high": median + 0.05}
+    row = with_ratios(report["confidence"], "speed", {"early exit": ratio}, macs_early_over_last=macs)
+    beginning, end = told.split(".* ")
+    assert re.search(f"{re.escape(beginning)}.*{re.escape(end)}", page.speed_sentence(row))
 
 
 def test_savings_differ_from_seed_to_seed():
-    assert page.range_of_savings([20.4, 53.3]) == "The saving differs from seed to seed, from 20 to 53 %."
+    assert "from 20 to 53 %" in page.range_of_savings([20.4, 53.3])
     assert page.range_of_savings([20.4]) == ""
 
 
@@ -144,35 +136,25 @@ def test_savings_differ_from_seed_to_seed():
     [
         (
             {1.0: -9, 1.4: -8, 2.0: 5, 3.0: 6},
-            "A sequence makes fewer errors than its deepest member alone on deadlines of 1.0 to 1.4 ms, and more "
-            "errors on deadlines of 2.0 to 3.0 ms.",
+            "A sequence makes fewer errors .* on deadlines of 1.0 to 1.4 ms, and more errors on deadlines of 2.0 to",
         ),
-        ({1.0: -9, 2.0: 0}, "A sequence makes fewer errors than its deepest member alone on deadlines of 1.0 ms."),
-        ({1.0: 0, 2.0: 5}, "A sequence makes more errors than its deepest member alone on deadlines of 2.0 ms."),
-        ({1.0: 0}, "On no deadline does the sequence make clearly fewer or more errors than its deepest member alone."),
+        ({1.0: -9, 2.0: 0}, "A sequence makes fewer errors .* on deadlines of 1.0 ms.$"),
+        ({1.0: 0, 2.0: 5}, "A sequence makes more errors .* on deadlines of 2.0 ms.$"),
+        ({1.0: 0}, "On no deadline"),
     ],
 )
 def test_on_which_deadlines_a_sequence_is_better(by_deadline, told):
     rows = [(at, mean + noise) for at, mean in by_deadline.items() for noise in (-0.1, 0.0, 0.1)]
-    assert page.sooner_and_later(pd.DataFrame(rows, columns=["deadline_ms", "change"])) == told
-
-
-def ratio_between(contender, low, high):
-    return contender.ratio.model_copy(update={"low": low, "high": high})
+    assert re.match(told, page.sooner_and_later(pd.DataFrame(rows, columns=["deadline_ms", "change"])))
 
 
 def test_a_weighting_is_judged_by_its_whole_interval(report):
-    losses = report["weightings"].comparisons["losses"]
-    ends = {"adaloss": (1.001, 1.01), "linear": (1.03, 1.04), "sieve": (1.01, 1.03), "opt": (0.9, 0.95)}
-    contenders = [
-        each.model_copy(update={"ratio": ratio_between(each, *ends[each.name])}) if each.name in ends else each
-        for each in losses.contenders
-        if each.name in ends or each.ratio is None or each.name == page.CONTROL
-    ]
-    judged = {"losses": losses.model_copy(update={"contenders": contenders})}
-    told = page.weighting_sentence(report["weightings"].model_copy(update={"comparisons": judged}))
-    assert told.startswith(
-        "OPT of the last exit and AdaLoss add less than 2 %; LINEAR adds more than 2 %; for SIEVE the interval"
+    within, beyond, open_ = {"low": 0.9, "high": 1.01}, {"low": 1.03, "high": 1.04}, {"low": 1.01, "high": 1.03}
+    ends = {"adaloss": within, "opt": within, "linear": beyond, "half_end": beyond, "sieve": open_}
+    row = with_ratios(report["weightings"], "losses", {**ends, "exponential": open_})
+    assert page.weighting_sentence(row).startswith(
+        "OPT of the last exit and AdaLoss add less than 2 %; LINEAR and HALF-END add more than 2 %; "
+        "for SIEVE and EXPONENTIAL the interval"
     )
 
 
@@ -191,15 +173,6 @@ def test_a_page_says_whether_a_gpu_was_measured(report, tmp_path):
     assert "Some GPU" in page.gpu_sentence(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("count", "total", "told"),
-    [(0, 10_000, "This held"), (300, 10_000, "This did not"), (100, 10_000, "We cannot tell")],
-)
-def test_a_limit_is_judged_by_the_whole_interval(count, total, told):
-    assert page.percent(3, 100) == "3 [1, 8.5]"  # Wilson 1927, by hand
-    assert page.kept(count, total, 0.01).startswith(told)
-
-
 def test_trials_are_told_with_their_intervals():
     row = page.trial_table({"one": trial()}).iloc[0]
     assert row["late (%)"].startswith("3 [")
@@ -207,6 +180,8 @@ def test_trials_are_told_with_their_intervals():
     text = page.late_sentences({"table, idle": trial(late=(0, 0)), "table, one core busy": trial(by_step=50)})
     assert "0 % were (95 % interval 0 to 3.7 %). We cannot tell" in text  # none of 100 says little
     assert "50 % were (95 % interval 40 to 60 %). This did not hold." in text
+    assert page.percent(3, 100) == "3 [1, 8.5]"  # Wilson 1927, by hand
+    assert page.kept(0, 10_000, 0.01) == "This held."
 
 
 def test_expected_errors_weigh_each_exit_by_its_answers():

@@ -48,7 +48,7 @@ def test_facts_and_tables_are_measured(rows):
 
 
 def test_the_row_about_cuda_graphs_trains_both_weightings(monkeypatch):
-    """On a CPU, with steps in the place of replays: tests/core/test_cuda.py replays where there is a GPU."""
+    """On a CPU, with steps in the place of replays."""
     steps = []
     monkeypatch.setattr(cuda_graph, "replay", lambda step: steps.append(step) or step)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2**20)
