@@ -41,14 +41,12 @@ def deadlines(settings: Settings) -> dict[str, object]:
     with compute_settings(1, deterministic=False):
         single = shipped(settings)
         table = latency_of(single, rounds)
-        first_s = times(table)[0]
         found = {
             "table, idle": run_trial(single, table, count),
             "table, one core busy": run_trial(single, table, count, load="one core busy"),
             "table, all cores busy": run_trial(single, table, count, load="all cores busy"),
             "no table, idle": run_trial(single, table, count, plan=False),
             "no table, one core busy": run_trial(single, table, count, plan=False, load="one core busy"),
-            "table, idle, short": run_trial(single, table, count // 5, ends=(0.2 * first_s, first_s)),
         }
         # One deep network against a sequence of networks that ends with the same one
         data, width = images_of(settings), settings.size[1]
@@ -93,7 +91,6 @@ def run_trial(
     busy = {"idle": 0, "one core busy": 1, "all cores busy": cores()}[load]
     with busy_processes(busy):
         calls = _calls(predictor, subject.images, deadlines.tolist())
-    late = calls.loc[calls["late"], "late_s"]
     return Trial(
         network=subject.text,
         load=load,
@@ -101,7 +98,6 @@ def run_trial(
         full_s=full_s,
         step_s=step_s,
         late_by_step=int((calls["late_s"] > step_s).sum()),
-        lateness_s=tuple(late.quantile([0.5, 0.9, 1.0]).tolist()) if len(late) else None,
         bins=_bins(calls, subject),
     )
 

@@ -52,11 +52,13 @@ class Settings:
         quick: Shrink everything, to try the machinery: digits, a tiny network, a few steps.
         device: Where it is computed.
         threads: CPU threads.
+        msdnet: A clone of MSDNet-PyTorch, if there is one.
     """
 
     quick: bool
     device: Kind
     threads: int
+    msdnet: Path | None = None
 
     def pick(self, real: Value, quick: Value) -> Value:
         """A size for a real measurement, or for a quick one."""

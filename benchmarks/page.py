@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from anytime_study.analysis.curves import Steps
-from anytime_study.analysis.statistics import mean_interval
 from anytime_study.pages.figures import label
 from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
 from anytime_study.pages.words import number
-from benchmarks.report import Comparison, Ratio, Report, Row, Trial, load_report
+from benchmarks.report import Comparison, Ratio, Report, Row, Trial
 
 WEIGHTING_LIMIT = 1.02  # step time over CONST's
 PRICE_LIMIT = 1.05  # of predict(exit=k) over a network that is cut at k
@@ -31,18 +29,6 @@ def header(report: Report) -> str:
     features = f" ({', '.join(device.features)})" if device.features else ""
     trial = " **A quick trial of the machinery: these numbers mean nothing.**" if report.quick else ""
     return f"Measured on **{device.name}**{where}{features}.{trial}"
-
-
-def gpu_sentence(folder: Path) -> str:
-    """Whether any report of a folder was made on a GPU."""
-    devices = [load_report(path).device for path in sorted(folder.glob("*.json"))]
-    names = [device.name for device in devices if device.kind == "cuda"]
-    if names:
-        return f"There are reports of these GPUs: {', '.join(names)}."
-    return (
-        "**Nothing has run on a GPU yet.** `python -m benchmarks --device cuda` makes the same report there. Until "
-        "somebody runs it, nothing on this page says how fast a GPU is."
-    )
 
 
 def comparison_table(comparison: Comparison, *, digits: int = 2) -> pd.DataFrame:
@@ -63,33 +49,6 @@ def comparison_table(comparison: Comparison, *, digits: int = 2) -> pd.DataFrame
 def bracketed(ratio: Ratio, digits: int = 2) -> str:
     """A ratio and the interval of its median, as text."""
     return f"{ratio.median:.{digits}f} [{ratio.low:.{digits}f}, {ratio.high:.{digits}f}]"
-
-
-def training_sentence(row: Row) -> str:
-    """How much faster the package trains than the better plain loop."""
-    comparison = row.comparisons["plain_loop"]
-    package = {name: ratio for name, ratio in comparison.ratios.items() if name.startswith("package")}
-    told = " and ".join(
-        f"{ratio.median:.1f} times as fast with the {name} (interval {ratio.low:.1f} to {ratio.high:.1f})"
-        for name, ratio in package.items()
-    )
-    sure = "" if min(ratio.low for ratio in package.values()) > 1 else " An interval that holds 1 leaves it open."
-    plain = comparison.baseline.removeprefix("plain loop, ")
-    return f"Compared with the better plain loop ({plain}), training is {told}.{sure}"
-
-
-def compile_sentence(row: Row) -> str:
-    """Whether torch.compile made training faster, and how long it took to compile."""
-    comparison = row.comparisons.get("compile")
-    if comparison is None:
-        return "There is no C++ compiler on this machine, so nothing was compiled."
-    (ratio,) = comparison.ratios.values()
-    told = "faster" if ratio.low > 1 else "slower" if ratio.high < 1 else "neither faster nor slower beyond doubt"
-    return (
-        f"With `compile=True`, `torch.compile` fuses the network. On this machine that makes training {told}: "
-        f"{ratio.median:.2f} times as fast (interval {ratio.low:.2f} to {ratio.high:.2f}), after "
-        f"{row.facts['compile_seconds']:.0f} s of compiling."
-    )
 
 
 def weighting_sentence(row: Row) -> str:
@@ -163,22 +122,6 @@ def stopping_sentence(row: Row) -> str:
     )
 
 
-def out_of_order_sentence(row: Row) -> str:
-    """Why a later exit may look faster than the one before it; empty if none does."""
-    times = [comparison.contenders[0].value.median for comparison in row.comparisons.values()]
-    found = [k for k in range(1, len(times)) if times[k] < times[k - 1]]
-    if not found:
-        return ""
-    looks = " and ".join(
-        f"exit {k + 1} looks faster than exit {k} ({times[k]:.2f} against {times[k - 1]:.2f} ms)" for k in found
-    )
-    return (
-        f"{looks[0].upper()}{looks[1:]}. A later exit cannot be faster, since it computes everything that the earlier "
-        "one does. We timed one exit after the other, and the machine was slower during the earlier one. The ratios do "
-        "not suffer: for each exit, the three variants were timed alternately."
-    )
-
-
 def trial_table(trials: Mapping[str, Trial]) -> pd.DataFrame:
     """A row per trial: what ran beside, and how many answers were late."""
     return pd.DataFrame(
@@ -248,49 +191,12 @@ def expected_errors(trial: Trial, steps_of_seeds: Mapping[int, Steps], exit_cost
 def speed_sentence(row: Row) -> str:
     """What early exit saves on the clock."""
     (ratio,) = row.comparisons["speed"].ratios.values()
-    macs, time = 100 * (1 - row.facts["macs_early_over_last"]), 100 * (1 - ratio.median)
-    low, high = sorted(100 * abs(1 - end) for end in (ratio.low, ratio.high))
-    if ratio.low <= 1 <= ratio.high:
-        on_the_clock = "hardly any difference on the clock (its 95 % interval includes none)"
-    else:
-        on_the_clock = (
-            f"{abs(time):.2g} % {'less' if time > 0 else 'more'} time (95 % interval {low:.2g} to {high:.2g} %)"
-        )
+    macs = 100 * (1 - row.facts["macs_early_over_last"])
     return (
-        f"We timed one of these networks, that of the figure, on part of the test images: {abs(macs):.2g} % "
-        f"{'fewer' if macs > 0 else 'more'} multiply-adds than the last exit for all meant {on_the_clock}."
+        f"We timed one of these networks, that of the figure, on part of the test images. With {abs(macs):.2g} % "
+        f"{'fewer' if macs > 0 else 'more'} multiply-adds than the last exit for all, it took {ratio.median:.2f} times "
+        f"as long (95 % interval {ratio.low:.2f} to {ratio.high:.2f})."
     )
-
-
-def range_of_savings(percents: Sequence[float] | pd.Series) -> str:
-    """How far seeds differ: ``It differs much from seed to seed, from 20 to 53 %.``; empty for one seed."""
-    if len(percents) < 2:
-        return ""
-    return f"The saving differs from seed to seed, from {min(percents):.0f} to {max(percents):.0f} %."
-
-
-def sooner_and_later(changes: pd.DataFrame) -> str:
-    """On which deadlines a sequence makes fewer errors than its deepest member, and on which more.
-
-    Args:
-        changes: With the columns ``deadline_ms`` and ``change``, a row per seed and deadline, two seeds or more.
-    """
-    intervals = {float(str(at)): mean_interval(rows) for at, rows in changes.groupby("deadline_ms")["change"]}
-    fewer = [at for at, found in intervals.items() if found.high < 0]
-    more = [at for at, found in intervals.items() if found.low > 0]
-    where = "than its deepest member alone"
-    if not fewer and not more:
-        return f"On no deadline does the sequence make clearly fewer or more errors {where}."
-    told = [
-        f"{word} errors {where if place == 0 else ''} on deadlines of {_milliseconds(found)}".replace("  ", " ")
-        for place, (word, found) in enumerate((w, f) for w, f in (("fewer", fewer), ("more", more)) if f)
-    ]
-    return f"A sequence makes {', and '.join(told)}."
-
-
-def _milliseconds(found: Sequence[float]) -> str:
-    low, high = f"{min(found):.1f}", f"{max(found):.1f}"
-    return f"{low} ms" if low == high else f"{low} to {high} ms"
 
 
 def calibration_sentence(row: Row) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
 from anytime_study.foundations.provenance import Provenance
+from anytime_study.foundations.validation import explain
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotBelow0 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -113,7 +113,6 @@ class Trial(Part):
     full_s: Positive  # median time to the last exit
     step_s: Positive  # median of the longest step: a segment and its head
     late_by_step: Number  # answers later than their deadline by more than step_s
-    lateness_s: tuple[NotBelow0, NotBelow0, NotBelow0] | None  # quantiles 0.5, 0.9 and 1 of the late answers
     bins: Annotated[list[Bin], Field(min_length=1)]  # in growing order of deadlines
 
     @property
@@ -170,16 +169,11 @@ def load_report(path: Path) -> Report:
     """Read a report.
 
     Raises:
-        InputError: it cannot be read, is damaged or of another format; names the file and the first fault.
+        InputError: it cannot be read, is damaged or of another format; names the file and the faults.
     """
     try:
-        return Report.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return Report.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        fault = error.errors()[0]
-        name = ".".join(map(str, fault["loc"])) or "report"
-        found = f"{name}: {fault['msg']}, found {fault['input']!r:.80}"
+        raise InputError(explain(error, Report, where=f"report {path}")) from None
     except OSError as error:
-        found = str(error.strerror)
-    except ValueError as error:  # no JSON, or no UTF-8
-        found = f"expected JSON, found {error}"
-    raise InputError(f"bad report {path}: {found}; `python -m benchmarks` makes a new one")
+        raise InputError(f"bad report {path}: {error.strerror}") from None

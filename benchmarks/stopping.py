@@ -26,7 +26,7 @@ from benchmarks.timing import compare, timed
 CUT, PREDICT, REFINE = "cut after the exit", "predict(exit=k)", "refine up to k"
 LAST, EARLY = "last exit for all", "early exit"
 BATCH = 250
-CALIBRATION = ["temperature", "ece_before", "ece_after", "nll_before", "nll_after"]
+CALIBRATION = ["ece_before", "ece_after"]
 MODEL = "fashion-mnist-resann-adaloss"  # in data/models
 
 
@@ -112,7 +112,6 @@ def confidence(settings: Settings) -> dict[str, object]:
         "comparisons": {"speed": compare(told, blocks, LAST, settings.pick(40, 2), unit="s")},
         "facts": {
             "images": len(labels),
-            "ever_right_to_wrong": changes.ever_right_to_wrong,
             "overthinking": changes.overthinking,
             "never_right": changes.never_right,
             "macs_early_over_last": early.predict(images).mean_macs / exit_costs(net, shape).macs_fixed[-1],

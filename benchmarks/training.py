@@ -1,19 +1,13 @@
-"""Rows about training: against a plain loop, what a weighting costs, what the exits cost."""
+"""Rows about training: what a weighting costs, and what the exits cost."""
 
 from __future__ import annotations
 
-from functools import partial
-
-from anytime_study.foundations.torch_state import compute_settings
 from anytime_study.runs.registries import WEIGHTINGS
 from anytime_study.training.loop import TrainingRun
-from anytime_study.training.setup import can_compile
 from benchmarks.machine import Settings
-from benchmarks.plain import PlainTraining
 from benchmarks.report import Comparison
-from benchmarks.timing import Block, clock, compare, timed
+from benchmarks.timing import Block, compare, timed
 
-WORKERS = (0, 2)  # of the plain loop's DataLoader: which is better depends on the cores
 CONTROL = "const, a second run"
 ALL, LAST = "all exits", "last exit only"
 
@@ -28,7 +22,6 @@ class PackagedTraining:
 
     Attributes:
         run: The run.
-        first_step_seconds: Time of the first step, in which a compiled network is compiled.
     """
 
     def __init__(self, settings: Settings, like: PackagedTraining | None = None, **changes: object) -> None:
@@ -37,35 +30,11 @@ class PackagedTraining:
             self.run.data = like.run.data
         self._steps = self.run.steps()
         self._deterministic = settings.device == "cpu"  # as TrainingRun.fit has it
-        start = clock()
-        with compute_settings(settings.threads, deterministic=self._deterministic):
-            next(self._steps)
-        self.first_step_seconds = clock() - start
 
     def block(self, number: int) -> Block:
         """Time ``number`` steps in a row."""
         threads = self.run.config.threads
         return timed(lambda: next(self._steps), number=number, threads=threads, deterministic=self._deterministic)
-
-
-def training(settings: Settings) -> dict[str, object]:
-    """One or two comparisons; unit images/s, so a ratio above 1 is faster than the baseline."""
-    number, rounds = settings.pick(8, 2), settings.pick(12, 2)
-    rate = {"unit": "images/s", "images": settings.batch_size}
-    blocks: dict[str, Block] = {}
-    for workers in settings.pick(WORKERS, (0,)):
-        blocks[f"plain loop, {workers} workers"] = partial(PlainTraining(settings, workers).measure, number)
-    best = min(blocks, key=lambda name: blocks[name]())  # nobody shall say that the plain loop was slowed down
-    for precision in dict.fromkeys(["fp32", settings.precision]):
-        blocks[f"package, {precision}"] = PackagedTraining(settings, precision=precision).block(number)
-    found = {"plain_loop": compare("against a plain loop", blocks, best, rounds, **rate)}
-    facts = {}
-    if not settings.quick and can_compile():  # it compiles for half a minute
-        compiled = PackagedTraining(settings, compile=True)
-        blocks = {"eager": PackagedTraining(settings).block(number), "compiled": compiled.block(number)}
-        found["compile"] = compare("torch.compile", blocks, "eager", rounds, **rate)
-        facts["compile_seconds"] = compiled.first_step_seconds
-    return {"comparisons": found, "facts": facts}
 
 
 def weightings(settings: Settings) -> dict[str, object]:

@@ -190,12 +190,12 @@ def load_evidence(records: Path | None = None, *, studies: Path | None = None) -
     return Evidence(laptop, cifar, folder, found, relevant_changes())
 
 
-def relevant_changes() -> Relevant:
-    """As the primary claim in data/claims.yaml has them."""
+def relevant_changes(claim: str = PRIMARY) -> Relevant:
+    """As a claim of late gain and early price in data/claims.yaml has them."""
     from anytime_study.analysis.claims import load_claims
 
-    primary = next(claim for claim in load_claims().claims if claim.id == PRIMARY)
-    late, early = (part.decision.delta or 0.0 for part in primary.parts)
+    found = next(one for one in load_claims().claims if one.id == claim)
+    late, early = (part.decision.delta or 0.0 for part in found.parts)
     return Relevant(quarter=early, last=late)
 
 

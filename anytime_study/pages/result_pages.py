@@ -20,6 +20,7 @@ from anytime_study.pages.words import change_in_a_table, listed, number, percent
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_study.analysis.claims import Protocol
+    from anytime_study.runs.config import RunConfig
     from anytime_study.runs.record import RunRecord
     from anytime_study.studies.experiments import Experiment
 
@@ -46,14 +47,19 @@ def header(experiment: Experiment, tier: str) -> str:
         else f"{len(experiment.outcomes)} of {planned} planned training runs so far"
     )
     seeds, titles = {config.seed for config in configs}, {find_card(config.dataset).title for config in configs}
-    images, epochs = (_either(getattr(config, name) for config in configs) for name in ("num_train", "epochs"))
+    inputs, epochs = (_either(getattr(config, name) for config in configs) for name in ("num_train", "epochs"))
     text = (
-        f"Drawn from {runs} ({_TIER} *{tier}*): {listed(sorted(titles))}, {images} training images, {epochs} epochs, "
-        f"{number(len(seeds))} {'seeds' if len(seeds) > 1 else 'seed'}."
+        f"Drawn from {runs} ({_TIER} *{tier}*): {listed(sorted(titles))}, {inputs} training {_inputs(configs)}, "
+        f"{epochs} epochs, {number(len(seeds))} {'seeds' if len(seeds) > 1 else 'seed'}."
     )
     if diverged := len(experiment.outcomes) - len(made):
         text += f" {number(diverged).capitalize()} of them diverged: the loss became NaN or infinite."
     return f"{text}\n\n{origin(made, tier)}"
+
+
+def _inputs(configs: Iterable[RunConfig]) -> str:
+    """What the networks read."""
+    return "windows of text" if any(find_card(config.dataset).reads_text for config in configs) else "images"
 
 
 def _either(values: Iterable[int]) -> str:
@@ -73,7 +79,7 @@ def origin(made: Sequence[RunRecord], tier: str) -> str:
         "group of runs": tier,
         "seeds (the same for all that is compared)": _listed({config.seed for config in configs}),
         "networks": _networks(made),
-        "training images": _listed({config.num_train for config in configs}),
+        f"training {_inputs(configs)}": _listed({config.num_train for config in configs}),
         "epochs": _listed({config.epochs for config in configs}),
         "batch size": _listed({config.batch_size for config in configs}),
         "learning rates": _listed({config.learning_rate for config in configs}),

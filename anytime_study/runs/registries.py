@@ -8,6 +8,7 @@ NETWORKS = Registry(
         "resann": "anytime_core.networks.resann:ResANN",
         "denseann": "anytime_core.networks.denseann:DenseANN",
         "msdnet": "anytime_core.networks.msdnet:MSDNet",
+        "msdnet_original": "anytime_core.networks.msdnet:MSDNet.original",
         "eann": "anytime_study.runs.eann:eann",
         "two_heads": "anytime_study.runs.two_heads:TwoHeads",
         "gpt": "anytime_study.runs.gpt:gpt",

@@ -3,7 +3,6 @@
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from anytime_core.errors import InputError
@@ -25,7 +24,7 @@ def trial(late=(0, 3), by_step=1):
         Bin(low_s=0.001, high_s=0.002, late=late[0], correct=30, exits=[20, 20]),
         Bin(low_s=0.002, high_s=0.003, late=late[1], correct=45, exits=[0, 60]),
     ]
-    times = {"full_s": 0.002, "step_s": 0.001, "lateness_s": (0.0001, 0.0002, 0.0015)}
+    times = {"full_s": 0.002, "step_s": 0.001}
     return Trial(network="made up", load="idle", table=True, late_by_step=by_step, bins=bins, **times)
 
 
@@ -61,8 +60,8 @@ def test_a_damaged_report_is_refused_with_its_name(tmp_path, change, named):
 def test_a_missing_report_or_row_is_named(report, tmp_path):
     with pytest.raises(InputError, match=r"no\.json"):
         load_report(tmp_path / "no.json")
-    with pytest.raises(InputError, match="expected cuda_graph"):
-        report["cuda_graph"]
+    with pytest.raises(InputError, match="expected nothing"):
+        report["nothing"]
 
 
 def test_tables_have_a_row_for_each_thing_measured(report):
@@ -75,15 +74,12 @@ def test_tables_have_a_row_for_each_thing_measured(report):
 
 
 def test_sentences_tell_the_numbers_of_the_report(report):
-    assert "times as fast" in page.training_sentence(report["training"])
     assert re.search(r"AdaLoss.* 2 %", page.weighting_sentence(report["weightings"]))
-    assert "makes training slower: 0.80 times" in page.compile_sentence(report["training"])
     assert "% multiply-adds" in page.exits_sentence(report["exits"])
     assert page.stopping_sentence(report["stopping"]).count("% longer") == 2
     assert f"{report['confidence'].facts['images']:,.0f} test images" in page.changes_sentence(report["confidence"])
-    assert "20 % fewer multiply-adds than the last exit for all meant 4.8 % less time" in page.speed_sentence(
-        report["confidence"]
-    )
+    told = page.speed_sentence(report["confidence"])
+    assert "With 20 % fewer multiply-adds than the last exit for all, it took 0.95 times as long" in told
     assert "the last exit's by" in page.calibration_sentence(report["confidence"])
     assert "mean nothing" in page.header(report.model_copy(update={"quick": True}))
 
@@ -111,43 +107,6 @@ def with_ratios(row, key, ratios, **facts):
     return row.model_copy(update={"comparisons": comparisons, "facts": {**row.facts, **facts}})
 
 
-@pytest.mark.parametrize(
-    ("median", "macs", "told"),
-    [
-        (0.9, 0.8, "20 % fewer multiply-adds .* meant 10 % less time (95 % interval 5 to 15 %)."),
-        (1.1, 1.1, "10 % more multiply-adds .* meant 10 % more time (95 % interval 5 to 15 %)."),
-        (1.0, 0.8, "20 % fewer multiply-adds .* meant hardly any difference on the clock (its 95 % interval"),
-    ],
-)
-def test_what_early_exit_saves_on_the_clock(report, median, macs, told):
-    ratio = {"median": median, "low": median - 0.05, "high": median + 0.05}
-    row = with_ratios(report["confidence"], "speed", {"early exit": ratio}, macs_early_over_last=macs)
-    beginning, end = told.split(".* ")
-    assert re.search(f"{re.escape(beginning)}.*{re.escape(end)}", page.speed_sentence(row))
-
-
-def test_savings_differ_from_seed_to_seed():
-    assert "from 20 to 53 %" in page.range_of_savings([20.4, 53.3])
-    assert page.range_of_savings([20.4]) == ""
-
-
-@pytest.mark.parametrize(
-    ("by_deadline", "told"),
-    [
-        (
-            {1.0: -9, 1.4: -8, 2.0: 5, 3.0: 6},
-            "A sequence makes fewer errors .* on deadlines of 1.0 to 1.4 ms, and more errors on deadlines of 2.0 to",
-        ),
-        ({1.0: -9, 2.0: 0}, "A sequence makes fewer errors .* on deadlines of 1.0 ms.$"),
-        ({1.0: 0, 2.0: 5}, "A sequence makes more errors .* on deadlines of 2.0 ms.$"),
-        ({1.0: 0}, "On no deadline"),
-    ],
-)
-def test_on_which_deadlines_a_sequence_is_better(by_deadline, told):
-    rows = [(at, mean + noise) for at, mean in by_deadline.items() for noise in (-0.1, 0.0, 0.1)]
-    assert re.match(told, page.sooner_and_later(pd.DataFrame(rows, columns=["deadline_ms", "change"])))
-
-
 def test_a_weighting_is_judged_by_its_whole_interval(report):
     within, beyond, open_ = {"low": 0.9, "high": 1.01}, {"low": 1.03, "high": 1.04}, {"low": 1.01, "high": 1.03}
     ends = {"adaloss": within, "opt": within, "linear": beyond, "half_end": beyond, "sieve": open_}
@@ -156,21 +115,6 @@ def test_a_weighting_is_judged_by_its_whole_interval(report):
         "OPT of the last exit and AdaLoss add less than 2 %; LINEAR and HALF-END add more than 2 %; "
         "for SIEVE and EXPONENTIAL the interval"
     )
-
-
-def test_a_later_exit_that_looks_faster_is_explained(report):
-    told = page.out_of_order_sentence(report["stopping"])
-    assert told.startswith("Exit 7 looks faster than exit 6 (1.28 against 1.33 ms). A later exit cannot be faster")
-    in_order = dict(list(report["stopping"].comparisons.items())[:5])
-    assert page.out_of_order_sentence(report["stopping"].model_copy(update={"comparisons": in_order})) == ""
-
-
-def test_a_page_says_whether_a_gpu_was_measured(report, tmp_path):
-    report.save(tmp_path / "cpu.json")
-    assert "Nothing has run on a GPU yet" in page.gpu_sentence(tmp_path)
-    gpu = report.device.model_copy(update={"kind": "cuda", "name": "Some GPU"})
-    report.model_copy(update={"device": gpu}).save(tmp_path / "gpu.json")
-    assert "Some GPU" in page.gpu_sentence(tmp_path)
 
 
 def test_trials_are_told_with_their_intervals():

@@ -8,21 +8,22 @@ import pytest
 import torch
 
 from anytime_core import ResANN
-from benchmarks import cuda_graph, deadlines
+from benchmarks import deadlines
 from benchmarks.__main__ import RESULTS, main, measured
 from benchmarks.deadlines import busy_processes, latency_of, run_trial
 from benchmarks.machine import Settings, describe_device
+from benchmarks.peers import msdnet
 from benchmarks.report import load_report
 from benchmarks.stopping import CUT, PREDICT, REFINE, Subject
 
 QUICK = Settings(quick=True, device="cpu", threads=1)
 COMPARED = {
-    ("training", "plain_loop"): ["plain loop, 0 workers", "package, fp32"],
     ("weightings", "losses"): ["const", "const, a second run", "adaloss", "uw"],
     ("weightings", "gradients"): ["const", "adaloss(order=1)"],
     ("exits", "training"): ["last exit only", "all exits"],
     ("stopping", "exit_3"): [CUT, PREDICT, REFINE],
     ("confidence", "speed"): ["last exit for all", "early exit"],
+    ("torchjd", "call"): ["TorchJD, Sum", "TorchJD, GeometricMean", "TorchJD, UW"],
 }
 
 
@@ -44,20 +45,7 @@ def test_facts_and_tables_are_measured(rows):
     assert 0 < confidence.facts["macs_early_over_last"] < 1.5  # a quick network is sure of nothing
     assert len(confidence.tables["calibration"]["temperature"]) == 3
     assert len(confidence.tables["anytime"]["error"]) == 3
-    assert (rows["stopping"].made.threads, rows["training"].made.commit is not None) == (1, True)
-
-
-def test_the_row_about_cuda_graphs_trains_both_weightings(monkeypatch):
-    """On a CPU, with steps in the place of replays."""
-    steps = []
-    monkeypatch.setattr(cuda_graph, "replay", lambda step: steps.append(step) or step)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2**20)
-    found = cuda_graph.cuda_graph(QUICK)
-    names = ["const, graph", "adaloss, eager", "adaloss, graph"]
-    assert list(found["comparisons"]["step"].ratios) == names
-    assert found["facts"]["peak_mib"] == 1
-    assert all(parameter.grad.abs().sum() > 0 for step in steps for parameter in step.net.parameters())
-    assert steps[1].weigh.step > 4
+    assert (rows["stopping"].made.threads, rows["exits"].made.commit is not None) == (1, True)
 
 
 def test_a_gpu_is_told_with_its_capability_and_memory(monkeypatch):
@@ -94,7 +82,6 @@ def test_a_trial_counts_every_call_once(subject):
     assert found.count == 300
     assert all(low.high_s <= high.low_s + 1e-12 for low, high in zip(found.bins, found.bins[1:], strict=False))
     assert all(len(part.exits) == subject.net.num_exits for part in found.bins)
-    assert (found.lateness_s is None) == (found.late == 0)
     assert found.late_by_step <= found.late
     assert (found.table, found.load) == (True, "idle")
 
@@ -116,6 +103,83 @@ def test_load_is_there_inside_and_gone_outside():
         child.cpu_percent()
         assert child.cpu_percent(interval=1.0) > 10  # of one core, on a machine with other work too
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+# --- other libraries -----------------------------------------------------------------------------------------------
+
+
+MAIN = """
+import sys
+from types import SimpleNamespace
+
+import torch
+
+args = SimpleNamespace(said=sys.argv[1:])
+models = SimpleNamespace(msdnet=lambda args: torch.nn.Linear(6, 5))
+steps = []
+
+
+def get_dataloaders(args):
+    return [(torch.ones(4, 6), torch.zeros(4, dtype=torch.int64))], None, None
+
+
+def train(loader, model, criterion, optimizer, epoch):
+    for images, labels in loader:
+        print(len(loader))
+        criterion(model(images), labels.cuda(device=None)).backward()
+        optimizer.step()
+        steps.append(epoch)
+"""
+
+
+def test_their_loop_is_called_as_it_stands(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(msdnet, "fetch", lambda name: f"/{name}")
+    monkeypatch.delitem(sys.modules, "main", raising=False)
+    (tmp_path / "main.py").write_text(MAIN)
+    theirs = msdnet.TheirTraining(tmp_path, QUICK)
+    before = theirs.net.weight.detach().clone()
+    seconds = theirs.block(3)()
+    monkeypatch.delitem(sys.modules, "main")
+    assert seconds > 0
+    assert len(theirs.loop.steps) == msdnet.WARM_UP + 3
+    assert not torch.equal(theirs.net.weight, before)
+    assert capsys.readouterr().out == ""
+    assert theirs.macs(torch.ones(1, 6)) == 30
+    assert theirs.loop.args.said[:4] == ["--data", "cifar10", "--data-root", "/cifar10"]
+
+
+def test_the_clock_of_a_turn_starts_after_its_warm_up(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(msdnet, "clock", lambda: now[0])
+    turn = msdnet.Turn(iter(range(100)), 4)
+    for place in turn:
+        now[0] += 0.5 if place >= msdnet.WARM_UP else 10
+    assert (len(turn), turn.seconds) == (msdnet.WARM_UP + 4, 0.5)
+
+
+def test_scalarizers_are_counted_and_settle_at_their_weights(rows):
+    names = [contender.name for contender in rows["torchjd"].comparisons["call"].contenders]
+    table = rows["torchjd"].tables["call"]
+    weights = dict(zip(names, table["smallest_over_largest"], strict=True))
+    assert weights["CONST"] == weights["TorchJD, Sum"] == pytest.approx(1)
+    assert weights["TorchJD, GeometricMean"] == pytest.approx(10)  # the losses are 1 and 0.1
+    assert weights["AdaLoss, formula"] == pytest.approx(10)
+    assert weights["AdaLoss"] == pytest.approx(1 / (0.93 * 0.1 + 0.07))
+    assert min(table["operations"]) > 1
+
+
+def test_a_library_that_is_not_here_is_left_out_with_a_sentence(command, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "earlyon", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.peers.earlyon", raising=False)
+    status, printed, _ = command(
+        "--rows", "earlyon", "msdnet_pytorch", "--msdnet", tmp_path, "--out", tmp_path / "r.json"
+    )
+    assert status == 0
+    assert "earlyon: left out; expected the package earlyon, found none" in printed
+    assert (
+        f"msdnet_pytorch: left out; expected --msdnet with a clone of github.com/kalviny/MSDNet-PyTorch, found no main.py in {tmp_path}"
+        in printed
+    )
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
@@ -156,7 +220,6 @@ def test_the_command_adds_rows_to_the_report_of_its_own_device(tmp_path, command
     ("arguments", "named"),
     [
         (["--threads", "-1"], "threads"),
-        (["--rows", "cuda_graph"], "rows"),
         pytest.param(
             ["--device", "cuda"],
             "device",

@@ -19,6 +19,7 @@ SMALL = {  # smaller than the defaults of the registry's entries
     "denseann": "denseann(n=2, growth=4, s=2, bottleneck=True)",
     "msdnet": "msdnet(blocks=(2, 3, 2), growth=2, s=2)",
     "eann": "eann(n=(1, 2), c=4, s=2)",
+    "msdnet_original": "msdnet_original(num_exits=4, base=2, growth=2, channels=4)",
     "two_heads": "two_heads(n=1, c=4)",
     "gpt": "gpt(width=8, blocks=3, heads=2)",
     "resann_imagenet": "resann_imagenet(depth=14)",
@@ -36,7 +37,6 @@ def partly_adopted():
 OTHERS = {
     "resann, exits later": lambda: ResANN(n=2, c=4, s=2, first_exit=4),
     "resann18": lambda: resann_imagenet(18, s=4),
-    "msdnet, original": lambda: MSDNet.original(4, base=2, growth=2, channels=4),
     "msdnet, one scale": lambda: MSDNet((4,), growth=3, s=2),
     "eann, partly adopted": partly_adopted,
     "by hand": lambda: AnytimeNetwork(

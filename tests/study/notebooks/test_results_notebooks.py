@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from anytime_core.costs import exit_costs
 from anytime_core.errors import InputError
-from anytime_study.datasets import DATASETS
+from anytime_study.datasets import find_card
 from anytime_study.runs.config import RunConfig
 from anytime_study.studies import study
 from anytime_study.studies.experiments import load_experiments
@@ -45,7 +45,7 @@ def _studies_are_read_once():
 @functools.cache
 def sizes(dataset, network):
     """Costs of a network's exits."""
-    costs = exit_costs(RunConfig(dataset=dataset, network=network).build_network(), DATASETS[dataset].image_shape)
+    costs = exit_costs(RunConfig(dataset=dataset, network=network).build_network(), find_card(dataset).example())
     return {"cumulative": list(costs.macs_cumulative), "alone": list(costs.macs_fixed)}
 
 
@@ -130,9 +130,57 @@ def test_the_drawn_weights_follow_the_parameters(checked, tmp_path):
     assert figures[0][0].axes[0].get_ylim() == (0.5, 5.5)
 
 
+@pytest.fixture
+def with_language(tmp_path, made_up_record):
+    """A folder of records with those of the images, and of so many seeds of the language model: in these, AdaLoss makes
+    3 % more errors at the first exit, as many fewer at the last one, and a tenth more of its own objective."""
+
+    def make(seeds):
+        for tier in ("laptop", "cifar"):
+            (tmp_path / tier).symlink_to(study.RECORDS / tier)
+        folder = tmp_path / "language"
+        for config in load_experiments("language", records=folder)["language"].planned.values():
+            if config.seed > seeds:
+                continue
+            costs = sizes(config.dataset, config.network)
+            tilt = np.linspace(0.03, -0.03, 8) if config.weighting == "adaloss" else np.zeros(8)
+            errors = np.linspace(0.6, 0.5, 8) * np.exp(tilt + 0.002 * np.random.default_rng(config.seed).normal(size=8))
+            losses = np.linspace(1.8, 1.5, 8) * (1.1 if config.weighting == "adaloss" else 1)
+            weights = [1.0] * 8
+            if config.weighting.startswith("opt"):
+                exit = int(config.weighting.partition("exit=")[2].rstrip(")") or 8)
+                weights = [float(k + 1 == exit) for k in range(8)]
+                errors[exit - 1] *= 0.9
+            scores = {**costs, "test": errors.tolist(), "train": losses.tolist(), "weights": weights}
+            made_up_record(scores=scores, **config.model_dump()).save(folder)
+        return str(tmp_path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        (0, ["No answer yet: 0 of 5 planned seeds so far", "<td>0 of 5</td>", "We write the rules before the runs."]),
+        (1, ["This is one seed, so there is no interval. One of five planned pairs", "windows of text"]),
+        (
+            5,
+            ["In this language model, AdaLoss trades early accuracy for late accuracy", "shown as claimed", "<td>10 ["],
+        ),
+    ],
+)
+def test_the_language_model_is_told_with_the_seeds_that_there_are(seeds, said, checked, with_language):
+    text, ((figure, alt),) = checked("language_model", records_dir=with_language(seeds))
+    for words in said:
+        assert words in text
+    figure.canvas.draw()
+    assert len(figure.axes[0].lines) > 2
+    assert len(alt) > 40
+
+
 @pytest.mark.parametrize(
     ("name", "changed", "field"),
-    [(name, {"nonsense": 1}, "nonsense") for name in CHAPTERS]
+    [(name, {"nonsense": 1}, "nonsense") for name in (*CHAPTERS, "language_model")]
     + [
         ("larger_or_better", {"budget": "half"}, "budget"),
         ("oscillating", {"rho": 0.0}, "rho"),
