@@ -43,7 +43,7 @@ def test_facts_and_tables_are_measured(rows):
     confidence = rows["confidence"]
     assert confidence.facts["images"] == 360
     assert 0 < confidence.facts["macs_early_over_last"] < 1.5  # a quick network is sure of nothing
-    assert len(confidence.tables["calibration"]["temperature"]) == 3
+    assert len(confidence.tables["calibration"]["ece_after"]) == 3
     assert len(confidence.tables["anytime"]["error"]) == 3
     assert (rows["stopping"].made.threads, rows["exits"].made.commit is not None) == (1, True)
 
@@ -171,15 +171,12 @@ def test_scalarizers_are_counted_and_settle_at_their_weights(rows):
 def test_a_library_that_is_not_here_is_left_out_with_a_sentence(command, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "earlyon", None)
     monkeypatch.delitem(sys.modules, "benchmarks.peers.earlyon", raising=False)
-    status, printed, _ = command(
-        "--rows", "earlyon", "msdnet_pytorch", "--msdnet", tmp_path, "--out", tmp_path / "r.json"
-    )
+    out = tmp_path / "r.json"
+    status, printed, _ = command("--rows", "earlyon", "msdnet_pytorch", "--msdnet", tmp_path, "--out", out)
     assert status == 0
     assert "earlyon: left out; expected the package earlyon, found none" in printed
-    assert (
-        f"msdnet_pytorch: left out; expected --msdnet with a clone of github.com/kalviny/MSDNet-PyTorch, found no main.py in {tmp_path}"
-        in printed
-    )
+    assert "msdnet_pytorch: left out; expected --msdnet with a clone" in printed
+    assert not out.exists()
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
