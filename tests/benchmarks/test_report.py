@@ -94,8 +94,8 @@ def test_the_hardware_is_a_sentence(report):
     )
 
 
-def with_ratios(row, key, ratios, **facts):
-    """The row with other ratios of a comparison, by contender, and other facts."""
+def with_ratios(row, key, ratios):
+    """The row with other ratios of a comparison, by contender."""
     compared = row.comparisons[key]
     contenders = [
         each.model_copy(update={"ratio": each.ratio.model_copy(update=ratios[each.name])})
@@ -104,7 +104,7 @@ def with_ratios(row, key, ratios, **facts):
         for each in compared.contenders
     ]
     comparisons = {**row.comparisons, key: compared.model_copy(update={"contenders": contenders})}
-    return row.model_copy(update={"comparisons": comparisons, "facts": {**row.facts, **facts}})
+    return row.model_copy(update={"comparisons": comparisons})
 
 
 def test_a_weighting_is_judged_by_its_whole_interval(report):
