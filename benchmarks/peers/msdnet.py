@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from anytime_core import AnytimePredictor
-from anytime_study.datasets.cache import fetch
+from anytime_study.datasets.loading import fetch
 from anytime_study.foundations.torch_state import compute_settings
 from benchmarks.machine import Settings
 from benchmarks.peers import Absent
