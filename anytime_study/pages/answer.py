@@ -13,7 +13,16 @@ import pandas as pd
 
 from anytime_study.analysis.statistics import detection_power, mean_interval, seeds_needed
 from anytime_study.analysis.verdicts import NOT_TESTED
-from anytime_study.pages.words import FEWEST, as_percent, interval_in_words, mean_in_words, number, percent
+from anytime_study.pages.words import (
+    FEWEST,
+    as_percent,
+    capital,
+    interval_in_words,
+    mean_in_words,
+    number,
+    part_of,
+    percent,
+)
 
 Side = Literal["more", "fewer", "slightly", "same", "open"]
 
@@ -73,12 +82,8 @@ class Found:
         return len(self.changes)
 
 
-@dataclass(frozen=True)
-class Relevant:
-    """The smallest relevant changes, in hundredths of a logarithm, from data/claims.yaml."""
-
-    quarter: float
-    last: float
+Relevant = Mapping[str, float]
+"""The smallest relevant changes by column, ``quarter`` and ``last``, from data/claims.yaml."""
 
 
 def side(values: Sequence[float] | pd.Series, relevant: float) -> Side:
@@ -93,7 +98,7 @@ def side(values: Sequence[float] | pd.Series, relevant: float) -> Side:
 
 def conclusion(found: Found, relevant: Relevant) -> str:
     """What AdaLoss does, early and late, as a clause; from three seeds on."""
-    early, late = side(found.changes["quarter"], relevant.quarter), side(found.changes["last"], relevant.last)
+    early, late = side(found.changes["quarter"], relevant["quarter"]), side(found.changes["last"], relevant["last"])
     return CONCLUSIONS["fewer" if early == "slightly" else early, late]
 
 
@@ -118,7 +123,7 @@ def progress(found: Found) -> str:
     if not found.seeds:
         begun = "has no finished pair of runs yet" if found.planned else "has not begun"
         return f"The main comparison, on {found.where}, {begun}."
-    first = number(found.seeds).capitalize()
+    first = capital(number(found.seeds))
     verb = "has" if found.seeds == 1 else "have"
     if found.planned > found.seeds:
         made = f"{first} of {number(found.planned)} planned pairs of runs {verb} finished"
@@ -132,51 +137,49 @@ class Sources:
 
     Attributes:
         counted: The main comparison, on the paper's own data.
-        shorter: The paper's data too, but fewer images: an estimate.
-        other: Other data, which speak as long as neither of these has three seeds.
+        shorter: The paper's data too, but fewer images: an estimate, which speaks as long as ``counted`` is too small.
         relevant: Which changes matter.
     """
 
     counted: Found
     shorter: Found
-    other: Found
     relevant: Relevant
 
     @property
     def told(self) -> Found:
-        """The first with enough seeds."""
-        return next((found for found in (self.counted, self.shorter) if found.seeds >= FEWEST), self.other)
+        """The one that speaks."""
+        return self.counted if self.counted.seeds >= FEWEST else self.shorter
 
     @property
     def sides(self) -> tuple[Side, Side]:
-        """Of :attr:`told`, early and late."""
-        changes = self.told.changes
-        return side(changes["quarter"], self.relevant.quarter), side(changes["last"], self.relevant.last)
+        """Of :attr:`told`, early and late; open with too few seeds."""
+        if self.told.seeds < FEWEST:
+            return "open", "open"
+        early, late = (side(self.told.changes[name], self.relevant[name]) for name in ("quarter", "last"))
+        return early, late
 
 
 def answer(sources: Sources) -> str:
     """The answer in a few sentences, the finding first."""
     told, counted, relevant = sources.told, sources.counted, sources.relevant
-    complete = told is counted and counted.seeds >= counted.planned
+    if told.seeds < FEWEST:
+        return progress(counted)
     finding = conclusion(told, relevant)
     if sources.sides[1] == "slightly":
-        finding += f": less than the {as_percent(relevant.last):.0f} % that we call relevant"
-    sentences = [f"{_capital(finding)}." if complete else f"So far, {finding}.", measured(told, subject="it")]
+        finding += f": less than the {as_percent(relevant['last']):.0f} % that we call relevant"
+    complete = told is counted and counted.seeds >= counted.planned
+    sentences = [f"{capital(finding)}." if complete else f"So far, {finding}.", measured(told, subject="it")]
     if told is counted:
         short = f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs."
         return " ".join([*sentences, progress(counted), short])
-    if told is sources.shorter:
-        sentences.append("This is an estimate: one small network, a short schedule.")
-    else:
-        sentences.append("These are not the paper's images, and the runs are short.")
-    sentences.append(progress(counted))
+    sentences += ["This is an estimate: one small network, a short schedule.", progress(counted)]
     if counted.seeds:
         sentences += [measured(counted), "That is too few to tell an effect from chance."]
     return " ".join(sentences)
 
 
 def answer_short(sources: Sources) -> str:
-    """The answer in one sentence."""
+    """The answer in one sentence; from three seeds on."""
     return f"On {sources.told.where}, {conclusion(sources.told, sources.relevant)}."
 
 
@@ -203,19 +206,9 @@ def against_the_paper(tables: Iterable[pd.DataFrame], published: Mapping[str, fl
     """How many seeds gain less at the last exit than the paper's mean."""
     last = pd.concat([table["last"] for table in tables])
     less, seeds = int((last > published["last"]).sum()), len(last)
-    if less == seeds:
-        return "Every seed gains less at the last exit than the paper does on average (hollow diamond)."
-    if not less:
-        return "No seed gains less at the last exit than the paper does on average (hollow diamond)."
-    gain = "gains" if less == 1 else "gain"
-    return (
-        f"{number(less).capitalize()} of {number(seeds)} seeds {gain} less at the last exit than the paper does on "
-        "average (hollow diamond)."
-    )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    who = "Every seed" if less == seeds else f"{capital(part_of(less, seeds))} seeds"
+    gain = "gains" if less in (1, seeds) else "gain"
+    return f"{who} {gain} less at the last exit than the paper does on average (hollow diamond)."
 
 
 def power(found: Found, relevant: Relevant) -> str:
@@ -223,11 +216,11 @@ def power(found: Found, relevant: Relevant) -> str:
     if found.seeds < FEWEST + 1:
         return ""
     spread = float(found.changes["last"].std())
-    chance = 100 * detection_power(found.seeds, spread, relevant.last)
+    chance = 100 * detection_power(found.seeds, spread, relevant["last"])
     sure = "more than 99" if chance > 99 else f"{chance:.0f}"
     return (
-        f"These {number(found.seeds)} seeds would find a true change of {as_percent(relevant.last):.0f} % at the last "
-        f"exit with a chance of {sure} %; for 80 % it takes {number(seeds_needed(spread, relevant.last))}."
+        f"These {number(found.seeds)} seeds would find a true change of {as_percent(relevant['last']):.0f} % at the "
+        f"last exit with a chance of {sure} %; for 80 % it takes {number(seeds_needed(spread, relevant['last']))}."
     )
 
 
@@ -236,35 +229,18 @@ def objective(changes: pd.DataFrame) -> str:
     if not len(changes):
         return ""
     by = changes.groupby("place")["objective"]
-    higher, count = int((by.mean() > 0).sum()), by.ngroups
-    ends = [mean_interval(values) for _, values in by if len(values) >= FEWEST]
-    above, below = sum(one.low > 0 for one in ends), sum(one.high < 0 for one in ends)
-    if count == 1:
-        word, sure = ("higher", above) if higher else ("lower", below)
-        clear = "and the whole interval lies on that side" if sure else "but chance could explain it"
-        return f"In the one row measured so far, AdaLoss ends with a {word} value of its own objective, {clear}."
-    rows = "both rows" if count == 2 else f"all {number(count)} rows"
-    if higher == count:
-        end = _whole(above, count, "right")
-        return f"In {rows} AdaLoss ends with a higher value of its own objective on average.{end}"
-    if not higher:
-        return (
-            f"In {rows} AdaLoss ends with a lower value of its own objective on average.{_whole(below, count, 'left')}"
-        )
+    intervals = [mean_interval(values) for _, values in by if len(values) >= FEWEST]
+    higher, rows = int((by.mean() > 0).sum()), by.ngroups
+    if higher:
+        some, word, where, sure = higher, "higher", "right", sum(one.low > 0 for one in intervals)
+    else:
+        some, word, where, sure = rows, "lower", "left", sum(one.high < 0 for one in intervals)
+    places = "the only row so far" if rows == 1 else f"{part_of(some, rows)} rows"
+    whole = {0: "none", some: "all"}.get(sure, number(sure))
     return (
-        f"In {number(higher)} of {number(count)} rows AdaLoss ends with a higher value of its own objective on average."
-        f"{_whole(above, higher, 'right')}"
+        f"In {places} AdaLoss ends with a {word} value of its own objective on average. In {whole} of them the whole "
+        f"interval lies {where} of the line."
     )
-
-
-def _whole(sure: int, rows: int, where: str) -> str:
-    """In how many of so many rows the interval does not hold 0."""
-    if not sure:
-        return " In none of them does the whole interval lie on that side of the line."
-    if sure == rows:
-        lies = "The whole interval lies" if rows == 1 else "The whole intervals lie"
-        return f" {lies} {where} of the line, too."
-    return f" In {number(sure)} of them the whole interval lies {where} of the line."
 
 
 def halves(found: Found, relevant: Relevant) -> str:
@@ -272,18 +248,12 @@ def halves(found: Found, relevant: Relevant) -> str:
     if not found.seeds:
         return ""
     trade = found.changes[(found.changes["quarter"] > 0) & (found.changes["last"] < 0)]
-    both, small = len(trade), bool((trade["last"] > -relevant.last).all())
-    little = "a little " if small else ""
-    if found.seeds == 1:
-        shows = "shows" if both else "does not show"
-        return f"On {found.where}, the only seed so far {shows} both halves of the trade."
-    if both == found.seeds:
-        every = "both" if both == 2 else f"all {number(both)}"
-        return f"On {found.where}, {every} seeds pay early and gain {little}at the end."
+    both, little = len(trade), "a little " if (trade["last"] > -relevant["last"]).all() else ""
     if not both:
-        return f"On {found.where}, none of the {number(found.seeds)} seeds both pays early and gains at the end."
+        return f"On {found.where}, no seed so far both pays early and gains at the end."
+    who = "the only seed so far" if found.seeds == 1 else f"{part_of(both, found.seeds)} seeds"
     pay, gain = ("pays", "gains") if both == 1 else ("pay", "gain")
-    return f"On {found.where}, {number(both)} of {number(found.seeds)} seeds {pay} early and {gain} {little}at the end."
+    return f"On {found.where}, {who} {pay} early and {gain} {little}at the end."
 
 
 NEEDED = 8.0
@@ -301,19 +271,12 @@ def best_regime(table: pd.DataFrame) -> str:
 
 def gate_in_words(table: pd.DataFrame) -> str:
     """What the gate says of the regimes, from :func:`anytime_study.pages.evidence.gate_table`."""
-    whole = table.dropna(subset=["opt", "half_end"])
-    if not len(whole):
+    rooms = table.set_index("regime")[["opt", "half_end"]]
+    if not len(rooms) or rooms.isna().any(axis=None):
         return "The gate runs have not all finished, so no regime can be judged yet."
-    rooms = whole[["opt", "half_end"]].max(axis=1)
-    told = "; ".join(f"{regime}: {percent(room)} %" for regime, room in zip(whole["regime"], rooms, strict=True))
     best = best_regime(table)
-    if len(whole) < len(table):
-        enough = "more" if rooms.max() >= NEEDED else "less"
-        return (
-            f"Headroom so far ({told}) is {enough} than the {NEEDED:.0f} % that we asked for. The other regime is "
-            "still being trained, so the choice between them is open."
-        )
-    if rooms.max() < NEEDED:
+    if not best:
+        told = "; ".join(f"{regime}: {percent(room)} %" for regime, room in rooms.max(axis=1).items())
         return (
             f"Neither regime has the headroom of {NEEDED:.0f} % that we asked for ({told}), so we look for another one."
         )

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from anytime_study.pages.figures import Look, ends, looks, panels_of
+from anytime_study.analysis.trade_offs import AT
+from anytime_study.pages.figures import Look, draw_means, looks, panels_of, signed_percent, sources
+from anytime_study.pages.words import as_percent
+
+PAPER = "the paper"
+"""What hollow diamonds are, in every legend."""
 
 
 def changes_by_exit(
@@ -54,6 +57,7 @@ def difference_curves(
     panel: str | None = None,
     panels: Sequence[str] | None = None,
     published: Mapping[tuple[str, str], Mapping[float, float]] | None = None,
+    styles: Mapping[str, Look] | None = None,
     against: str = "CONST",
     what: str = "errors",
 ) -> Figure:
@@ -67,76 +71,67 @@ def difference_curves(
         changes: From :func:`changes_by_exit`, or another table with the columns ``weighting``, ``seed``, ``x`` and
             ``change`` (hundredths of a natural logarithm; the axis shows per cent). All seeds of a curve have the same
             x. Not empty.
-        x: ``"fraction"`` of the network's cost, or ``"exit"``.
+        x: ``"fraction"`` of the network's cost, ``"exit"``, or another column, which names the axis.
         panel: Column that spreads the curves over panels, such as ``dataset``.
         panels: Their order; that of the table if left out.
         published: Changes from the literature, in the same unit, shown as hollow diamonds:
-            ``{(panel, weighting): {x: change}}``; without panels, the panel is "".
+            ``{(panel, weighting): {x: change}}``; without panels, the panel is "". One that is no curve is grey.
+        styles: How the curves look, if not as :func:`anytime_study.pages.figures.looks` says.
         against: The name of the line at 0.
         what: What is counted or measured, in the plural.
     """
     names = [""] if panel is None else list(panels) if panels is not None else list(dict.fromkeys(changes[panel]))
-    styles = looks(changes["weighting"])
+    styles, published = styles or looks(changes["weighting"]), published or {}
     step = 0.008 * (changes[x].max() - changes[x].min())  # to the side, or bands would hide one another
+    aside = changes["weighting"].map({name: place for place, name in enumerate(styles)}) - (len(styles) - 1) / 2
+    moved = changes.assign(**{x: changes[x] + step * aside})
     figure, axes_list = panels_of(len(names), (4.0, 3.9), sharex=True)
     for axes, name in zip(axes_list, names, strict=True):
-        part = changes if panel is None else changes[changes[panel] == name]
-        for place, (weighting, look) in enumerate(styles.items()):
-            own = part[part["weighting"] == weighting]
-            if len(own):
-                _curve(axes, own[x] + step * (place - (len(styles) - 1) / 2), own["change"], look)
-            theirs = (published or {}).get((name, weighting), {})
-            axes.add_line(_diamonds(list(theirs), _percent(list(theirs.values())), look.colour))
+        part = moved if panel is None else moved[moved[panel] == name]
+        draw_means(axes, part, x, "change", hue="weighting", styles=styles, in_per_cent=True)
+        for (where, weighting), theirs in published.items():
+            if where == name:
+                colour = styles[weighting].colour if weighting in styles else "0.35"
+                axes.add_line(diamonds(list(theirs), as_percent(list(theirs.values())), colour))
         axes.axhline(0, color="0.3", linewidth=1.2, zorder=1)
         axes.set(title=name, xlabel="share of the network's cost" if x == "fraction" else x)
         axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %") if x == "fraction" else "{x:g}")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=x == "exit"))
-    seen = [*changes["change"], 0, *(change for one in (published or {}).values() for change in one.values())]
-    low, high = _percent([min(seen), max(seen)])
+        subplot = axes.get_subplotspec()
+        axes.set_ylabel(f"{what}, compared with {against}" if subplot is None or subplot.is_first_col() else "")
+        if (legend := axes.get_legend()) is not None:
+            legend.remove()
+    first, last = axes_list[0], axes_list[-1]
+    seen = [*changes["change"], 0, *(change for one in published.values() for change in one.values())]
+    low, high = as_percent([min(seen), max(seen)])
     room = 0.25 * max(high - low, 1)
-    axes_list[0].set_ylim(low - room, high + room)  # all panels share it
-    axes_list[0].yaxis.set_major_formatter(lambda value, _: f"{value:+g} %".replace("-", "−") if value else "0")
-    for axes in axes_list:
-        spec = axes.get_subplotspec()
-        if spec is None or spec.is_first_col():
-            axes.set_ylabel(f"{what}, compared with {against}")
+    first.set_ylim(low - room, high + room)  # all panels share it
+    signed_percent(first.yaxis)
     for place, text, side in ((0.98, f"more {what}", "top"), (0.02, f"fewer {what}", "bottom")):
-        axes_list[0].text(0.02, place, text, transform=axes_list[0].transAxes, va=side, color="0.35", fontsize="small")
+        first.text(0.02, place, text, transform=first.transAxes, va=side, color="0.35", fontsize="small")
     if len(styles) > 1 or published:
-        whose = {styles[weighting].colour for _, weighting in published or {} if weighting in styles}
-        _legend(axes_list[-1], diamonds=(whose.pop() if len(whose) == 1 else "0.3") if published else "")
+        drawn = {styles[weighting].colour for _, weighting in published if weighting in styles}
+        theirs = [diamonds([], [], drawn.pop() if len(drawn) == 1 else "0.35", PAPER)] if published else []
+        last.legend(handles=[*last.get_legend_handles_labels()[0], *theirs], title=None, fontsize="small")
     return figure
 
 
-def _curve(axes: Axes, places: pd.Series, changes: pd.Series, look: Look) -> None:
-    """One weighting: seeds, band and mean."""
-    by_place = changes.groupby(places)
-    means, bounds = by_place.mean(), [ends(values) for _, values in by_place]
-    low, high = (_percent(side) for side in zip(*bounds, strict=True))
-    axes.fill_between(means.index, low, high, color=look.colour, alpha=0.18, linewidth=0)
-    if by_place.size().max() > 1:
-        axes.scatter(places, _percent(changes), color=look.colour, s=10, alpha=0.45, linewidths=0)
-    line = Line2D(means.index, _percent(means), color=look.colour, marker=look.marker, markersize=6, linewidth=2)
-    front = 4 if look.text == "AdaLoss" else 3
-    line.set(label=look.text, linestyle=(0, look.dashes) if look.dashes else "-", zorder=front)
-    axes.add_line(line)
-
-
-def _legend(axes: Axes, *, diamonds: str) -> None:
-    """With published values if their diamonds have a colour."""
-    handles, texts = axes.get_legend_handles_labels()
-    if diamonds:
-        handles, texts = [*handles, _diamonds([], [], diamonds)], [*texts, "published"]
-    axes.legend(handles, texts, title=None, fontsize="small")
-
-
-def _diamonds(places: npt.ArrayLike, values: npt.ArrayLike, colour: str) -> Line2D:
-    """Hollow marks of published values."""
-    line = Line2D(np.asarray(places), np.asarray(values), linestyle="none", marker="D", markersize=8, color=colour)
-    line.set(markerfacecolor="none", markeredgewidth=1.5, zorder=5)
+def diamonds(places: Sequence[float], values: Sequence[float] | np.ndarray, colour: str, label: str = "_") -> Line2D:
+    """Hollow marks of published values, joined by a thin line."""
+    line = Line2D(np.asarray(places), np.asarray(values), linewidth=1, linestyle="--", marker="D", markersize=8)
+    line.set(color=colour, markerfacecolor="none", markeredgewidth=1.5, zorder=5, label=label)
     return line
 
 
-def _percent(changes: npt.ArrayLike) -> np.ndarray:
-    """Hundredths of a natural logarithm as per cent."""
-    return 100 * np.expm1(np.asarray(changes, dtype=float) / 100)
+def change_over_cost(tables: Mapping[str, pd.DataFrame], published: Mapping[str, float]) -> Figure:
+    """Change of test error by AdaLoss against the cost at which the network is stopped, a curve per source.
+
+    Args:
+        tables: By name of the source, a row per seed with the columns of :data:`AT`; the last one is highlighted.
+        published: The paper's changes by column.
+    """
+    long = pd.concat([table[list(AT)].assign(weighting=name, seed=range(len(table))) for name, table in tables.items()])
+    changes = long.melt(["weighting", "seed"], list(AT), "at", "change")
+    changes["fraction"] = changes["at"].map(AT)
+    theirs = {("", PAPER): {AT[column]: published[column] for column in AT}}
+    return difference_curves(changes, published=theirs, styles=sources(tables), against="equal weights")

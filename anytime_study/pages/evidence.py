@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,8 @@ from anytime_study.analysis.verdicts import Verdict, verdicts
 from anytime_study.datasets import find_card
 from anytime_study.pages.answer import Found, Relevant, Sources, best_regime
 from anytime_study.pages.figures import label
-from anytime_study.pages.result_pages import collect, interval_text, origin
+from anytime_study.pages.result_pages import collect, origin
+from anytime_study.pages.words import interval_text
 from anytime_study.studies.experiments import Experiment, load_experiments
 from anytime_study.studies.study import RECORDS, ROOT, load_study
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:  # torch comes with the records, not with this module
 PRIMARY = "adaloss-trades-early-for-late"
 _DOSE = ("trade_off", "dose", "scripts", "three_sets")  # experiments with AdaLoss and CONST at several settings
 _GARMENTS = ("weightings", "eann", "small_against_large")  # the same network at four depths
+COSTS = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 1.0: "all"}
+"""Shares of a network's cost in words."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,10 @@ class Evidence:
     found: list[Verdict]
     relevant: Relevant
 
-    @cached_property
-    def short_runs(self) -> pd.DataFrame:
-        """Pairs on Fashion-MNIST at one learning rate and batch size, a row each."""
-        table = change_table(pairs_of([*self.laptop.values()]))
-        return table[
-            (table["dataset"] == "fashion-mnist") & table["learning_rate"].eq(0.1) & table["batch_size"].eq(128)
-        ]
+    def short(self, *names: str) -> pd.DataFrame:
+        """Pairs of six epochs at one learning rate and batch size, a row each: of these experiments of the laptop."""
+        table = change_table(pairs_of([self.laptop[name] for name in names if name in self.laptop]))
+        return table[table["learning_rate"].eq(0.1) & table["batch_size"].eq(128)]
 
     @cached_property
     def own_data(self) -> pd.DataFrame:
@@ -68,16 +68,8 @@ class Evidence:
     @property
     def other(self) -> Found:
         """Six epochs of Fashion-MNIST, each seed averaged over the networks."""
-        experiments = [self.laptop[name] for name in _GARMENTS if name in self.laptop]
-        table = change_table(pairs_of(experiments))
-        table = table[table["learning_rate"].eq(0.1) & table["batch_size"].eq(128)]
-        return Found("Fashion-MNIST, trained for six epochs", averaged_by_seed(table), epochs=6)
-
-    @property
-    def one_network(self) -> pd.DataFrame:
-        """Six epochs of Fashion-MNIST in the network for which a rule was written beforehand, a row per pair."""
-        table = change_table(pairs_of([self.laptop["weightings"]])) if "weightings" in self.laptop else self.short_runs
-        return table[table["learning_rate"].eq(0.1) & table["batch_size"].eq(128)]
+        changes = averaged_by_seed(self.short(*_GARMENTS))
+        return Found("Fashion-MNIST, trained for six epochs", changes, epochs=6)
 
     @property
     def shorter(self) -> Found:
@@ -88,32 +80,27 @@ class Evidence:
     @property
     def sources(self) -> Sources:
         """All that may answer the question."""
-        return Sources(self.counted, self.shorter, self.other, self.relevant)
+        return Sources(self.counted, self.shorter, self.relevant)
 
     @property
     def counted(self) -> Found:
         """The primary comparison on CIFAR-10; without a seed as long as none has finished."""
-        empty = change_table([]).set_index("seed")
         if (experiment := self.cifar.get("trade_off")) is None:
-            return Found(_as_a_place(best_regime(gate_table(self.gate()))) or "CIFAR-10", empty)
-        table = change_table(pairs_of([experiment]))
-        epochs = {config.epochs for config in experiment.planned.values()}
-        verdict = next(verdict for verdict in self.found if verdict.claim == PRIMARY)
-        return Found(
-            f"CIFAR-10, trained for {max(epochs)} epochs",
-            table.set_index("seed") if len(table) else empty,
-            len({config.seed for config in experiment.planned.values()}),
-            verdict.effect,
-            max(epochs),
-        )
+            # ``CIFAR-10, 45,000 images × 20 epochs`` as it reads after "on"
+            place = best_regime(gate_table(self.gate())).replace(", ", " with ", 1).replace(" × ", " and ")
+            return Found(place or "CIFAR-10", change_table([]).set_index("seed"))
+        changes = change_table(pairs_of([experiment])).set_index("seed")
+        planned = experiment.planned.values()
+        epochs, seeds = max(config.epochs for config in planned), len({config.seed for config in planned})
+        effect = next(verdict.effect for verdict in self.found if verdict.claim == PRIMARY)
+        return Found(f"CIFAR-10, trained for {epochs} epochs", changes, seeds, effect, epochs)
 
     def origins(self) -> str:
         """Where the numbers come from, a fold per tier; see :func:`anytime_study.pages.result_pages.origin`."""
         told = []
         for tier, experiments in (("cifar", self.cifar), ("laptop", self.laptop)):
             runs = {record.name: record for experiment in experiments.values() for record in finished(experiment)}
-            if runs:
-                told.append(origin([*runs.values()], tier))
+            told += [origin([*runs.values()], tier)] if runs else []
         return "\n\n".join(told)
 
     def gate(self) -> list[RunRecord]:
@@ -126,11 +113,7 @@ class Evidence:
         Columns: weighting, learning_rate, error. The mean over exits; of OPT, the last exit.
         """
         rows = [
-            {
-                "weighting": record.config.weighting,
-                "learning_rate": record.config.learning_rate,
-                "error": 100 * validation_error({0: record}),
-            }
+            (record.config.weighting, record.config.learning_rate, 100 * validation_error({0: record}))
             for record in self._of_study("rates")
         ]
         return pd.DataFrame(rows, columns=["weighting", "learning_rate", "error"])
@@ -143,33 +126,23 @@ class Evidence:
         files = (self.records / "cifar" / f"{config.name}.json" for config in planned)
         return [record for file in files if file.exists() and (record := load_outcome(file)).outcome == "finished"]
 
-    def headroom(self) -> pd.DataFrame:
-        """Headroom by setting, seed and network, of the counted runs of both tiers at one rate and batch size."""
-        tables = []
+    @property
+    def everywhere(self) -> pd.DataFrame:
+        """All pairs of both tiers, with the title of their data, and ``headroom`` under OPT where it was measured."""
+        short = self.short(*self.laptop)
+        table = pd.concat([self.own_data, short[short["dataset"] == "fashion-mnist"]], ignore_index=True)
+        rooms = []
         for experiments in (self.laptop, self.cifar):
-            records = {
+            counted = {
                 record.name: record
                 for experiment in experiments.values()
                 for record in finished(experiment)
                 if record.config.batch_size == 128 and (experiment.own_rates or record.config.learning_rate == 0.1)
             }
-            tables.append(headroom_table(records.values()))
-        return pd.concat(tables, ignore_index=True)
-
-    @property
-    def everywhere(self) -> pd.DataFrame:
-        """All pairs of both tiers, with the title of their data, and ``headroom`` under OPT where it was measured."""
-        table = pd.concat([self.own_data, self.short_runs], ignore_index=True)
-        room = self.headroom()
-        room = room[room["alone"] == "opt"].groupby("place")["error"].mean()
+            rooms.append(headroom_table(counted.values()))
+        room = pd.concat(rooms)[lambda table: table["alone"] == "opt"].groupby("place")["error"].mean()
         titles = {name: find_card(name).title for name in table["dataset"].unique()}
         return table.assign(dataset=table["dataset"].map(titles), headroom=table["place"].map(room))
-
-
-def _as_a_place(regime: str) -> str:
-    """``CIFAR-10, 45,000 images × 20 epochs`` as it reads after "on"."""
-    data, _, schedule = regime.partition(", ")
-    return f"{data} with {schedule.replace(' × ', ' and ')}" if regime else ""
 
 
 def load_evidence(records: Path | None = None, *, studies: Path | None = None) -> Evidence:
@@ -196,7 +169,7 @@ def relevant_changes(claim: str = PRIMARY) -> Relevant:
 
     found = next(one for one in load_claims().claims if one.id == claim)
     late, early = (part.decision.delta or 0.0 for part in found.parts)
-    return Relevant(quarter=early, last=late)
+    return {"quarter": early, "last": late}
 
 
 def gate_table(records: list[RunRecord]) -> pd.DataFrame:
@@ -205,44 +178,53 @@ def gate_table(records: list[RunRecord]) -> pd.DataFrame:
     Columns: ``regime``, ``ratio`` (of CONST's training losses), ``opt`` and ``half_end`` (of test error), ``opt_loss``
     and ``half_end_loss`` (of training loss); per cent.
     """
-    room = headroom_table(records)
-    const = {setting(record.config): record for record in records if record.config.weighting == "const"}
-    rows = []
-    for regime in sorted({setting(record.config) for record in records}):
-        row: dict[str, object] = {"regime": regime, "ratio": None}
-        if regime in const:
-            losses = const[regime].train.loss
-            row["ratio"] = losses[0] / losses[-1]
-        for alone in ("opt", "half_end"):
-            own = room[(room["setting"] == regime) & (room["alone"] == alone)]
-            row[alone] = own["error"].mean() if len(own) else None
-            row[f"{alone}_loss"] = own["loss"].mean() if len(own) else None
-        rows.append(row)
-    return pd.DataFrame(rows, columns=["regime", "ratio", "opt", "half_end", "opt_loss", "half_end_loss"])
+    rows: dict[str, dict[str, object]] = {setting(record.config): {} for record in records}
+    for record in records:
+        if record.config.weighting == "const":
+            rows[setting(record.config)]["ratio"] = record.train.loss[0] / record.train.loss[-1]
+    for (regime, alone), own in headroom_table(records).groupby(["setting", "alone"]):
+        rows[str(regime)].update({str(alone): own["error"].mean(), f"{alone}_loss": own["loss"].mean()})
+    table = pd.DataFrame.from_dict(rows, orient="index").sort_index().rename_axis("regime").reset_index()
+    return table.reindex(columns=["regime", "ratio", "opt", "half_end", "opt_loss", "half_end_loss"])
 
 
-def over_opt(evidence: Evidence, table3a: pd.DataFrame) -> pd.DataFrame:
+def over_opt(experiment: Experiment, weightings: Iterable[str], measure: str = "increase_over_opt") -> pd.DataFrame:
+    """By how many per cent each weighting exceeds OPT: mean and interval as text.
+
+    Args:
+        experiment: Whose records are measured.
+        weightings: Those of them that have runs become rows, in this order.
+        measure: Of errors; or ``train_loss_over_opt``.
+
+    Returns:
+        A row per weighting (index), a column for each of :data:`COSTS`, NaN where OPT has no run.
+    """
+    wanted = [
+        ({"weighting": weighting, "cost": text}, {"name": measure, "weighting": weighting, "fraction": fraction})
+        for weighting in weightings
+        for fraction, text in COSTS.items()
+    ]
+    by = collect(experiment, wanted).groupby(["weighting", "cost"], sort=False)["value"]
+    return by.agg(interval_text).unstack().reindex(columns=list(COSTS.values()))
+
+
+def over_opt_beside(evidence: Evidence, table3a: pd.DataFrame) -> pd.DataFrame:
     """Test errors over OPT in per cent, the paper's Table 3a beside this study, where that has runs.
 
     Columns: weighting, source, and the four costs.
     """
-    costs = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 1.0: "all of the cost"}
-    rows = []
-    for weighting in ("const", "linear", "adaloss"):
-        published = table3a[table3a["scheme"].str.lower() == weighting].set_index("cost_fraction").iloc[:, -1]
-        numbers = {text: interval_text([published[fraction]]) for fraction, text in costs.items()}
-        rows.append({"weighting": label(weighting), "source": "the paper", **numbers})
-        for where, experiments in {"Fashion-MNIST": evidence.laptop, "CIFAR-10": evidence.cifar}.items():
-            settings = [
-                ({"cost": text}, {"name": "increase_over_opt", "weighting": weighting, "fraction": fraction})
-                for fraction, text in costs.items()
-            ]
-            experiment = experiments.get("weightings")
-            found = collect(experiment, settings) if experiment else pd.DataFrame()
-            if len(found):
-                by_cost = found.groupby("cost")["value"].agg(interval_text)
-                rows.append({"weighting": label(weighting), "source": where, **by_cost.to_dict()})
-    return pd.DataFrame(rows, columns=["weighting", "source", *costs.values()]).fillna("not yet")
+    weightings = ["const", "linear", "adaloss"]
+    theirs = table3a.assign(weighting=table3a["scheme"].str.lower(), cost=table3a["cost_fraction"].map(COSTS))
+    theirs = theirs.pivot(index="weighting", columns="cost", values="relative_error_increase_percent")
+    found = {"the paper": theirs.map(lambda value: interval_text([value]))}
+    for source, experiments in {"Fashion-MNIST": evidence.laptop, "CIFAR-10": evidence.cifar}.items():
+        if "weightings" in experiments:
+            found[source] = over_opt(experiments["weightings"], weightings)
+    together = pd.concat(found, names=["source", "weighting"]).reset_index().fillna("not yet")
+    order = together["weighting"].map(weightings.index)
+    shown = together.assign(weighting=together["weighting"].map(label)).iloc[order.argsort(kind="stable")]
+    last = list(COSTS.values())[-1]
+    return shown[["weighting", "source", *COSTS.values()]].rename(columns={last: "all of the cost"})
 
 
 def confirmatory(evidence: Evidence) -> pd.DataFrame:

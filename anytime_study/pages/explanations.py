@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,7 +10,15 @@ import pandas as pd
 from anytime_study.analysis.comparisons import finished
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.analysis.trade_offs import change_table, pairs
-from anytime_study.pages.words import FEWEST, change_in_a_table, change_in_words, listed, mean_in_words, number, percent
+from anytime_study.pages.words import (
+    FEWEST,
+    change_in_a_table,
+    change_in_words,
+    listed,
+    mean_in_words,
+    part_of,
+    percent,
+)
 
 if TYPE_CHECKING:
     from anytime_study.studies.experiments import Experiment
@@ -97,40 +104,47 @@ def _share(batch: pd.Series, scripts: pd.Series) -> str:
     if share <= 0:
         return "So the smaller batch does not explain the scripts' difference."
     part = "all" if share >= 100 else f"{share:.0f} %"
-    if not sure:
-        return (
-            f"Going by these averages, the batch accounts for {part} of the difference, but the seeds are too few to "
-            "be sure."
-        )
-    rest = "" if share >= 100 else ", and the weights for the rest"
-    return f"So the batch accounts for {part} of the scripts' difference{rest}."
+    if sure:
+        return f"So the batch accounts for {part} of the scripts' difference."
+    return (
+        f"Going by these averages, the batch accounts for {part} of the difference, but the seeds are too few to be "
+        "sure."
+    )
 
 
-@dataclass(frozen=True)
-class Extremes:
-    """The settings in which an explanation is smallest and largest."""
+def _extremes(table: pd.DataFrame, x: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The pairs of the ``place`` in which the mean of a column is smallest, and of that in which it is largest."""
+    means = table.groupby("place")[x].mean().sort_values(kind="stable")
+    low, *_, high = (table[table["place"] == place] for place in means.index)
+    return low, high
 
-    low: pd.DataFrame
-    high: pd.DataFrame
 
-    @classmethod
-    def of(cls, table: pd.DataFrame, x: str) -> Extremes:
-        """By the mean of a column over the pairs of a ``place``; the table is not empty."""
-        means = table.groupby("place")[x].mean()
-        names = means.sort_values(kind="stable").index
-        return cls(table[table["place"] == names[0]], table[table["place"] == names[-1]])
+def _value_and_place(table: pd.DataFrame, x: str, unit: str = "") -> str:
+    return f"{percent(table[x].mean())}{unit} ({table['place'].iloc[0]})"
 
 
 def ratio_in_words(table: pd.DataFrame) -> str:
     """The price at the first exit where CONST's losses differ least, and where they differ most."""
     if table["place"].nunique() < 2:
         return ""
-    ends = Extremes.of(table, "ratio")
-    low, high = (percent(one["ratio"].mean()) for one in (ends.low, ends.high))
+    low, high = _extremes(table, "ratio")
     return (
-        f"Where these losses differ least, by a factor of {low} ({_place(ends.low)}), AdaLoss makes "
-        f"{mean_in_words(ends.low['first'])} at the first exit. Where they differ most, by a factor of {high} "
-        f"({_place(ends.high)}), it makes {mean_in_words(ends.high['first'])} there."
+        f"Where these losses differ least, by a factor of {_value_and_place(low, 'ratio')}, AdaLoss makes "
+        f"{mean_in_words(low['first'])} at the first exit. Where they differ most, by a factor of "
+        f"{_value_and_place(high, 'ratio')}, it makes {mean_in_words(high['first'])} there."
+    )
+
+
+def headroom_in_words(table: pd.DataFrame) -> str:
+    """The change at the last exit where it could win least, and where it could win most."""
+    if table["place"].nunique() < 2:
+        return ""
+    low, high = _extremes(table, "headroom")
+    return (
+        f"On {listed(dict.fromkeys(table['dataset']))}, headroom lies between "
+        f"{_value_and_place(low, 'headroom', ' %')} and {_value_and_place(high, 'headroom', ' %')}. At the last exit "
+        f"AdaLoss makes {change_in_words(low['last'])} where it is smallest. Where it is largest, it makes "
+        f"{change_in_words(high['last'])}."
     )
 
 
@@ -177,32 +191,12 @@ def prices_in_words(steps: pd.DataFrame) -> str:
     """In how many rows AdaLoss pays at a quarter of the cost, on average and for sure."""
     by = steps.groupby("row", sort=False)["quarter"]
     dear = int((by.mean() > 0).sum())
-    sure = sum(
-        round(mean_interval(values).low, 1) > 0 for _, values in by if len(values) >= FEWEST
-    )  # not one that touches 0
-    if dear == by.ngroups == sure:
-        return "In every row AdaLoss pays at a quarter of the cost, and every interval lies right of the line."
-    if dear == by.ngroups:
-        whole = (
-            "none the whole interval lies"
-            if not sure
-            else f"{number(sure)} of {number(by.ngroups)} the whole interval lies"
-        )
-        return f"In every row AdaLoss pays at a quarter of the cost on average; in {whole} right of the line."
-    return f"In {number(dear)} of {number(by.ngroups)} rows AdaLoss pays at a quarter of the cost on average."
-
-
-def headroom_in_words(table: pd.DataFrame) -> str:
-    """The change at the last exit where it could win least, and where it could win most."""
-    if table["place"].nunique() < 2:
-        return ""
-    ends = Extremes.of(table, "headroom")
-    low, high = (percent(one["headroom"].mean()) for one in (ends.low, ends.high))
-    where = listed(dict.fromkeys(table["dataset"]))
+    ends = [mean_interval(values).low for _, values in by if len(values) >= FEWEST]
+    sure = sum(round(low, 1) > 0 for low in ends)  # not one that touches 0
+    rows = "every row" if dear == by.ngroups else f"{part_of(dear, by.ngroups)} rows"
     return (
-        f"On {where}, headroom lies between {low} % ({_place(ends.low)}) and {high} % "
-        f"({_place(ends.high)}). At the last exit AdaLoss makes {change_in_words(ends.low['last'])} "
-        f"where it is smallest. Where it is largest, it makes {change_in_words(ends.high['last'])}."
+        f"In {rows} AdaLoss pays at a quarter of the cost on average; in {part_of(sure, by.ngroups)} the whole "
+        "interval lies right of the line."
     )
 
 
@@ -215,21 +209,29 @@ def rates_in_words(tried: pd.DataFrame) -> str:
     chosen = tried[tried["best"]].set_index("weighting")
     if not {"const", "adaloss"} <= set(chosen.index):
         return "The runs at other learning rates have not finished yet."
-    const, adaloss = (chosen.loc[name, "learning_rate"] for name in ("const", "adaloss"))
-    if const == adaloss:
-        text = f"Validation images choose the same rate for both, {const:g}"
-    else:
-        text = f"Validation images choose {const:g} for equal weights and {adaloss:g} for AdaLoss"
-    at_the_edge = chosen.loc[["const", "adaloss"], "at_the_edge"]
-    if at_the_edge.all() and const == adaloss:
+    const, adaloss = chosen.loc["const", "learning_rate"], chosen.loc["adaloss", "learning_rate"]
+    same, edges = const == adaloss, int(chosen.loc[["const", "adaloss"], "at_the_edge"].sum())
+    text = f"{const:g} for equal weights and {adaloss:g} for AdaLoss"
+    text = f"Validation images choose {f'the same rate for both, {const:g}' if same else text}."
+    if same and edges:
         which = "largest" if const == tried["learning_rate"].max() else "smallest"
-        return f"{text}. This is the {which} rate that we tried, so better ones may lie beyond."
-    if at_the_edge.all():
-        return f"{text}. These are the ends of the range that we tried, so better ones may lie beyond."
-    if at_the_edge.any():
-        return f"{text}. One of them is an end of the range that we tried, so a better one may lie beyond."
-    return f"{text}."
+        return f"{text} This is the {which} rate that we tried, so better ones may lie beyond."
+    ends = {1: "One of them is an end", 2: "These are the ends"}
+    return f"{text} {ends[edges]} of the range that we tried, so better ones may lie beyond." if edges else text
 
 
-def _place(table: pd.DataFrame) -> str:
-    return str(table["place"].iloc[0])
+def moved_in_words(places: pd.Series | None) -> str:
+    """Where the weight moves, as the end of a sentence.
+
+    Args:
+        places: By how many per cent of the network's cost it lies later, by seed; None without runs.
+    """
+    if places is None:
+        return "cannot be compared yet: runs are missing."
+    found, seeds = mean_interval(places), f"{len(places)} seeds"
+    if found.low <= 0 <= found.high:
+        interval = f"95 % interval {-found.low:.1f} % earlier to {found.high:.1f} % later, {seeds}"
+        return f"do not visibly move the weight ({interval})."
+    low, high = sorted((abs(found.low), abs(found.high)))
+    size = f"{abs(found.mean):.1f} % of the network's cost (95 % interval {low:.1f} to {high:.1f} %, {seeds})"
+    return f"move the weight {'earlier' if found.mean < 0 else 'later'}, by {size}."

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from anytime_study.analysis.statistics import mean_interval
+from anytime_study.pages.words import as_percent
 
 if TYPE_CHECKING:  # pages of theory draw figures without waiting for torch to load
     from torch import Tensor
@@ -81,6 +84,12 @@ def label(weighting: str) -> str:
     return f"{name}, {options}" if options else name
 
 
+def short_label(weighting: str) -> str:
+    """Its abbreviation, where it has one, ``UW``; else its label, ``AdaLoss (formula)``."""
+    name, _, more = label(weighting).partition(", ")
+    return name.partition("(")[2].rstrip(")") or (f"{name} ({more})" if more else name)
+
+
 class Look(NamedTuple):
     """How a weighting, or another thing that is compared, is drawn."""
 
@@ -89,26 +98,40 @@ class Look(NamedTuple):
     marker: str
     dashes: tuple[float, ...] | str
 
+    @property
+    def line(self) -> dict[str, Any]:
+        """Colour and dashes for matplotlib."""
+        return {"color": self.colour, "linestyle": (0, self.dashes or (1, 0))}
 
-def looks(keys: Iterable[str], *, in_turn: bool = True) -> dict[str, Look]:
+
+def looks(keys: Iterable[str], *, in_turn: bool = True, highlight: str | None = None) -> dict[str, Look]:
     """A look for each; variants of a weighting share those of their kind.
 
-    What else is compared gets a colour each in turn, unless AdaLoss is named among it (``"small, AdaLoss"``): then that
-    is what is coloured, and the rest is black and grey.
+    What else is compared gets a colour each in turn, unless AdaLoss is named among it (``"small, AdaLoss"``) or one is
+    to be highlighted: then that is what is coloured, and the rest is black and grey.
 
     Args:
         keys: What is compared.
         in_turn: Whether things that are no weightings get a look each, or all the same grey.
+        highlight: Which of them alone has a colour.
     """
     found, keys = {}, [str(key) for key in dict.fromkeys(keys)]
-    greys = any("AdaLoss" in key for key in keys)
+    bright = [key for key in keys if key == highlight or (highlight is None and "AdaLoss" in key)]
     for place, key in enumerate(keys):
         colour, marker, dashes = _IN_TURN[place % len(_IN_TURN)] if in_turn else (_DARK, "o", "")
-        if greys:
-            colour = _ADALOSS if "AdaLoss" in key else (_BLACK, _GREY, _DARK)[place % 3]
+        if bright:
+            accent = _COLOURS[0] if key == highlight else _ADALOSS
+            colour = accent if key in bright else (_BLACK, _GREY, _DARK)[place % 3]
         _, colour, marker, dashes = _LOOKS.get(key.partition("(")[0], ("", colour, marker, dashes))
         found[key] = Look(label(key), colour, marker, dashes)
     return found
+
+
+def sources(names: Iterable[str]) -> dict[str, Look]:
+    """Looks of what shows the same change, such as data sets: the last one, which matters most, is coloured."""
+    *others, last = names
+    found = {name: Look(name, _GREY, marker, "") for name, marker in zip(others, "o^v", strict=False)}
+    return found | {last: Look(last, _ADALOSS, "s", "")}
 
 
 def ends(values: Sequence[float] | pd.Series) -> tuple[float, float]:
@@ -130,6 +153,66 @@ def panels_of(count: int, size: tuple[float, float], **options: Any) -> tuple[Fi
     return figure, figure.axes
 
 
+def draw_means(
+    axes: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    hue: str,
+    styles: Mapping[str, Look],
+    bars: bool = False,
+    steps: bool = False,
+    in_per_cent: bool = False,
+) -> None:
+    """Means over seeds with 95 % intervals where there are several, a curve per value of ``hue``; seeds are small.
+
+    Args:
+        axes: Where to draw.
+        table: A row per seed and point. All seeds of a curve have the same x.
+        x, y: Columns of the numbers.
+        hue: Column of what is compared.
+        styles: From :func:`looks`.
+        bars: Whether intervals are bars instead of bands.
+        steps: Whether a value holds until the next one is there (anytime use), instead of a straight line.
+        in_per_cent: Whether y is in hundredths of a natural logarithm, to be shown in per cent.
+    """
+    shown = as_percent if in_per_cent else np.asarray
+    names = table[hue].astype(str)
+    texts = names.map({name: look.text for name, look in styles.items()})
+    used = {look.text: look for look in styles.values()}
+    sns.lineplot(
+        table,
+        x=x,
+        y=y,
+        hue=texts,
+        style=texts,
+        palette={text: look.colour for text, look in used.items()},
+        markers=False if steps else {text: look.marker for text, look in used.items()},
+        dashes={text: look.dashes for text, look in used.items()},
+        estimator=lambda values: float(shown(values.mean())),
+        errorbar=lambda values: tuple(shown(ends(values))),
+        err_style="bars" if bars else "band",
+        err_kws={"capsize": 3} if bars else {"alpha": 0.18, "linewidth": 0, "step": "post" if steps else None},
+        drawstyle="steps-post" if steps else "default",
+        markersize=6,
+        markeredgewidth=0,
+        ax=axes,
+    )
+    for text, own in () if steps else table.groupby(texts, sort=False):  # marks on steps would look like exits
+        if own.groupby(x).size().max() > 1:
+            look = used[str(text)]
+            axes.scatter(own[x], shown(own[y]), color=look.colour, marker=look.marker, s=10, alpha=0.4, linewidths=0)
+    axes.set(xlabel=x, ylabel="")
+    if x == "exit":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no exit 1.5
+
+
+def signed_percent(axis: Axis) -> None:
+    """Numbers on an axis as changes in per cent: ``+5 %``, ``−5 %``, ``0``."""
+    axis.set_major_formatter(lambda at, _: f"{at:+g} %".replace("-", "−") if at else "0")
+
+
 def mean_curves(
     table: pd.DataFrame,
     x: str,
@@ -144,63 +227,31 @@ def mean_curves(
     log_x: bool = False,
     percent: bool = False,
 ) -> Figure:
-    """Means over seeds with 95 % intervals where there are several, a curve per value of ``hue``; seeds are small.
+    """A figure of :func:`draw_means`.
 
     Args:
-        table: A row per seed and point. All seeds of a curve have the same x.
-        x, y: Columns of the numbers; exits are marked by whole numbers.
+        table, x, y, hue, bars, steps: As there.
         xlabel, ylabel: Axis labels.
-        hue: Column of what is compared.
-        highlight: Which of them alone has a colour; the others are grey and black.
-        bars: Whether intervals are bars instead of bands.
-        steps: Whether a value holds until the next one is there (anytime use), instead of a straight line.
+        highlight: Which of the curves alone has a colour; the others are grey and black.
         log_x: Whether x is on a logarithmic axis.
         percent: Whether y is a fraction to be shown as per cent.
     """
-    styles = {one.text: one for one in looks(table[hue]).values()}
-    if highlight is not None:
-        others = [text for text in styles if text != label(highlight)]
-        colours = {text: (_GREY, _BLACK, _DARK)[place % 3] for place, text in enumerate(others)}
-        colours[label(highlight)] = _COLOURS[0]
-        styles = {text: one._replace(colour=colours[text]) for text, one in styles.items()}
     figure, axes = plt.subplots()
-    texts = table[hue].astype(str).map(label)
-    sns.lineplot(
-        table,
-        x=x,
-        y=y,
-        hue=texts,
-        style=texts,
-        palette={text: one.colour for text, one in styles.items()},
-        markers=False if steps else {text: one.marker for text, one in styles.items()},
-        dashes={text: one.dashes for text, one in styles.items()},
-        errorbar=ends,
-        err_style="bars" if bars else "band",
-        err_kws={"capsize": 3} if bars else {"alpha": 0.18, "linewidth": 0, "step": "post" if steps else None},
-        drawstyle="steps-post" if steps else "default",
-        markersize=6,
-        markeredgewidth=0,
-        ax=axes,
-    )
-    for text, own in () if steps else table.groupby(texts, sort=False):  # marks on steps would look like exits
-        if own.groupby(x).size().max() > 1:
-            one = styles[str(text)]
-            axes.scatter(own[x], own[y], color=one.colour, marker=one.marker, s=10, alpha=0.4, linewidths=0)
+    styles = looks(table[hue], highlight=highlight)
+    draw_means(axes, table, x, y, hue=hue, styles=styles, bars=bars, steps=steps)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    if x == "exit":
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no exit 1.5
     if log_x:
-        plain_logarithm(axes)
+        plain_logarithm(axes, (1.0, 2.0, 5.0))  # numbers that do not overlap within a factor of ten
     if percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.legend(title=None, fontsize="small")
     return figure
 
 
-def plain_logarithm(axes: Axes) -> None:
-    """A logarithmic x axis with the numbers 5, 10, 20, 50, which do not overlap within a factor of ten."""
+def plain_logarithm(axes: Axes, multiples: Sequence[float]) -> None:
+    """A logarithmic x axis with these multiples of powers of ten as plain numbers."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_locator(LogLocator(subs=multiples))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
 
@@ -245,14 +296,14 @@ def over_epochs(table: pd.DataFrame, measure: str, weightings: Sequence[str]) ->
         weightings: The panels, from left to right.
     """
     last = int(table["exit"].max())
-    shades = sns.color_palette("crest", last)  # from light (first) to dark (last), each with its own dashes
+    shades = dict(enumerate(sns.color_palette("crest", last), start=1))  # from light (first) to dark (last)
+    dashes = {number: ["", (4, 1.5), (3, 1, 1, 1), (1, 1)][number % 4] for number in shades}
     figure, grid = plt.subplots(1, len(weightings), sharey=True, squeeze=False, figsize=(3.9 * len(weightings), 3.8))
     for axes, weighting in zip(grid[0], weightings, strict=True):
         rows = table[table["weighting"] == weighting]
-        for number in sorted(rows["exit"].unique().tolist()):
-            means = rows[rows["exit"] == number].groupby("epoch")[measure].mean()
-            dashes = ["-", "--", "-.", ":"][number % 4]
-            axes.plot(means.index, means, color=shades[number - 1], linestyle=dashes, label=str(number))
+        looks_of = {"hue": "exit", "style": "exit", "palette": shades, "dashes": dashes}
+        sns.lineplot(rows, x="epoch", y=measure, **looks_of, errorbar=None, legend="full", ax=axes)
+        axes.get_legend().remove()
         axes.set(title=label(weighting), xlabel="epoch", yscale="log")
     grid[0][0].set_ylabel({"train_loss": "training loss (nats)", "weight": "weight $B_i$"}.get(measure, measure))
     grid[0][-1].legend(title="exit", ncols=1 + last // 8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -12,10 +12,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from anytime_core.errors import InputError
 from anytime_core.inference.saving import SavedModel
@@ -28,39 +28,13 @@ LARGEST_SCRIPT = 1_500_000
 BLOCK = 4  # output channels that the runtime computes at once
 
 
-class Convolution(NamedTuple):
-    """A 3×3 convolution with padding 1 and the batch norm after it, folded: weight [O, I, 3, 3] and bias [O]."""
-
-    weight: Tensor
-    bias: Tensor
-
-
-class Unit(NamedTuple):
-    """x -> shortcut(x) + second(ReLU(first(ReLU(scale · x + shift)))); scale and shift [I] stay, for a ReLU follows."""
-
-    scale: Tensor
-    shift: Tensor
-    first: Convolution
-    second: Convolution
-
-
-class Segment(NamedTuple):
-    """Units, then the head's linear layer, weight [classes, C] and bias [classes]."""
-
-    units: list[Unit]
-    weight: Tensor
-    bias: Tensor
-
-
-class FoldedNetwork(NamedTuple):
-    """What the runtime computes: the first convolution, then segment after segment."""
-
-    stem: Convolution
-    segments: list[Segment]
-
-
-def fold(net: nn.Module) -> FoldedNetwork:
+def fold(net: nn.Module) -> Iterator[list[Tensor]]:
     """Fold the batch norms of a trained ResANN for small images, with running averages as in evaluation.
+
+    Yields what the runtime reads, in its order: weight [O, I, 3, 3] and bias [O] of the first convolution. Then, for
+    each segment, its units, and weight [classes, C] and bias [classes] of its head. A unit is x -> shortcut(x) +
+    second(ReLU(first(ReLU(scale · x + shift)))) and has six: scale and shift [I], which stay, for a ReLU follows, and
+    weight and bias of both convolutions.
 
     Raises:
         InputError: another network, or one whose channels do not come in fours.
@@ -71,12 +45,24 @@ def fold(net: nn.Module) -> FoldedNetwork:
     assert isinstance(stem, nn.Conv2d)
     if stem.out_channels % BLOCK:
         raise InputError(f"live network: expected c to be a multiple of {BLOCK}, found c={stem.out_channels}")
-    segments = []
-    for segment, head in zip(net.segments, net.heads, strict=True):
-        units = [_fold_unit(unit) for unit in segment.children() if isinstance(unit, BasicUnit)]  # all but the stem
+    yield [stem.weight.detach(), torch.zeros(stem.out_channels)]
+    for segment, head in zip(net.eval().segments, net.heads, strict=True):
+        for unit in segment.children():
+            if isinstance(unit, BasicUnit):  # all but the stem
+                both = fuse_conv_bn_eval(unit.conv1, unit.norm2), fuse_conv_bn_eval(unit.conv2, unit.norm3)
+                folded = [tensor.detach() for one in both for tensor in (one.weight, one.bias) if tensor is not None]
+                yield [*_affine(unit.norm1), *folded]
         assert isinstance(head, Head)
-        segments.append(Segment(units, head.linear.weight.detach(), head.linear.bias.detach()))
-    return FoldedNetwork(Convolution(stem.weight.detach(), torch.zeros(stem.out_channels)), segments)
+        yield [head.linear.weight.detach(), head.linear.bias.detach()]
+
+
+def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Scale and shift [C] of a batch norm in evaluation."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    scale = norm.weight.detach() / (variance + norm.eps).sqrt()
+    return scale, norm.bias.detach() - mean * scale
 
 
 def live_script(name: str, model: SavedModel) -> str:
@@ -90,7 +76,7 @@ def live_script(name: str, model: SavedModel) -> str:
         JavaScript that sets ``window.ANYTIME_NETWORKS[name]`` to an object of ``classes``, names; ``shape``, [H, W, C];
         ``mean`` and ``std`` of pixels on the scale where white is 1; ``channels``, those after each unit of each
         segment; ``kernels``, int16, and ``numbers``, float32: scales of kernels and all other weights, both
-        little-endian in base64 in the order in which the runtime reads them.
+        little-endian in base64 in the order of :func:`fold`.
 
     Raises:
         InputError: a network that cannot be exported, see :func:`fold`; a card without input shape and normalisation;
@@ -102,24 +88,29 @@ def live_script(name: str, model: SavedModel) -> str:
             f"live network {name}: expected a card with input_shape (C, H, W), mean and std, "
             f"found {list(card.input_shape)}, {list(card.mean)} and {list(card.std)}"
         )
-    folded = fold(model.net)
     kernels, numbers = [], []
-    for tensor in _in_order(folded):
-        if tensor.ndim == 4:
-            scale = tensor.abs().amax((1, 2, 3)).clamp_min(1e-30) / 32_767  # a channel of zeros has a scale too
-            numbers.append(scale)
-            whole = (tensor / scale.view(-1, 1, 1, 1)).round()
-            # [O, I, 3, 3] -> [O / 4, 3, 3, I, 4]: the runtime's innermost loop reads straight on
-            kernels.append(whole.unflatten(0, (-1, BLOCK)).permute(0, 3, 4, 2, 1))
-        else:
-            numbers.append(tensor)
-    channels, height, width = card.input_shape
+    channels: list[list[int]] = [[]]
+    for tensors in fold(model.net):
+        for tensor in tensors:
+            if tensor.ndim == 4:
+                scale = tensor.abs().amax((1, 2, 3)).clamp_min(1e-30) / 32_767  # a channel of zeros has a scale too
+                numbers.append(scale)
+                whole = (tensor / scale.view(-1, 1, 1, 1)).round()
+                # [O, I, 3, 3] -> [O / 4, 3, 3, I, 4]: the runtime's innermost loop reads straight on
+                kernels.append(whole.unflatten(0, (-1, BLOCK)).permute(0, 3, 4, 2, 1))
+            else:
+                numbers.append(tensor)
+        if len(tensors) == 6:
+            channels[-1].append(len(tensors[-1]))
+        elif channels[-1]:  # a head ends a segment
+            channels.append([])
+    depth, height, width = card.input_shape
     data = {
         "classes": card.class_names,
-        "shape": [height, width, channels],
+        "shape": [height, width, depth],
         "mean": card.mean,
         "std": card.std,
-        "channels": [[len(unit.second.bias) for unit in segment.units] for segment in folded.segments],
+        "channels": channels[:-1],
         "kernels": _base64(kernels, "<i2"),
         "numbers": _base64(numbers, "<f4"),
     }
@@ -127,33 +118,6 @@ def live_script(name: str, model: SavedModel) -> str:
     if len(text) > LARGEST_SCRIPT:
         raise InputError(f"live network {name}: expected at most {LARGEST_SCRIPT} bytes, found {len(text)}")
     return text
-
-
-def _fold_unit(unit: BasicUnit) -> Unit:
-    return Unit(*_affine(unit.norm1), _fold(unit.conv1, unit.norm2), _fold(unit.conv2, unit.norm3))
-
-
-def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Convolution:
-    scale, shift = _affine(norm)
-    return Convolution(convolution.weight.detach() * scale.view(-1, 1, 1, 1), shift)
-
-
-def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Scale and shift [C] of a batch norm in evaluation."""
-    mean, variance = norm.running_mean, norm.running_var
-    assert mean is not None
-    assert variance is not None
-    scale = norm.weight.detach() / (variance + norm.eps).sqrt()
-    return scale, norm.bias.detach() - mean * scale
-
-
-def _in_order(network: FoldedNetwork) -> Iterator[Tensor]:
-    """All weights in the order in which the runtime reads them."""
-    yield from network.stem
-    for segment in network.segments:
-        for unit in segment.units:
-            yield from (unit.scale, unit.shift, *unit.first, *unit.second)
-        yield from (segment.weight, segment.bias)
 
 
 def _base64(tensors: list[Tensor], dtype: str) -> str:

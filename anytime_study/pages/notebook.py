@@ -1,4 +1,4 @@
-"""The first cell of a parameterized notebook: read its parameters, or stop with a message that helps.
+"""What notebooks have in common: their parameters, read or refused with a message that helps, and how tables look.
 
 papermill itself lets wrong types pass and only warns of unknown names, and a misspelt name never reaches the code at
 all: papermill assigns it in a cell of its own and the notebook ignores it. So that cell is read back here.
@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import pandas as pd
+from IPython.display import HTML
 from pydantic import BaseModel, ConfigDict
 
 from anytime_core.errors import InputError, did_you_mean
@@ -23,23 +25,31 @@ Model = TypeVar("Model", bound=BaseModel)
 _INJECTED = "# Parameters"  # how papermill begins the cell that it adds
 
 
-class TierParameters(BaseModel):
-    """Parameters of a page that shows the records of a tier.
-
-    Attributes:
-        tier: Its name.
-        records_dir: Where the records are, relative to the checkout; empty for data/records of the tier.
-    """
+class NotebookParameters(BaseModel):
+    """Parameters of a page: names that it does not have and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    tier: str
+
+class RecordsParameters(NotebookParameters):
+    """Parameters of a page that shows records.
+
+    Attributes:
+        records_dir: Where the records are, relative to the checkout; empty for their own folder in data/records.
+    """
+
     records_dir: str
 
     @property
     def records(self) -> Path | None:
-        """The folder; None for the tier's own."""
+        """The folder; None for the records' own."""
         return ROOT / self.records_dir if self.records_dir else None
+
+
+class TierParameters(RecordsParameters):
+    """Parameters of a page that shows the records of a tier, by its name."""
+
+    tier: str
 
 
 def read_parameters(
@@ -79,3 +89,9 @@ def _injected_names(cells: Sequence[str]) -> list[str]:
                 targets = statement.targets if isinstance(statement, ast.Assign) else []
                 names += [target.id for target in targets if isinstance(target, ast.Name)]
     return names
+
+
+def show(table: pd.DataFrame, *, digits: int = 3) -> HTML:
+    """A table as a page shows it: no index, and numbers with ``digits`` digits after the point."""
+    table = table.rename_axis(columns=None)  # pandas would give a name of all columns an empty column of its own
+    return HTML(table.to_html(index=False, border=0, float_format=lambda number: f"{number:.{digits}f}"))

@@ -1,4 +1,4 @@
-"""The built book on paper: ``make pdf`` prints every page with Chromium and joins them to one file.
+"""Pages on paper: ``make pdf`` prints every page of the built book with Chromium and joins them to one file.
 
 Jupyter Book's own ``pdfhtml`` cannot do it: MyST-NB has no single-page output for cells that hide their code, and
 Playwright would download a Chromium of its own. Style for paper is in ``book/_assets/print.css``.
@@ -7,14 +7,19 @@ Playwright would download a Chromium of its own. Style for paper is in ``book/_a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from anytime_core.errors import InputError
 from anytime_study.studies.study import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 # Without a screen, without a sandbox (root in a container has none), without a word to anyone.
 CHROMIUM_ARGUMENTS = [
@@ -22,7 +27,7 @@ CHROMIUM_ARGUMENTS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 MATHEMATICS_SET = "() => window.MathJax?.startup?.promise?.then(() => true) ?? true"
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_A4: dict[str, Any] = {"format": "A4", "margin": dict.fromkeys(("top", "bottom", "left", "right"), "18mm")}
 # Links to other files would name folders of this machine. Folded solutions are opened, or stay unprinted.
 _PREPARE = """(solutions) => {
   document.querySelectorAll("a[href]").forEach((link) =>
@@ -43,10 +48,39 @@ def find_chromium() -> str:
     Raises:
         InputError: there is none.
     """
-    for name in _NAMES:
-        if found := shutil.which(name):
-            return found
-    raise InputError(f"browser: expected one of {', '.join(_NAMES)}, found none; on Debian: apt-get install chromium")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    if found := next(filter(None, map(shutil.which, names)), None):
+        return found
+    raise InputError(f"browser: expected one of {', '.join(names)}, found none; on Debian: apt-get install chromium")
+
+
+@contextmanager
+def tab_without_network() -> Generator[Page]:
+    """An empty tab of the installed Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
+        yield browser.new_context(color_scheme="light", offline=True).new_page()
+        browser.close()
+
+
+def printed(
+    tab: Page, page: Path, *, query: str = "", prepare: str = "() => {}", told: Any = None, **paper: Any
+) -> bytes:
+    """A page as PDF, A4 if nothing else is said.
+
+    Args:
+        tab: Of :func:`tab_without_network`.
+        page: An HTML file.
+        query: Follows its address.
+        prepare: JavaScript that is called with ``told`` before it is printed.
+        paper: Options of Playwright's ``pdf``.
+    """
+    tab.goto(page.resolve().as_uri() + query, wait_until="load")
+    tab.wait_for_function(MATHEMATICS_SET, timeout=600_000)  # some pages have a thousand equations
+    tab.evaluate(prepare, told)
+    return tab.pdf(print_background=True, **(paper or _A4))
 
 
 def pages_of(toc: Path) -> list[str]:
@@ -79,35 +113,13 @@ def print_book(
     files = [html / f"{page}.html" for page in pages]
     if missing := [str(file) for file in files if not file.is_file()]:
         raise InputError(f"pages: expected {', '.join(missing)}, found none; `make book` builds them")
-    with PdfWriter() as book:
-        for title, pdf in _printed(files, solutions=solutions):
-            book.append(pdf, outline_item=title, import_outline=False)
-        book.write(out)
-
-
-def _printed(files: list[Path], *, solutions: bool) -> Iterator[tuple[str, BytesIO]]:
-    """Title and PDF of each page, printed without a network."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
-        tab = browser.new_context(color_scheme="light", offline=True).new_page()
+    footer = {"display_header_footer": True, "header_template": "<span></span>", "footer_template": _FOOTER}
+    with PdfWriter() as book, tab_without_network() as tab:
         tab.emulate_media(media="print")
         for file in files:
-            tab.goto(file.resolve().as_uri(), wait_until="load")
-            tab.wait_for_function(MATHEMATICS_SET, timeout=600_000)  # some pages have a thousand equations
-            tab.evaluate(_PREPARE, solutions)
-            pdf = tab.pdf(
-                format="A4",
-                margin={"top": "18mm", "bottom": "18mm", "left": "18mm", "right": "18mm"},
-                display_header_footer=True,
-                header_template="<span></span>",
-                footer_template=_FOOTER,
-                print_background=True,
-                tagged=True,  # for screen readers
-            )
-            yield tab.title().partition(" — ")[0], BytesIO(pdf)
-        browser.close()
+            pdf = BytesIO(printed(tab, file, prepare=_PREPARE, told=solutions, **_A4, **footer, tagged=True))
+            book.append(pdf, outline_item=tab.title().partition(" — ")[0], import_outline=False)
+        book.write(out)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ NOT_DRAWN = "Not drawn: what it shows has not been run or measured."
 """The caption of a figure whose cell drew nothing."""
 
 _GLUED = "application/papermill.record/"  # how the types of values begin that are glued, and not displayed
-_BAR = re.compile(r"[^\r\n]*(?:\d+%\||\d+ ?\w* )[^\r\n]*\[(?:\d+:)+\d+[^\]\r\n]*\]|\x1b\[A")  # what tqdm writes
 _SILENCE = {"text/plain": "<IPython.core.display.Markdown object>"}  # Markdown(""): a sentence with nothing to say
 _HEADING = re.compile(r"^#[ \t]+.*$", re.MULTILINE)
 ORIGIN_BEGINS, ORIGIN_ENDS = '<details class="origin"><summary>Where the numbers come from</summary>', "</details>"
@@ -49,7 +48,7 @@ class PublishError(RuntimeError):
 def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
     """Write the page of the book that belongs to a notebook executed by papermill, whole or not at all.
 
-    - Metadata of the run and progress bars are dropped, ids and counts of cells begin anew.
+    - Metadata of the run are dropped, ids and counts of cells begin anew.
     - The cell with the defaults is folded, and the one with the values that papermill injected after it.
     - A figure that was not drawn keeps its place and its number, so that references to it have an end.
     - Pictures get the classes ``wide`` and ``photograph`` where they are, for the style sheet.
@@ -132,9 +131,8 @@ def _fault(cell: Any) -> str | None:
         return "was not executed"
     if any(output.output_type == "error" for output in cell.outputs):
         return "failed"
-    noise = "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
-    if rest := _BAR.sub("", noise).strip():
-        return f"wrote to stderr: {rest[:200]}"
+    if noise := "".join(output.text for output in cell.outputs if output.get("name") == "stderr").strip():
+        return f"wrote to stderr: {noise[:200]}"
     if "figure" in cell.metadata.get("mystnb", {}) and (count := len(_shown(cell))) > 1:
         return f"shows {count} things under one caption; give each a cell of its own"
     return None
@@ -171,11 +169,7 @@ def _settle(cell: Any, number: int) -> None:
     cell.execution_count = number + 1
     kept: list[Any] = []
     for output in cell.outputs:
-        if output.get("name") == "stderr" or output.get("data", {"": ""}) in (
-            {},
-            _SILENCE,
-            {"text/markdown": "", **_SILENCE},
-        ):
+        if output.get("name") == "stderr" or output.get("data") in ({}, _SILENCE, {"text/markdown": "", **_SILENCE}):
             continue
         if output.output_type == "stream" and kept and kept[-1].output_type == "stream":
             kept[-1].text += output.text  # where a stream is cut depends on when it was flushed
@@ -207,12 +201,3 @@ def _set_title(notebook: Any, title: str, executed: Path) -> None:
     if first is None or not _HEADING.search(first.source):
         raise PublishError(f"{executed}: a title was given, but the first markdown cell has no `# heading` to carry it")
     first.source = _HEADING.sub(lambda _: f"# {title}", first.source, count=1)
-
-
-if __name__ == "__main__":  # for the workflow: `anytime publish` loads PyTorch, which takes longer than publishing
-    import tyro
-
-    try:
-        tyro.cli(publish)
-    except PublishError as problem:
-        raise SystemExit(f"anytime: {problem}") from None

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from anytime_study.pages.figures import ends, looks, panels_of
+from anytime_study.pages.figures import ends, looks, panels_of, plain_logarithm, signed_percent, sources
+from anytime_study.pages.words import as_percent
+
+_SHAPES = {"CIFAR-10": "s", "Fashion-MNIST": "o"}  # of these data in every figure
 
 
 def dots(
@@ -41,7 +46,7 @@ def dots(
         share_x: Whether all panels have one scale; else a small effect looks as wide as a large one.
         changes: Whether values are hundredths of a natural logarithm, which the axis shows as per cent.
     """
-    shown = (lambda numbers: 100 * np.expm1(np.asarray(numbers) / 100)) if changes else np.asarray
+    shown = as_percent if changes else np.asarray
     styles = looks(rows if rows is not None else table[row], in_turn=False)
     names = [""] if panel is None else list(panels) if panels is not None else list(dict.fromkeys(table[panel]))
     height = 1.1 + 0.42 * len(styles)
@@ -57,9 +62,8 @@ def dots(
                 axes.scatter(
                     shown(values), beside, color=look.colour, marker=look.marker, s=14, alpha=0.5, linewidths=0
                 )
-                mean, low, high = shown([values.mean(), *ends(values)])
-                arms = None if np.isnan(low) else [[mean - low], [high - mean]]
-                axes.errorbar([mean], [place], xerr=arms, color=look.colour, marker=look.marker, ms=7, capsize=3)
+                mean, arms = _with_arms(shown([values.mean(), *ends(values)]))
+                axes.errorbar(mean, place, xerr=arms, color=look.colour, marker=look.marker, ms=7, capsize=3)
             published = (reference or {}).get((name, key))
             if published is not None:
                 axes.plot(shown(published), place, marker="D", ms=8, mfc="none", mec="0.25", mew=1.4, linestyle="none")
@@ -67,7 +71,7 @@ def dots(
             axes.axvline(0, color="0.4", linewidth=1)
         if changes:
             axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.xaxis.set_major_formatter(lambda at, _: f"{at:+g} %".replace("-", "−") if at else "0")
+            signed_percent(axes.xaxis)
         axes.set(yticks=range(len(styles)), yticklabels=[look.text for look in styles.values()], title=name)
         axes.set_ylim(len(styles) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
@@ -75,38 +79,60 @@ def dots(
     return figure
 
 
-def ratio_and_place(table: pd.DataFrame, names: Sequence[str]) -> Figure:
-    """Where the weights lie against the ratio of losses: a mark per run, a cross at the mean of each data set.
+def _with_arms(mean_low_high: np.ndarray) -> tuple[float, list[list[float]] | None]:
+    """A mean, and how far its interval reaches to both sides; None without one."""
+    mean, low, high = mean_low_high
+    return mean, None if np.isnan(low) else [[mean - low], [high - mean]]
+
+
+def dose(table: pd.DataFrame, x: str, xlabel: str, *, series: Mapping[str, str], log_x: bool = False) -> Figure:
+    """The change in each setting against something that might explain it: means with 95 % intervals.
 
     Args:
-        table: A row per run, with the columns ``data``, ``ratio`` and ``place`` (per cent of the network's cost).
-        names: The data sets in the order of the legend.
+        table: A row per pair, with the columns ``dataset``, ``place`` (what is averaged), ``x`` and of ``series``.
+        x: Column.
+        xlabel: Its label.
+        series: Columns with changes by their names, the one that matters most last.
+        log_x: Whether x is on a logarithmic axis.
     """
     figure, axes = plt.subplots()
-    for name, look in looks(names).items():
-        part = table[table["data"] == name]
-        axes.scatter(part["ratio"], part["place"], color=look.colour, marker=look.marker, s=26, alpha=0.6, label=name)
-        axes.plot(part["ratio"].mean(), part["place"].mean(), "+", color=look.colour, ms=16, mew=2.5)
-    axes.set(xlabel="training loss of the first exit / of the last", ylabel="place of the weight (% of the cost)")
-    axes.legend(title=None, fontsize="small")
+    axes.axhline(0, color="0.3", linewidth=1)
+    sets = {name: _SHAPES.get(name, "D") for name in dict.fromkeys(table["dataset"])}
+    styles = sources(series)
+    for (name, column), (dataset, marker) in product(series.items(), sets.items()):
+        for _, own in table[table["dataset"] == dataset].groupby("place"):
+            mean, arms = _with_arms(as_percent([own[column].mean(), *ends(own[column])]))
+            axes.errorbar(own[x].mean(), mean, yerr=arms, color=styles[name].colour, marker=marker, ms=7, capsize=3)
+    if log_x:
+        plain_logarithm(axes, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0))
+    axes.set(xlabel=xlabel, ylabel="change in test errors (%)")
+    marks = [Line2D([], [], color=look.colour, linewidth=3, label=name) for name, look in styles.items()]
+    shapes = [Line2D([], [], color="0.3", marker=m, linestyle="none", label=name) for name, m in sets.items()]
+    axes.legend(handles=[*(marks if len(marks) > 1 else []), *shapes], title=None, fontsize="small")
     return figure
 
 
-def weights_over_steps(weights: Mapping[str, np.ndarray]) -> Figure:
-    """Weights of all exits in every step as shades, a panel per rule, on one scale.
+def seed_by_seed(tables: Mapping[str, pd.DataFrame], published: Mapping[str, float]) -> Figure:
+    """A point per seed: the change at a quarter of the cost (right: more errors), and at the last exit (down: fewer).
 
     Args:
-        weights: [steps, K] by the panel's title; 0 or more.
+        tables: By name of the source, with the columns ``quarter`` and ``last``; the last one is highlighted.
+        published: The paper's changes by column.
     """
-    largest = max(float(of_rule.max()) for of_rule in weights.values())
-    figure, axes_list = panels_of(len(weights), (3.6, 2.9))
-    for axes, (title, of_rule) in zip(axes_list, weights.items(), strict=True):
-        steps, exits = of_rule.shape
-        # cells around whole numbers, so that step t and exit i stand at t and i
-        corners = np.arange(steps + 1) + 0.5, np.arange(exits + 1) + 0.5
-        shades = axes.pcolormesh(*corners, of_rule.T, vmin=0, vmax=largest, cmap="Greys")
-        axes.set(title=title, xlabel="step", yticks=range(1, exits + 1))
-        axes.grid(visible=False)
-    axes_list[0].set_ylabel("exit")
-    figure.colorbar(shades, ax=axes_list, label="weight")
+    figure, axes = plt.subplots()
+    axes.axhline(0, color="0.3", linewidth=1)
+    axes.axvline(0, color="0.3", linewidth=1)
+    paper = as_percent([published["quarter"], published["last"]])
+    axes.plot(*paper, marker="D", mfc="none", mec="0.35", ms=8, linestyle="none", label="the paper")
+    for name, look in sources(tables).items():
+        places = (as_percent(tables[name][column]) for column in ("quarter", "last"))
+        axes.plot(*places, marker=look.marker, color=look.colour, ms=7, alpha=0.8, linestyle="none", label=name)
+    corners = {("right", "bottom"): "early price, late gain", ("right", "top"): "worse at both"}
+    for (across, up), text in (corners | {("left", "bottom"): "better at both"}).items():
+        place = {"left": 0.02, "right": 0.98}[across], {"bottom": 0.04, "top": 0.96}[up]
+        axes.text(*place, text, transform=axes.transAxes, ha=across, va=up, fontsize="small", style="italic")
+    low, high = axes.get_ylim()
+    axes.set(ylim=(low - 2, max(high, 3) + 2), xlim=(min(axes.get_xlim()[0], -7), axes.get_xlim()[1] + 1))
+    axes.set(xlabel="change in test errors at a quarter of the cost (%)", ylabel="at the last exit (%)")
+    axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0.28, 0.12))
     return figure

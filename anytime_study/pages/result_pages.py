@@ -1,29 +1,28 @@
-"""What the results chapters have in common: their header, their tables of measures, their verdicts."""
+"""What the results chapters have in common: their header, and tables of measures."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
 from anytime_core.errors import InputError
 from anytime_study.analysis.measures import measured
 from anytime_study.analysis.selection import MissingRuns, Selection
-from anytime_study.analysis.statistics import mean_interval
-from anytime_study.analysis.verdicts import CONTROLLED, NOT_TESTED, WITHDRAWN, Trial, Verdict
 from anytime_study.datasets import find_card
 from anytime_study.pages.publishing import ORIGIN_BEGINS, ORIGIN_ENDS
-from anytime_study.pages.words import change_in_a_table, listed, number, percent
+from anytime_study.pages.words import as_change, capital, listed, number
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_study.analysis.claims import Protocol
+    from anytime_study.foundations.provenance import Provenance
     from anytime_study.runs.config import RunConfig
     from anytime_study.runs.record import RunRecord
     from anytime_study.studies.experiments import Experiment
 
+Value = TypeVar("Value")
 PAPER = Path(__file__).parents[2] / "data" / "paper"  # published numbers, a CSV file per table or figure
 _TIER = "[tier](../glossary.html#term-tier)"  # outputs of cells have no roles of MyST
 
@@ -40,31 +39,25 @@ def header(experiment: Experiment, tier: str) -> str:
     if not made:
         return f"No run has finished yet ({_TIER} *{tier}*). There is nothing to show."
     configs = [record.config for record in made]
-    all_made = len(experiment.outcomes) == planned
-    runs = (
-        f"{planned} training runs"
-        if all_made
-        else f"{len(experiment.outcomes)} of {planned} planned training runs so far"
-    )
+    there = len(experiment.outcomes)
+    runs = f"{planned} training runs" if there == planned else f"{there} of {planned} planned training runs so far"
     seeds, titles = {config.seed for config in configs}, {find_card(config.dataset).title for config in configs}
-    inputs, epochs = (_either(getattr(config, name) for config in configs) for name in ("num_train", "epochs"))
+    inputs, epochs = (
+        " or ".join(f"{value:,}" for value in sorted({getattr(config, name) for config in configs}))
+        for name in ("num_train", "epochs")
+    )
     text = (
         f"Drawn from {runs} ({_TIER} *{tier}*): {listed(sorted(titles))}, {inputs} training {_inputs(configs)}, "
         f"{epochs} epochs, {number(len(seeds))} {'seeds' if len(seeds) > 1 else 'seed'}."
     )
-    if diverged := len(experiment.outcomes) - len(made):
-        text += f" {number(diverged).capitalize()} of them diverged: the loss became NaN or infinite."
+    if diverged := there - len(made):
+        text += f" {capital(number(diverged))} of them diverged: the loss became NaN or infinite."
     return f"{text}\n\n{origin(made, tier)}"
 
 
 def _inputs(configs: Iterable[RunConfig]) -> str:
     """What the networks read."""
     return "windows of text" if any(find_card(config.dataset).reads_text for config in configs) else "images"
-
-
-def _either(values: Iterable[int]) -> str:
-    """``6``, or ``6 or 12``."""
-    return " or ".join(f"{value:,}" for value in sorted(set(values)))
 
 
 def origin(made: Sequence[RunRecord], tier: str) -> str:
@@ -74,22 +67,29 @@ def origin(made: Sequence[RunRecord], tier: str) -> str:
         made: At least one finished run.
         tier: Theirs.
     """
-    configs, provenances = [record.config for record in made], [record.provenance for record in made]
+
+    def all_of(value: Callable[[RunRecord], Any]) -> str:
+        return ", ".join(map(str, sorted({value(run) for run in made})))
+
     rows = {
         "group of runs": tier,
-        "seeds (the same for all that is compared)": _listed({config.seed for config in configs}),
+        "seeds (the same for all that is compared)": all_of(lambda run: run.config.seed),
         "networks": _networks(made),
-        f"training {_inputs(configs)}": _listed({config.num_train for config in configs}),
-        "epochs": _listed({config.epochs for config in configs}),
-        "batch size": _listed({config.batch_size for config in configs}),
-        "learning rates": _listed({config.learning_rate for config in configs}),
-        "precision": _listed({config.precision for config in configs}),
-        "hardware": _listed({f"{run.device}, {run.threads} thread{'s' * (run.threads > 1)}" for run in provenances}),
-        "PyTorch": _listed({run.torch for run in provenances}),
-        "commits": _listed({(run.commit or "unknown")[:7] for run in provenances}),
+        f"training {_inputs(run.config for run in made)}": all_of(lambda run: run.config.num_train),
+        "epochs": all_of(lambda run: run.config.epochs),
+        "batch size": all_of(lambda run: run.config.batch_size),
+        "learning rates": all_of(lambda run: run.config.learning_rate),
+        "precision": all_of(lambda run: run.config.precision),
+        "hardware": all_of(lambda run: _hardware(run.provenance)),
+        "PyTorch": all_of(lambda run: run.provenance.torch),
+        "commits": all_of(lambda run: (run.provenance.commit or "unknown")[:7]),
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items() if value]
     return "\n".join([ORIGIN_BEGINS, "", "| setting | value |", "| --- | --- |", *lines, "", ORIGIN_ENDS])
+
+
+def _hardware(made: Provenance) -> str:
+    return f"{made.device}, {made.threads} thread{'s' * (made.threads > 1)}"
 
 
 _MOST_NETWORKS = 3  # more are told by the page itself
@@ -108,10 +108,6 @@ def _networks(made: Sequence[RunRecord]) -> str:
     )
 
 
-def _listed(values: Iterable[Any]) -> str:
-    return ", ".join(str(value) for value in sorted(values))
-
-
 def require_runs(experiment: Experiment, tier: str) -> None:
     """Refuse a page whose figures cannot be drawn without runs.
 
@@ -123,6 +119,14 @@ def require_runs(experiment: Experiment, tier: str) -> None:
             f"no runs: expected finished runs of {experiment.name} in tier {tier}, found none of "
             f"{len(experiment.planned)}; anytime study workflow/studies/{tier}/{experiment.name}.yaml makes them"
         )
+
+
+def if_made(function: Callable[..., Value], *arguments: Any, **settings: Any) -> Value | None:
+    """What a function gives; None if runs that it needs have not been made."""
+    try:
+        return function(*arguments, **settings)
+    except MissingRuns:
+        return None
 
 
 def collect(
@@ -145,177 +149,46 @@ def collect(
     names: list[str] = []
     for columns, settings in measures:
         names = list(columns)
-        try:
-            values = measured(Selection(experiment, protocol), settings)
-        except MissingRuns:
-            continue
-        rows += [{**columns, "seed": seed, "value": value} for seed, value in values.items()]
+        values = if_made(measured, Selection(experiment, protocol), settings)
+        rows += [] if values is None else [{**columns, "seed": seed, "value": value} for seed, value in values.items()]
     return pd.DataFrame(rows, columns=[*names, "seed", "value"])
 
 
-def interval_text(values: Sequence[float] | pd.Series, *, digits: int = 1) -> str:
-    """Mean and 95 % interval as text, such as ``2.7 [0.4, 5.0]``; a mean alone where there is one value.
-
-    The space inside the brackets does not break, so that a narrow column keeps the interval on one line.
-    """
-
-    def written(value: float) -> str:
-        return f"{value:z.{digits}f}".replace("-", "−")  # z: no minus before a zero
-
-    if not len(values):
-        return ""
-    if len(values) == 1:
-        return written(float(next(iter(values))))
-    interval = mean_interval(values)
-    return f"{written(interval.mean)} [{written(interval.low)},\N{NO-BREAK SPACE}{written(interval.high)}]"
-
-
-def verdict_table(found: Sequence[Verdict], *, unsaid: Collection[str] = ()) -> pd.DataFrame:
-    """Verdicts as a page shows them.
+def compared(
+    experiment: Experiment,
+    pairs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
+    places: Mapping[str, Mapping[str, Any]],
+    *,
+    protocol: Protocol = "one_rate",
+) -> pd.DataFrame:
+    """The change of test error from one run of a pair to the other, for many pairs, at some places.
 
     Args:
-        found: Of some claims.
-        unsaid: Limits that the page tells of all of them at once, see :func:`limits`.
+        experiment: Whose records are measured.
+        pairs: By name, the fields in which the run and the one it is compared with differ from the main grid.
+        places: By name, ``{"exit": 1}``, ``{"fraction": 0.25}`` of each network's cost, or ``{}``: the last exit.
+        protocol: Under which learning rates.
 
     Returns:
-        A row per verdict.
-
-    Columns: claim (in words), found (the effect with its scope, and what limits it), here (mean and 95 % interval, a
-    line per protocol), the paper (where, and its number), seeds. A phone shows the first two.
+        A row per pair, place and seed: ``name``, ``where``, ``seed`` and ``value``, in hundredths of a natural
+        logarithm. What has not been made is left out.
     """
+    wanted = [
+        ({"name": name, "where": where}, {"first": first, "second": second, **place})
+        for name, (first, second) in pairs.items()
+        for where, place in places.items()
+    ]
+    by_cost = any("fraction" in place for place in places.values())
+    measure = "log_error_change" if by_cost else "error_difference"  # the latter is in per cent
+    found = collect(experiment, [(name, {"name": measure, **how}) for name, how in wanted], protocol=protocol)
+    return found if by_cost else found.assign(value=as_change(found["value"]))
+
+
+def sums_of_weights(records: Iterable[RunRecord]) -> pd.Series:
+    """The sum of the weights after each epoch, mean over seeds; by weighting and epoch, both in the index."""
     rows = [
-        {
-            "claim": verdict.says,
-            "found": found_text(verdict, unsaid=unsaid),
-            "here": ours_text(verdict),
-            "the paper": _published(verdict),
-            "seeds": ", ".join(dict.fromkeys(str(trial.interval.n) for trial in verdict.trials)),
-        }
-        for verdict in found
+        (record.config.weighting, epoch, sum(weights))
+        for record in records
+        for epoch, weights in enumerate(record.epoch_weights, start=1)
     ]
-    return pd.DataFrame(rows)
-
-
-AMENDED = "rule amended"
-
-
-def limits(verdict: Verdict) -> list[str]:
-    """What limits a finding: its scope, a flag, an amended rule, runs that are missing."""
-    told = [verdict.scope or "", verdict.flag, AMENDED if verdict.amended else "", _waiting(verdict)]
-    return [limit for limit in told if limit]
-
-
-def found_text(verdict: Verdict, *, unsaid: Collection[str] = ()) -> str:
-    """The effect in words, with its :func:`limits`."""
-    if verdict.effect == "withdrawn":
-        return f"withdrawn: {WITHDRAWN[verdict.claim]}"
-    effect = "smaller than matters" if verdict.effect == "no effect as large as δ" else verdict.effect
-    told = "; ".join(limit for limit in limits(verdict) if limit not in unsaid)
-    return f"{effect} ({told})" if told else effect
-
-
-def ours_text(verdict: Verdict) -> str:
-    """Mean and interval under each protocol that was tested, with the unit."""
-    several = len({trial.protocol for trial in verdict.trials}) > 1
-    return "; ".join(
-        _measured(trial) + (f" ({_PROTOCOLS[trial.protocol]})" if several else "") for trial in verdict.trials
-    )
-
-
-_PROTOCOLS = {"one_rate": "one rate for all", "tuned_rate": "each at its best rate", "own_rate": "each at its own rate"}
-_LOGARITHMS = ("log_error_change", "own_objective_change")
-_UNITS = {
-    "eann_inflation": "(factor − bound)",
-    "concentration_difference": "% of the cost",
-    "spread_difference": "doublings",
-    "early_exit_excess": "points",
-    "gain_on_headroom": "% per % of headroom",
-}
-
-
-def _unit(measure: Mapping[str, Any]) -> str:
-    """Of a measure; differences of percentages are percentage points."""
-    return "points" if "minus" in measure else _UNITS.get(measure["name"], "%")
-
-
-def _measured(trial: Trial) -> str:
-    written = change_in_a_table if trial.measure["name"] in _LOGARITHMS else interval_text
-    return f"{written(trial.values)} {_unit(trial.measure)}"
-
-
-def _published(verdict: Verdict) -> str:
-    if not verdict.published:  # none, or a bound of theory
-        return "" if verdict.where == "this study" else verdict.where
-    unit = f" {_unit(verdict.trials[0].measure)}" if verdict.trials else ""
-    return f"{verdict.where}: {percent(verdict.published)}{unit}"
-
-
-def _waiting(verdict: Verdict) -> str:
-    missing = ", ".join(_PROTOCOLS[protocol] for protocol in verdict.untested)
-    return f"waits for runs with {missing}" if verdict.waits else ""
-
-
-def judged(found: Sequence[Verdict]) -> str:
-    """When the rules of some claims were written, and what became of the claims.
-
-    ``We wrote the rules before the runs and amended them afterwards. Of three claims, two are undecided, and of one the
-    opposite is shown.``
-    """
-    shown = [verdict for verdict in found if verdict.effect == "shown as claimed"]
-    controlled = sum(verdict.flag == CONTROLLED for verdict in shown)
-    return " ".join([_when_written(found), _became(found), *_controls(controlled, len(shown))])
-
-
-def _when_written(found: Sequence[Verdict]) -> str:
-    tested = [verdict for verdict in found if verdict.trials]
-    amended = sum(verdict.amended for verdict in tested)
-    if not tested:
-        return "We write the rules before the runs."
-    if not amended:
-        return "We wrote the rules before the runs and have not changed them since."
-    if amended == len(tested):
-        return "We wrote the rules before the runs and amended them afterwards."
-    return f"We wrote the rules before the runs and amended {number(amended)} of {number(len(tested))} afterwards."
-
-
-_BECAME = {  # by effect, in the order in which they are told: what follows "is" or "are"
-    "shown as claimed": "shown as claimed",
-    "no effect as large as δ": "shown to have no effect that matters",
-    "undecided": "undecided",
-    NOT_TESTED: "not tested yet",
-    "withdrawn": "withdrawn",
-    "shown opposite": "",  # "of one the opposite is shown" reads better
-}
-
-
-def _became(found: Sequence[Verdict]) -> str:
-    counts = Counter(verdict.effect for verdict in found)
-    if len(counts) == 1:
-        (word,) = (_BECAME[effect] for effect in counts)
-        if len(found) == 1:
-            return f"The only claim is {word}." if word else "Of the only claim, the opposite is shown."
-        all_of_them = "both" if len(found) == 2 else f"all {number(len(found))}"
-        if not word:
-            return f"Of {all_of_them} claims, the opposite is shown."
-        return f"{all_of_them.capitalize()} claims are {word}."
-    told = [
-        f"{number(counts[effect])} {'is' if counts[effect] == 1 else 'are'} {word}"
-        if word
-        else f"of {number(counts[effect])} the opposite is shown"
-        for effect, word in _BECAME.items()
-        if effect in counts
-    ]
-    return f"Of {number(len(found))} claims, {', '.join(told[:-1])}, and {told[-1]}."
-
-
-def _controls(controlled: int, shown: int) -> list[str]:
-    """Of how many of the claims that are shown a control without AdaLoss shows the same."""
-    if not controlled:
-        return []
-    if controlled == shown:
-        of_them, whose = (
-            ("that one", "its") if shown == 1 else (f"all {number(shown)}" if shown > 2 else "both", "their")
-        )
-        return [f"A control without AdaLoss shows the same for {of_them}, so AdaLoss is not {whose} cause."]
-    of_them = f"{number(controlled)} of those shown"
-    return [f"For {of_them}, a control without AdaLoss shows the same, so AdaLoss is not the cause."]
+    return pd.DataFrame(rows, columns=["weighting", "epoch", "sum"]).groupby(["weighting", "epoch"])["sum"].mean()

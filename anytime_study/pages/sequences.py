@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,26 +17,26 @@ from anytime_study.analysis.eann_curves import (
 )
 from anytime_study.analysis.measures import measured
 from anytime_study.analysis.measures.sequences import mean_growth
-from anytime_study.analysis.selection import MissingRuns, Selection
+from anytime_study.analysis.selection import Selection
 from anytime_study.analysis.statistics import mean_interval
 from anytime_study.datasets import find_card
-from anytime_study.pages.figures import label
-from anytime_study.pages.result_pages import published
-from anytime_study.pages.words import change_in_words, listed, number, percent
+from anytime_study.pages.figures import ends, label
+from anytime_study.pages.result_pages import if_made, published
+from anytime_study.pages.words import (
+    as_change,
+    capital,
+    change_in_words,
+    listed,
+    number,
+    part_of,
+    percent,
+    value_in_words,
+)
 from anytime_study.studies.experiments import Experiment
 from anytime_study.theory.cost_inflation import worst_case
 
 NOTHING = "*These runs have not been made yet.*"
 EQUAL, ALONE = "against equal weights", "against its largest network alone"
-Value = TypeVar("Value")
-
-
-def if_made(function: Callable[..., Value], *arguments: Any, **settings: Any) -> Value | None:
-    """What a function gives; None if runs that it needs have not been made."""
-    try:
-        return function(*arguments, **settings)
-    except MissingRuns:
-        return None
 
 
 def what_was_trained(experiment: Experiment) -> str:
@@ -105,7 +104,14 @@ def weightings_compared(selection: Selection) -> str:
 def competence_found(
     experiment: Experiment, excesses: pd.DataFrame, competences: pd.DataFrame, tolerance: float
 ) -> str:
-    """Whether the networks are competent at the tolerance of the page, and at the largest one that was looked at."""
+    """Whether the networks are competent at the tolerance of the page, and at the largest one that was looked at.
+
+    Args:
+        experiment: Of the networks.
+        excesses: From :func:`anytime_study.analysis.competence.excess_table`.
+        competences: From :func:`anytime_study.analysis.competence.competence_table`.
+        tolerance: Per cent.
+    """
     if competences.empty:
         return NOTHING
     images = find_card(finished(experiment)[0].config.dataset).num_validation
@@ -117,35 +123,37 @@ def competence_found(
         f"competence by seed would be {blur}, so we averaged the errors over {seeds} seeds first.\n\n"
     )
     found = competences[competences["tolerance"] == tolerance]["b"]
-    count, good = number(len(found)), found[found > 0]
-    if good.empty:
-        ends = _last_exits(excesses)
-        means, unsure = ends.mean(), int((ends.apply(_low) <= tolerance).sum())
+    count, good = len(found), int((found > 0).sum())
+    if not good:
+        last = excesses.groupby(["network", "weighting"])["exit"].transform("max")
+        at_end = excesses[excesses["exit"] == last].groupby(["network", "weighting"], sort=False)["excess"]
+        means, lows = at_end.mean(), at_end.apply(lambda of_seeds: ends(of_seeds)[0])
         text += (
-            f"**None of the {count} networks is competent.** Even their last exits make {means.min():.0f} to "
+            f"**None of the {number(count)} networks is competent.** Even their last exits make {means.min():.0f} to "
             f"{means.max():.0f} % more errors than separate networks. So theory promises nothing for these sequences."
         )
-        if unsure == len(means):
+        if not (lows > tolerance).any():  # nothing is known of a single seed
             text += " This is an estimate: the interval of each last exit reaches down to the tolerance."
-        elif unsure:
-            text += f" This is an estimate: {number(unsure)} of their intervals reach down to the tolerance."
-    elif len(good) < len(found):
-        verb = "is" if len(good) == 1 else "are"
+    elif good < count:
         text += (
-            f"Of the {count} networks, {number(len(good))} {verb} competent. Theory promises nothing for a sequence "
-            "with a member that is not."
+            f"Of the {number(count)} networks, {number(good)} {'is' if good == 1 else 'are'} competent. Theory "
+            "promises nothing for a sequence with a member that is not."
         )
-    elif len(good) == 2:
-        text += f"Both networks are competent: {_good_from(good)}."
     else:
-        text += f"All {count} networks are competent: {_good_from(good)}."
+        text += f"{capital(part_of(count, count))} networks are competent: {_good_from(found)}."
     widest = competences["tolerance"].max()
     wide = competences[competences["tolerance"] == widest]["b"]
     if widest > tolerance and (wide > 0).all():
-        every = "both" if len(wide) == 2 else f"all {number(len(wide))}"
+        every = part_of(len(wide), len(wide))
         text += f" With a tolerance of {widest:g} %, {every} are competent: {_good_from(wide)}."
         text += " The factor of three needs 50 %."
-    return text + _same_exits(competences)
+    by_network = competences.pivot_table(index=["network", "tolerance"], columns="weighting", values="b")
+    if len(by_network.columns) > 1 and (by_network.nunique(axis=1) == 1).all():
+        text += (
+            " With AdaLoss and with equal weights, each network becomes competent at the same exit, so both have the "
+            "same competence."
+        )
+    return text
 
 
 def inflation_found(selection: Selection, seen: Mapping[str, pd.DataFrame]) -> str:
@@ -155,16 +163,12 @@ def inflation_found(selection: Selection, seen: Mapping[str, pd.DataFrame]) -> s
     costs = member_costs(selection, next(iter(seen)))
     growth = mean_growth(costs)
     largest = {label(weighting): table.groupby("seed")["inflation"].max() for weighting, table in seen.items()}
-    said = listed(f"{_estimate(values)} with {name}" for name, values in largest.items())
-    seeds = max(len(values) for values in largest.values())
-    begin, why = "The largest inflation is", ""
-    if seeds > 1:
-        begin = "We took the largest inflation of each seed. Its mean is"
-        why = " Seeds peak at different budgets, so these means lie above the peaks of the curves."
+    said = listed(f"{value_in_words(values, '', 1)} with {name}" for name, values in largest.items())
     return (
-        f"{begin} {said}.{why} The paper's bound for this growth is {bound(costs):.1f}; for ordinary networks, with "
-        f"one answer each, it is {float(worst_case(growth, 1)):.1f}. This does not confirm the theory, since its "
-        "assumption does not hold. It only says that the bound was of the right size here."
+        f"We took the largest inflation of each seed. Its mean is {said}. Seeds peak at different budgets, so these "
+        f"means lie above the peaks of the curves. The paper's bound for this growth is {bound(costs):.1f}; for "
+        f"ordinary networks, with one answer each, it is {float(worst_case(growth, 1)):.1f}. This does not confirm the "
+        "theory, since its assumption does not hold. It only says that the bound was of the right size here."
     )
 
 
@@ -192,28 +196,6 @@ def conventions(selection: Selection) -> str:
     return "\n".join([*lines, "", "So the choice decides who wins." if several else "All three agree on who wins."])
 
 
-def _same_exits(competences: pd.DataFrame) -> str:
-    """Why both weightings may have the same competence in every network: there are few exits to begin at."""
-    by_network = competences.pivot_table(index=["network", "tolerance"], columns="weighting", values="b")
-    if len(by_network.columns) < 2 or (by_network.nunique(axis=1) > 1).any():
-        return ""
-    return (
-        " With AdaLoss and with equal weights, each network becomes competent at the same exit, so both have the same "
-        "competence."
-    )
-
-
-def _last_exits(excesses: pd.DataFrame) -> Any:
-    """The excess of each network's last exit, seed by seed, in a group per network and weighting."""
-    last = excesses.groupby(["network", "weighting"])["exit"].transform("max")
-    return excesses[excesses["exit"] == last].groupby(["network", "weighting"], sort=False)["excess"]
-
-
-def _low(values: pd.Series) -> float:
-    """The lower end of the mean's interval; of a single value nothing is known."""
-    return mean_interval(values).low if len(values) > 1 else -math.inf
-
-
 def _average(ours: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
     """By seed: the mean error over the mean error of others at the budgets that both have, in per cent above it."""
     both = ours.merge(others, on=["seed", "cost"], suffixes=("", "_other"))
@@ -222,19 +204,10 @@ def _average(ours: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
 
 
 def _change(percent: pd.Series) -> str:
-    return change_in_words((100 * np.log1p(percent / 100)).tolist())
+    return change_in_words(as_change(percent))
 
 
 def _good_from(competences: pd.Series) -> str:
     """From which share of the cost on networks are good."""
-    first, last = sorted((100 / competences.max(), 100 / competences.min()))
-    if round(first) == round(last):
-        return f"they are good from {first:.0f} % of their cost on"
-    return f"they are good only from {first:.0f} to {last:.0f} % of their cost on"
-
-
-def _estimate(values: pd.Series) -> str:
-    if len(values) < 2:
-        return f"{values.mean():.1f}"
-    interval = mean_interval(values)
-    return f"{interval.mean:.1f} (95 % interval {interval.low:.1f} to {interval.high:.1f}, {len(values)} seeds)"
+    first, last = (f"{100 / b:.0f}" for b in (competences.max(), competences.min()))
+    return f"they are good only from {first}{f' to {last}' if first != last else ''} % of their cost on"

@@ -19,22 +19,20 @@ import numpy.typing as npt
 
 from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
-from anytime_study.pages.words import number
+from anytime_study.pages.words import capital, listed, number
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from anytime_study.runs.record import RunRecord
+
 Kinds = Mapping[str, Mapping[str, Path]]
 """Folders of trained networks by the kind of image (photographs, garments, digits) and the name of their weighting."""
-DATA, STILL = "stop-it-yourself-data.js", "stop-it-yourself-still.svg"
+DATA, STILL, SCRIPT = "stop-it-yourself-data.js", "stop-it-yourself-still.svg", "explorables-data.js"
+MOST_SEEDS = 20
 IMAGES = 12
 _OF_EACH_SORT = 4
 _ABOUT = {"const": "equal weights", "adaloss": "weights roughly 1 / loss"}
-
-
-def there(kinds: Kinds) -> dict[str, dict[str, Path]]:
-    """The kinds all of whose networks are there."""
-    return {kind: dict(folders) for kind, folders in kinds.items() if all(path.is_dir() for path in folders.values())}
 
 
 def choose_images(labels: npt.NDArray[np.integer], answers: npt.NDArray[np.integer]) -> list[int]:
@@ -112,8 +110,25 @@ def make_images(folders: Mapping[str, Path], *, candidates: int) -> list[dict[st
     ]
 
 
+def images_of(kinds: Kinds, path: Path, *, candidates: int, remake: bool) -> dict[str, list[dict[str, Any]]]:
+    """The images of each kind, from the file that keeps them; made and kept where they are not in it.
+
+    Args:
+        kinds: Folders of networks.
+        path: The file.
+        candidates: See :func:`make_images`.
+        remake: Whether all are made anew.
+    """
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    for kind, folders in kinds.items():
+        if remake or kind not in kept:
+            kept[kind] = make_images(folders, candidates=candidates)
+            atomic_write(path, json.dumps(kept, separators=(",", ":")) + "\n")
+    return kept
+
+
 def write_scripts(kinds: Kinds, images: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path, records: Path) -> dict:
-    """Write what the element loads: ``DATA``, ``STILL`` and a script for each network.
+    """Write what the element and the explorables load: ``DATA``, ``STILL``, a script for each network, ``SCRIPT``.
 
     Args:
         kinds: As they are shown, the first one first.
@@ -141,18 +156,18 @@ def write_scripts(kinds: Kinds, images: Mapping[str, Sequence[Mapping[str, Any]]
         for name, path in folders.items():
             model = load_model(path)
             id_ = f"{kind}-{name.lower()}"
-            record = _record(records, model.card.about["record"])
+            record = record_of(records, model.card.about["record"])
             atomic_write(folder / f"network-{id_}.js", live_script(id_, model))
             networks.append(
                 {
                     "name": name,
-                    "about": _ABOUT.get(record["config"]["weighting"], ""),
+                    "about": _ABOUT.get(record.config.weighting, ""),
                     "id": id_,
                     "script": f"network-{id_}.js",
-                    "weights": record["epoch_weights"][-1],
-                    "errors": record["test"]["error"],
-                    "macs": record["costs"]["macs_cumulative"],
-                    "record": record["name"],
+                    "weights": record.epoch_weights[-1],
+                    "errors": record.test.error,
+                    "macs": record.costs.macs_cumulative,
+                    "record": record.name,
                 }
             )
         channels, height, width = model.card.input_shape
@@ -168,13 +183,76 @@ def write_scripts(kinds: Kinds, images: Mapping[str, Sequence[Mapping[str, Any]]
         }
     atomic_write(folder / DATA, data_script("STOP_IT_YOURSELF", data))
     atomic_write(folder / STILL, still(next(iter(data.values()))))
+    atomic_write(folder / SCRIPT, data_script("EXPLORABLES_DATA", explorables(data, records)))
     return data
 
 
-def _record(records: Path, name: str) -> dict[str, Any]:
-    for path in records.glob(f"*/{name}.json"):
-        return json.loads(path.read_text(encoding="utf-8"))
+def record_of(records: Path, name: str) -> RunRecord:
+    """The record of a run, in one of the folders of data/records.
+
+    Raises:
+        InputError: it is not there.
+    """
+    from anytime_study.runs.record import RunRecord
+
+    return RunRecord.load(_file_of(records, name))
+
+
+def _file_of(records: Path, name: str) -> Path:
+    if path := next(records.glob(f"*/{name}.json"), None):
+        return path
     raise InputError(f"networks: expected the record {name} in {records}, found none")
+
+
+def explorables(data: Mapping[str, Any], records: Path) -> dict[str, Any]:
+    """What the explorables show of these records.
+
+    Args:
+        data: Of :func:`write_scripts`.
+        records: data/records.
+
+    Returns:
+        ``playedBack``, by kind ``title`` and ``networks``, each with ``name``, ``record``, ``losses`` and ``weights``
+        [epochs][K]; ``pairedSeeds``, of :func:`paired_seeds`, for the kind that has the most seeds; and ``t95``, the
+        quantiles of Student's t for 95 % intervals with 1, 2, … degrees of freedom.
+    """
+    import scipy.stats
+
+    played, pairs = {}, []
+    for kind, of_kind in data.items():
+        networks = []
+        for network in of_kind["networks"]:
+            record = record_of(records, network["record"])
+            epochs = {"losses": record.epoch_losses, "weights": record.epoch_weights}
+            shorter = {
+                what: [[float(f"{value:.4g}") for value in row] for row in rows] for what, rows in epochs.items()
+            }
+            networks.append({"name": network["name"], "record": record.name, **shorter})
+        played[kind] = {"title": of_kind["title"], "networks": networks}
+        pairs.append(paired_seeds([_file_of(records, network["record"]) for network in of_kind["networks"]]))
+    quantiles = scipy.stats.t.ppf(0.975, range(1, 2 * MOST_SEEDS)).tolist()
+    return {"playedBack": played, "pairedSeeds": max(pairs, key=lambda pair: len(pair["seeds"])), "t95": quantiles}
+
+
+def paired_seeds(pair: Sequence[Path]) -> dict[str, Any]:
+    """Test errors at the last exit of runs that differ from two records in their seed alone.
+
+    Args:
+        pair: The records.
+
+    Returns:
+        ``seeds``, those that both have, in order, and ``errors`` of each, [2][seeds], from 0 to 1.
+    """
+    from anytime_study.runs.record import RunRecord
+
+    errors = []
+    for path in pair:
+        wanted = RunRecord.load(path).config
+        runs = [RunRecord.load(other) for other in path.parent.glob(f"{path.stem.split('-seed')[0]}-seed*.json")]
+        same = [run for run in runs if run.config.model_copy(update={"seed": wanted.seed}) == wanted]
+        errors.append({run.config.seed: run.test.error[-1] for run in same})
+    seeds = sorted(set.intersection(*map(set, errors)))
+    return {"seeds": seeds, "errors": [[one[seed] for seed in seeds] for one in errors]}
 
 
 def data_script(name: str, data: Any) -> str:
@@ -228,8 +306,16 @@ def lost(kind: Mapping[str, Any]) -> str:
                 numbers.append(str(image["number"]))
         if numbers:
             times += len(numbers)
-            found.append(f"{network['name']} on test image{'s' * (len(numbers) > 1)} {' and '.join(numbers)}")
+            found.append(f"{network['name']} on test image{'s' * (len(numbers) > 1)} {listed(numbers)}")
     if not found:
         return "A later exit can spoil an answer that was right, though it does not on these twelve images."
-    often = {1: "Once", 2: "Twice"}.get(times, f"{number(times).capitalize()} times")
+    often = {1: "Once", 2: "Twice"}.get(times, f"{capital(number(times))} times")
     return f"{often}, a later exit spoils a right answer: {', '.join(found)}."
+
+
+def half_way(kind: Mapping[str, Any]) -> str:
+    """A sentence: how many of its images the last network gets right with half of the computation."""
+    macs = kind["networks"][-1]["macs"]
+    reached = sum(cost <= macs[-1] / 2 for cost in macs)
+    right = sum(image["answers"][-1][reached - 1] == image["label"] for image in kind["images"])
+    return f"Half of the computation pays for exit {reached}, which gets {number(right)} of the twelve right."

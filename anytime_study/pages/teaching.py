@@ -22,13 +22,14 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole, docutils_namespace
 
 from anytime_core.errors import InputError
-from anytime_study.pages.printing import CHROMIUM_ARGUMENTS, MATHEMATICS_SET, find_chromium
+from anytime_study.pages.printing import printed, tab_without_network
 from anytime_study.studies.study import ROOT
 
 STATIC = ROOT / "_build/html/_static"
 PRINTED = ROOT / "_build/teaching"
 _THEME = "white"
-_SVG, _PNG = "image/svg+xml", "image/png"
+_WAIT = "() => new Promise((laid_out) => setTimeout(laid_out, 500))"
+_SVG = "image/svg+xml"
 
 
 def figure_of(page: str, name: str, results: Path = ROOT / "book/results") -> tuple[str, str]:
@@ -44,14 +45,10 @@ def figure_of(page: str, name: str, results: Path = ROOT / "book/results") -> tu
     """
     for cell in _cells(page, results):
         told = cell.get("metadata", {}).get("mystnb", {})
-        if told.get("figure", {}).get("name") != f"fig-{name}":
-            continue
-        for data in (output.get("data", {}) for output in cell["outputs"]):
-            if _SVG in data:
-                coded = base64.b64encode("".join(data[_SVG]).encode()).decode()
-                return f"data:{_SVG};base64,{coded}", told["image"]["alt"]
-            if _PNG in data:
-                return f"data:{_PNG};base64,{data[_PNG].strip()}", told["image"]["alt"]
+        if told.get("figure", {}).get("name") == f"fig-{name}":
+            drawn = {kind: data for output in cell["outputs"] for kind, data in output.get("data", {}).items()}
+            if svg := "".join(drawn.get(_SVG, "")):
+                return f"data:{_SVG};base64,{base64.b64encode(svg.encode()).decode()}", told["image"]["alt"]
     raise InputError(f"figure: expected one of {page}, found {name!r}")
 
 
@@ -108,17 +105,6 @@ class FromBook(SphinxRole):
         return [nodes.Text(sentence_of(page, key))], []
 
 
-class Exits(SphinxDirective):
-    """``{exits}``: the drawing of a network with exits."""
-
-    def run(self) -> list[nodes.Node]:
-        """The drawing, in the page itself."""
-        drawn = (ROOT / "book/_assets/exits.svg").read_bytes()
-        source = f"data:{_SVG};base64,{base64.b64encode(drawn).decode()}"
-        alt = "A chain of three segments, each with a head that answers; a deadline falls before the third answer."
-        return [nodes.raw("", f'<img class="book-figure" src="{source}" alt="{alt}">', format="html")]
-
-
 class Lines(SphinxDirective):
     """``{lines} COUNT``: ruled lines to write on."""
 
@@ -136,7 +122,6 @@ def _raw(text: str) -> nodes.Node:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx of the directives and the role."""
     app.add_directive("book-figure", BookFigure)
-    app.add_directive("exits", Exits)
     app.add_directive("lines", Lines)
     app.add_directive("notes", Notes)
     app.add_role("from-book", FromBook())
@@ -228,33 +213,22 @@ def print_all(made: Path = STATIC, out: Path = PRINTED) -> None:
         made: What ``build`` made.
         out: The folder for the files.
     """
-    from playwright.sync_api import sync_playwright
     from pypdf import PdfReader, PdfWriter
 
     out.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
-        tab = browser.new_context(color_scheme="light", offline=True).new_page()
-
-        def printed(page: Path, query: str, **paper: Any) -> BytesIO:
-            tab.goto(page.resolve().as_uri() + query, wait_until="load")
-            tab.wait_for_function(MATHEMATICS_SET, timeout=600_000)
-            tab.wait_for_timeout(500)  # reveal.js lays its pages out
-            return BytesIO(tab.pdf(print_background=True, **paper))
-
+    with tab_without_network() as tab:
         for name in names_of("slides"):
             for suffix, query in (("", "?print-pdf"), ("_notes", "?print-pdf&showNotes=separate-page")):
-                pdf = printed(made / f"slides/{name}.html", query, prefer_css_page_size=True)
+                page = made / f"slides/{name}.html"
+                # reveal.js lays its pages out
+                pdf = printed(tab, page, query=query, prepare=_WAIT, prefer_css_page_size=True)
                 with PdfWriter() as file:
-                    for page in PdfReader(pdf).pages:
-                        if page.extract_text().strip() or "/XObject" in (page.get("/Resources") or {}):
-                            file.add_page(page)
+                    for sheet in PdfReader(BytesIO(pdf)).pages:
+                        if sheet.extract_text().strip() or "/XObject" in (sheet.get("/Resources") or {}):
+                            file.add_page(sheet)
                     file.write(out / f"{name}{suffix}.pdf")
-        margins = dict.fromkeys(("top", "bottom", "left", "right"), "18mm")
         for name in names_of("sheets"):
-            pdf = printed(made / f"sheets/{name}.html", "", format="A4", margin=margins)
-            (out / f"{name}.pdf").write_bytes(pdf.getvalue())
-        browser.close()
+            (out / f"{name}.pdf").write_bytes(printed(tab, made / f"sheets/{name}.html"))
 
 
 def main(*, pdf: bool = False) -> None:

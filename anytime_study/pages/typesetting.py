@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
@@ -11,7 +12,6 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-_NO_BREAK_SPACE = "\u00a0"
 _LEFT_ALONE = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.comment)
 
 
@@ -23,31 +23,25 @@ class PercentSigns(SphinxPostTransform):
     def run(self, **_: Any) -> None:
         """Change the text of the page."""
         for text in list(self.document.findall(nodes.Text)):
-            if any(isinstance(above, _LEFT_ALONE) for above in _ancestors(text)):
-                continue
-            before = text.parent[text.parent.index(text) - 1] if text.parent.index(text) else None
-            after_number = isinstance(before, nodes.Node) and before.astext()[-1:].isdigit()
-            if (kept := keep_percent_signs(text.astext(), after_number=after_number)) != text.astext():
-                text.parent.replace(text, nodes.Text(kept))
+            if not any(isinstance(above, _LEFT_ALONE) for above in _ancestors(text)):
+                place = text.parent.index(text)
+                before = text.parent[place - 1].astext()[-1:] if place else ""
+                text.parent.replace(text, nodes.Text(keep_percent_signs(text.astext(), before)))
 
 
-def keep_percent_signs(text: str, *, after_number: bool = False) -> str:
+def keep_percent_signs(text: str, before: str = "") -> str:
     """The text with no-break spaces between numbers and per cent signs.
 
     Args:
         text: Prose.
-        after_number: Whether what stands before the text, such as a glued value, ends with a digit.
+        before: The last character of what stands before the text, such as a glued value.
     """
-    found = re.sub(r"(?<=\d)\s%", f"{_NO_BREAK_SPACE}%", text)
-    return re.sub(r"^\s%", f"{_NO_BREAK_SPACE}%", found) if after_number else found
+    return re.sub(r"(?<=\d)\s%", "\N{NO-BREAK SPACE}%", before + text)[len(before) :]
 
 
-def _ancestors(node: Any) -> list[Any]:
-    found = []
-    while node.parent is not None:
-        node = node.parent
-        found.append(node)
-    return found
+def _ancestors(node: Any) -> Iterator[Any]:
+    while (node := node.parent) is not None:
+        yield node
 
 
 def without_thebe(*event: Any) -> None:

@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from bs4 import BeautifulSoup
@@ -42,21 +41,10 @@ def words_of_prose(html: str) -> int:
     return len(_WORD.findall(article.get_text(" ")))
 
 
-def pages_by_part(toc: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The pages that ``_toc.yml`` lists, by the caption of their part; the landing page is in the first one."""
-    parts = {
-        part["caption"]: [page for chapter in part["chapters"] for page in _files(chapter)] for part in toc["parts"]
-    }
-    parts[next(iter(parts))].insert(0, toc["root"])
-    return parts
-
-
-def _files(entry: Mapping[str, Any]) -> list[str]:
-    return [entry["file"], *(page for section in entry.get("sections", []) for page in _files(section))]
-
-
 def count_words(checkout: Path) -> dict[str, dict[str, int]]:
-    """Words of prose of every page by part, the reference left out.
+    """Words of prose of every page, by the caption of its part; the landing page is in the first part.
+
+    The reference is left out, and so are sections of chapters: it alone has them.
 
     Args:
         checkout: The folder of ``_toc.yml``, with the built book in ``_build/html``.
@@ -65,20 +53,22 @@ def count_words(checkout: Path) -> dict[str, dict[str, int]]:
         FileNotFoundError: a page has not been built.
     """
     toc = yaml.safe_load((checkout / "_toc.yml").read_text(encoding="utf-8"))
+    pages = {part["caption"]: [chapter["file"] for chapter in part["chapters"]] for part in toc["parts"]}
+    pages[next(iter(pages))].insert(0, toc["root"])
     return {
         part: {
-            page: words_of_prose((checkout / "_build/html" / f"{page}.html").read_text(encoding="utf-8"))
-            for page in pages
+            page: words_of_prose((checkout / f"_build/html/{page}.html").read_text(encoding="utf-8"))
+            for page in of_part
             if not page.startswith(_REFERENCE)
         }
-        for part, pages in pages_by_part(toc).items()
+        for part, of_part in pages.items()
     }
 
 
 def totals(counts: Mapping[str, Mapping[str, int]]) -> tuple[int, int]:
     """Words of the main line, and of the whole book."""
-    by_part = [sum(pages.values()) for pages in counts.values()]
-    return by_part[0], sum(by_part)
+    main_line, *rest = (sum(pages.values()) for pages in counts.values())
+    return main_line, main_line + sum(rest)
 
 
 def report(counts: Mapping[str, Mapping[str, int]]) -> str:
@@ -87,9 +77,8 @@ def report(counts: Mapping[str, Mapping[str, int]]) -> str:
     for part, pages in counts.items():
         lines += [f"{sum(pages.values()):7,}  {part}", *(f"{words:15,}  {page}" for page, words in pages.items())]
     main_line, whole = totals(counts)
-    return "\n".join(
-        [*lines, f"{main_line:7,}  main line, at most {MAIN_LINE:,}", f"{whole:7,}  whole book, at most {WHOLE_BOOK:,}"]
-    )
+    lines += [f"{main_line:7,}  main line, at most {MAIN_LINE:,}", f"{whole:7,}  whole book, at most {WHOLE_BOOK:,}"]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from IPython.display import HTML
 
 if TYPE_CHECKING:  # pages of theory show tables without waiting for torch to load
     from anytime_study.runs.record import Outcome, RunRecord
@@ -67,9 +66,3 @@ def epochs_table(records: Iterable[RunRecord]) -> pd.DataFrame:
         for exit_number, (loss, weight) in enumerate(zip(losses, weights, strict=True), start=1)
     ]
     return pd.DataFrame(rows)
-
-
-def show(table: pd.DataFrame, *, digits: int = 3) -> HTML:
-    """A table as a page shows it: no index, and numbers with ``digits`` digits after the point."""
-    table = table.rename_axis(columns=None)  # pandas would give a name of all columns an empty column of its own
-    return HTML(table.to_html(index=False, border=0, float_format=lambda number: f"{number:.{digits}f}"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from anytime_study.pages.explorables import SCRIPT, explorables_script
+from anytime_study.pages.stop_it_yourself import SCRIPT, data_script, explorables
 from anytime_study.theory.geometric_mean import adaloss_fixed_point, inverse_weights
 from anytime_study.theory.linear_residual import TwoExits, linear_residual
 
@@ -40,7 +40,7 @@ def site(tmp_path_factory):
         }
         for kind, (title, *records) in KINDS.items()
     }
-    (folder / SCRIPT).write_text(explorables_script(kinds, ROOT / "data/records"))
+    (folder / SCRIPT).write_text(data_script("EXPLORABLES_DATA", explorables(kinds, ROOT / "data/records")))
     elements = "".join(
         f'<div class="explorable" data-explorable="{name}"><p>Needs JavaScript.</p></div>' for name in NAMES
     )

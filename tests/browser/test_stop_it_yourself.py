@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anytime_study.pages.stop_it_yourself import there, write_scripts
+from anytime_study.pages.stop_it_yourself import write_scripts
 
 pytestmark = pytest.mark.browser
 
@@ -54,7 +54,7 @@ def site(tmp_path_factory):
         for kind, stem in kinds.items()
     }
     kept = json.loads((ROOT / "data/stop_it_yourself.json").read_text())
-    data = write_scripts(there(kinds), kept, folder, ROOT / "data/records")
+    data = write_scripts(kinds, kept, folder, ROOT / "data/records")
     for path in (ROOT / "book/_assets").glob("*.*s"):
         shutil.copy(path, folder)
     for size in ("", ' data-size="small"'):

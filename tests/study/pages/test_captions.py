@@ -20,20 +20,15 @@ def table(**seeds):
         ({"a": 5, "b": 5}, "5 seeds, Student's t"),
         ({"a": 5, "b": 3}, "3 to 5 seeds, Student's t"),
         ({"a": 5, "b": 1}, "1 to 5 seeds, Student's t, none for a single seed"),
-        ({"a": 10}, "10 seeds, Student's t"),
-        ({"a": 9, "b": 12}, "9 to 12 seeds, Student's t"),
     ],
 )
 def test_seeds_are_counted_by_mark(seeds, text):
     assert seeds_text(table(**seeds), "weighting", "exit") == text
 
 
-def test_without_intervals_seeds_are_counted_only():
+def test_without_intervals_or_marks_seeds_are_counted_only():
     assert seeds_text(table(a=5, b=3), "weighting", intervals=False) == "3 to 5 seeds"
     assert seeds_text(table(a=1), intervals=False) == "1 seed"
-
-
-def test_without_marks_all_seeds_are_counted():
     assert seeds_text(table(a=3, b=5)) == "5 seeds, Student's t"
 
 

@@ -6,7 +6,8 @@ import pytest
 from pandas.errors import MergeError
 
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.pages.difference_figures import changes_by_exit, difference_curves
+from anytime_study.pages.difference_figures import change_over_cost, changes_by_exit, difference_curves
+from anytime_study.pages.figures import looks
 from anytime_study.runs.tables import exits_table
 
 
@@ -63,7 +64,7 @@ def test_a_curve_is_the_mean_with_its_interval_and_its_seeds_in_per_cent():
     table = changes()
     (axes,) = difference_curves(table).axes
     at_first = table.loc[table["exit"] == 1, "change"]
-    (curve,) = [line for line in axes.lines if line.get_label() == "AdaLoss"]
+    curve = axes.lines[0]
     assert curve.get_xdata().tolist() == [0.4, 1.0]
     assert curve.get_ydata().tolist() == pytest.approx([*percent([at_first.mean()]), 0])
     interval, band = mean_interval(at_first), axes.collections[0].get_paths()[0].vertices[:, 1]
@@ -86,7 +87,7 @@ def test_panels_share_their_axes_and_published_values_are_hollow_diamonds():
     assert (diamond.get_xdata().tolist(), diamond.get_ydata().tolist()) == ([0.4], pytest.approx([100]))
     assert diamond.get_markerfacecolor() == "none"
     assert left.get_ylim()[1] > 100
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ["LINEAR", "published"]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["AdaLoss", "LINEAR", "the paper"]
 
 
 def test_one_seed_has_no_band_and_exits_are_whole_numbers():
@@ -95,3 +96,19 @@ def test_one_seed_has_no_band_and_exits_are_whole_numbers():
     axes.figure.canvas.draw()
     assert all(tick == int(tick) for tick in axes.get_xticks())
     assert not any(len(path.vertices) for band in axes.collections for path in band.get_paths())
+
+
+def test_the_last_source_is_coloured_and_the_paper_is_a_grey_curve():
+    tables = {
+        name: pd.DataFrame({"quarter": [5.0], "half": [3.0], "three_quarters": [1.0], "last": [-2.0]}) for name in "ab"
+    }
+    paper = {"quarter": 10.0, "half": 0.0, "three_quarters": -10.0, "last": -20.0}
+    (axes,) = change_over_cost(tables, paper).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b", "the paper"]
+    grey, coloured = (line.get_color() for line in axes.lines[:2])
+    assert grey[1:3] == grey[3:5] == grey[5:7]
+    assert coloured == looks(["adaloss"])["adaloss"].colour
+    (theirs,) = [line for line in axes.lines if line.get_marker() == "D"]
+    assert theirs.get_xydata().tolist() == pytest.approx(
+        list(zip((0.25, 0.5, 0.75, 1), percent(paper.values()), strict=True))
+    )

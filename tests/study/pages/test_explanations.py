@@ -17,6 +17,7 @@ from anytime_study.pages.explanations import (
     batch_table,
     batches_in_a_table,
     headroom_in_words,
+    moved_in_words,
     price_in_words,
     prices_in_words,
     rates_in_words,
@@ -61,7 +62,7 @@ def test_the_batch_takes_its_share(scripts):
     )
     assert "Halving the batch alone gives equal weights 10 % fewer errors. " in text
     assert "At equal batches AdaLoss makes 5.6 % fewer at 64 and " in text
-    assert "So the batch accounts for 65 % of the scripts' difference, and the weights for the rest. Against" in text
+    assert "So the batch accounts for 65 % of the scripts' difference. Against" in text
     assert "as many steps, batches of 64 give equal weights 5.3 % fewer errors." in text
 
 
@@ -116,23 +117,31 @@ def test_extremes_are_told():
     ("best", "edge", "text"),
     [
         ((0.2, 0.2), (True, True), "the same rate for both, 0.2. This is the largest rate that we tried"),
-        (
-            (0.1, 0.2),
-            (False, True),
-            "choose 0.1 for equal weights and 0.2 for AdaLoss. One of them is an end of the range",
-        ),
+        ((0.1, 0.2), (False, True), "0.1 for equal weights and 0.2 for AdaLoss. One of them is an end of the range"),
         ((0.05, 0.2), (True, True), "0.2 for AdaLoss. These are the ends of the range that we tried"),
         ((0.1, 0.1), (False, False), "Validation images choose the same rate for both, 0.1."),
     ],
 )
 def test_rates(best, edge, text):
-    rows = {"weighting": ["const", "adaloss"], "learning_rate": best, "best": True, "at_the_edge": edge}
-    assert text in rates_in_words(pd.DataFrame(rows))
+    rows = pd.DataFrame({"weighting": ["const", "adaloss"], "learning_rate": best, "best": True, "at_the_edge": edge})
+    assert text in rates_in_words(rows)
+    assert rates_in_words(rows[:1]) == "The runs at other learning rates have not finished yet."
 
 
-def test_rates_that_are_not_there():
-    rows = {"weighting": ["const"], "learning_rate": [0.1], "best": [True], "at_the_edge": [False]}
-    assert rates_in_words(pd.DataFrame(rows)) == "The runs at other learning rates have not finished yet."
+@pytest.mark.parametrize(
+    ("places", "text"),
+    [
+        (
+            [-1.0, -1.1, -0.9],
+            "move the weight earlier, by 1.0 % of the network's cost (95 % interval 0.8 to 1.2 %, 3 seeds).",
+        ),
+        ([1.0, 1.1, 0.9], "move the weight later, by 1.0 %"),
+        ([-1.0, 1.0, 0.0], "do not visibly move the weight (95 % interval 2.5 % earlier to 2.5 % later, 3 seeds)."),
+        (None, "cannot be compared yet"),
+    ],
+)
+def test_where_the_weight_moves(places, text):
+    assert moved_in_words(None if places is None else pd.Series(places)).startswith(text)
 
 
 def test_the_batches_in_a_table(scripts):
@@ -178,7 +187,7 @@ def test_whether_the_headroom_is_used():
     [
         (
             {"a": [1, 1.1, 1.2], "b": [2, 2.1, 2.2]},
-            "In every row AdaLoss pays at a quarter of the cost, and every interval",
+            "In every row AdaLoss pays at a quarter of the cost on average; in both",
         ),
         ({"a": [1, 1.1, 1.2], "b": [2, -2, 9]}, "on average; in one of two the whole interval lies right of the line."),
         ({"a": [1, 1.1, 1.2], "b": [0.9, 2.0, 3.59]}, "in one of two the whole interval"),

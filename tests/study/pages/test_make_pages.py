@@ -1,6 +1,9 @@
-"""Pages that share a process: the same outputs as with a kernel, and nothing of one page in another."""
+"""Pages that share a process, or have kernels side by side: the same outputs, and nothing of one page in another."""
 
 import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -66,7 +69,11 @@ def test_the_outputs_are_those_of_a_kernel(checkout):
     expected = contents("kernel.ipynb")
     assert contents(make_pages.LOGS / "one.ipynb") == expected
     assert [*expected[3]] == ["image/png", "text/plain"]
-    page = nbformat.read("book/results/two.ipynb", as_version=4)
+    results = Path("book/results")
+    first = (results / "one.ipynb").read_bytes()
+    assert made("one") == [None]
+    assert (results / "one.ipynb").read_bytes() == first  # the same results, the same bytes
+    page = nbformat.read(results / "two.ipynb", as_version=4)
     assert page.cells[0].source == "# Two"
     assert "Seed 0." in str(page)
 
@@ -80,3 +87,23 @@ def test_a_page_that_complains_or_fails_is_refused_with_its_name(checkout):
     assert not (checkout / "book").exists()
     executed = nbformat.read(make_pages.LOGS / "failing.ipynb", as_version=4)
     assert executed.cells[-1].execution_count is None  # nothing runs after a failure
+
+
+ASK = """
+from ipykernel.connect import get_connection_info
+info = get_connection_info(unpack=True)
+print(info["transport"], info["ip"])
+"""
+
+
+def test_kernels_side_by_side_have_sockets_of_their_own(tmp_path):
+    nbformat.write(new_notebook(cells=[new_code_cell(ASK)], metadata=KERNEL), tmp_path / "ask.ipynb")
+    program = Path(sys.executable).with_name("papermill")
+    command = [program, "--engine", "side_by_side", "--no-progress-bar", "ask.ipynb"]
+    out = [f"{number}.ipynb" for number in range(2)]
+    processes = [subprocess.Popen([*command, name], cwd=tmp_path, stderr=subprocess.DEVNULL) for name in out]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    told = [nbformat.read(tmp_path / name, 4).cells[-1].outputs[0].text.split() for name in out]
+    assert [transport for transport, _ in told] == ["ipc", "ipc"]
+    assert told[0][1] != told[1][1]
+    assert {path.name for path in tmp_path.iterdir()} == {"ask.ipynb", *out}  # no socket is left

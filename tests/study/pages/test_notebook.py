@@ -1,11 +1,12 @@
 import ast
 
 import nbformat
+import pandas as pd
 import pytest
 from papermill.translators import PythonTranslator
 
 from anytime_core.errors import InputError
-from anytime_study.pages.notebook import TierParameters, read_parameters
+from anytime_study.pages.notebook import TierParameters, read_parameters, show
 from anytime_study.runs.config import RunConfig
 from anytime_study.studies.study import ROOT
 
@@ -37,14 +38,10 @@ def refusal(**injected):
 # --- what is let through -------------------------------------------------------------------------------------------
 
 
-def test_defaults():
-    assert read_parameters(notebook(), RunConfig, besides=BESIDES) == RunConfig()
-
-
 def test_injected_values_reach_the_config():
-    config = read_parameters(
-        notebook({"epochs": 3, "weighting": "const", "records_dir": "elsewhere"}), RunConfig, besides=BESIDES
-    )
+    assert read_parameters(notebook(), RunConfig, besides=BESIDES) == RunConfig()
+    injected = {"epochs": 3, "weighting": "const", "records_dir": "elsewhere"}
+    config = read_parameters(notebook(injected), RunConfig, besides=BESIDES)
     assert config == RunConfig(epochs=3, weighting="const")
 
 
@@ -56,13 +53,7 @@ def test_an_interactive_rerun_may_have_any_other_names():
     assert read_parameters(namespace, RunConfig, besides=BESIDES) == RunConfig(epochs=3)
 
 
-def test_works_outside_ipython():
-    namespace = notebook()
-    del namespace["In"]
-    assert read_parameters(namespace, RunConfig, besides=BESIDES) == RunConfig()
-
-
-def test_a_notebook_may_define_some_of_the_fields_only():
+def test_a_notebook_may_define_some_of_the_fields_only_outside_ipython():
     assert read_parameters({"epochs": 2}, RunConfig) == RunConfig(epochs=2)
 
 
@@ -76,14 +67,12 @@ def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(name, meant):
     assert all(known in found for known in DEFAULTS)
 
 
-def test_a_strange_name_gets_no_guess():
-    assert refusal(zzz=1).startswith("bad parameters: zzz: there is no such parameter; known: dataset, ")
-
-
-def test_all_misspelt_names_are_told_at_once():
-    found = refusal(epoch=3, seeed=1, batch_size=0)
-    assert "epoch: there is no such parameter (did you mean epochs?)" in found
-    assert "seeed: there is no such parameter (did you mean seed?)" in found
+def test_all_misspelt_names_are_told_at_once_before_bad_values():
+    found = refusal(epoch=3, zzz=1, batch_size=0)
+    assert found.startswith(
+        "bad parameters: epoch: there is no such parameter (did you mean epochs?); zzz: there is no "
+    )
+    assert "such parameter; known: dataset, " in found
 
 
 @pytest.mark.parametrize(
@@ -96,11 +85,6 @@ def test_all_misspelt_names_are_told_at_once():
 )
 def test_a_bad_value_is_refused(name, value, expected):
     assert refusal(**{name: value}) == f"bad parameters: {expected}"
-
-
-def test_the_unknown_name_is_told_before_bad_values():
-    # a misspelt parameter is why the others look wrong, more often than not
-    assert refusal(epoch=3, batch_size=0).startswith("bad parameters: epoch: ")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
@@ -120,6 +104,15 @@ def test_only_papermills_cell_is_read_for_names():
     assert read_parameters(namespace, RunConfig, besides=BESIDES).epochs == 3
 
 
-def test_a_page_of_a_tier_reads_the_tiers_own_records_or_others():
+def test_a_page_reads_its_own_records_or_others():
     assert TierParameters(tier="laptop", records_dir="").records is None
     assert TierParameters(tier="laptop", records_dir="build/mine").records == ROOT / "build/mine"
+
+
+def test_a_shown_table_has_no_index_rounded_numbers_and_no_empty_header():
+    page = show(pd.DataFrame({"exit": [1, 2], "error": [0.12345, 2 / 3], "cost": [10, 20_776]}, index=[77, 78])).data
+    assert "<td>0.123</td>" in page
+    assert "<td>20776</td>" in page
+    assert "77" not in page.replace("20776", "")
+    wide = pd.DataFrame({"a": [1, 2], "key": ["x", "y"], "b": [1.0, 2.0]}).pivot_table(index="a", columns="key")
+    assert "<th></th>" not in show(wide["b"].reset_index()).data

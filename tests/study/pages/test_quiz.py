@@ -2,7 +2,6 @@ import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
-from anytime_study.pages.colab import colab_text
 from anytime_study.pages.quiz import Question, read_questions
 from anytime_study.studies.study import ROOT
 
@@ -58,10 +57,3 @@ def test_the_book_asks_twenty_questions_and_the_right_answers_are_spread():
     assert len(questions) == 20
     assert all(len(question.answers) == 3 for question in questions)
     assert all(5 <= [question.right for question in questions].count(place) <= 8 for place in (1, 2, 3))
-
-
-def test_colab_is_named_only_where_the_address_is_known():
-    assert colab_text("lab", None) == ""
-    text = colab_text("lab", "someone/something")
-    assert "colab.research.google.com/github/someone/something/blob/main/notebooks/lab.ipynb" in text
-    assert "git clone --depth 1 https://github.com/someone/something" in text

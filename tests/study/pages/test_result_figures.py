@@ -3,16 +3,11 @@
 import math
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import pytest
 
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.pages.result_figures import (
-    dots,
-    ratio_and_place,
-    weights_over_steps,
-)
+from anytime_study.pages.result_figures import dose, dots, seed_by_seed
 
 
 @pytest.fixture(autouse=True)
@@ -56,18 +51,21 @@ def test_dots_of_changes_are_in_per_cent():
     assert axes.xaxis.get_major_formatter()(-5, 0) == "−5 %"
 
 
-def test_weights_over_steps_are_shades_on_one_scale():
-    left, right = np.array([[0.0, 1.0], [0.5, 1.0], [0.0, 2.0]]), np.ones((3, 2))
-    figure = weights_over_steps({"a": left, "b": right})
-    shades = [axes.collections[0] for axes in figure.axes[:2]]
-    assert [axes.get_title() for axes in figure.axes[:2]] == ["a", "b"]
-    assert np.array_equal(shades[0].get_array().reshape(2, 3), left.T)  # a row per exit, a column per step
-    assert {shade.get_clim() for shade in shades} == {(0, 2)}
-    assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((0.5, 3.5), (0.5, 2.5))  # step 1, exit 1
+def test_a_dose_is_a_mean_per_place_in_the_shape_of_its_data():
+    table = pd.DataFrame(
+        {"dataset": ["CIFAR-10"] * 2 + ["Fashion-MNIST"], "place": list("aab"), "ratio": [2.0, 4.0, 1.0]}
+    )
+    table = table.assign(last=[100 * math.log(factor) for factor in (0.5, 2.0, 1.5)], first=0.0)
+    (axes,) = dose(table, "ratio", "ratio", series={"first exit": "first", "last exit": "last"}, log_x=True).axes
+    marks = [container.lines[0] for container in axes.containers[2:]]
+    assert [mark.get_xydata().tolist() for mark in marks] == [[pytest.approx([3, 0])], [pytest.approx([1, 50])]]
+    assert [mark.get_marker() for mark in marks] == ["s", "o"]
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts == ["first exit", "last exit", "CIFAR-10", "Fashion-MNIST"]
 
 
-def test_a_mark_per_run_and_a_cross_per_data_set():
-    table = pd.DataFrame({"data": ["hard", "easy", "easy"], "ratio": [1.0, 2.0, 4.0], "place": [60.0, 61.0, 65.0]})
-    (axes,) = ratio_and_place(table, ["easy", "hard"]).axes
-    assert [len(marks.get_offsets()) for marks in axes.collections] == [2, 1]
-    assert [(float(x), float(y)) for cross in axes.lines for x, y in cross.get_xydata()] == [(3, 63), (1, 60)]
+def test_a_point_per_seed_beside_the_paper():
+    tables = {"ours": pd.DataFrame({"quarter": [100 * math.log(2)], "last": [100 * math.log(0.5)]})}
+    (axes,) = seed_by_seed(tables, {"quarter": 0.0, "last": 100 * math.log(0.9)}).axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert (drawn["ours"], drawn["the paper"]) == ([pytest.approx([100, -50])], [pytest.approx([0, -10])])

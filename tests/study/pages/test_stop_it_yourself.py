@@ -14,17 +14,19 @@ from PIL import Image
 from anytime_core.errors import InputError
 from anytime_core.inference.latency import fingerprint
 from anytime_study.datasets import default_cache_dir, load_dataset
-from anytime_study.pages.explorables import SCRIPT
 from anytime_study.pages.stop_it_yourself import (
     DATA,
     IMAGES,
+    MOST_SEEDS,
+    SCRIPT,
     STILL,
     choose_images,
     data_script,
+    half_way,
+    images_of,
     lost,
-    make_images,
+    paired_seeds,
     png_data_uri,
-    there,
     write_scripts,
 )
 from anytime_study.training.artefacts import load_model
@@ -42,7 +44,7 @@ def parameters():
     return namespace
 
 
-KINDS = there({kind: {name: ROOT / path for name, path in two.items()} for kind, two in parameters()["kinds"].items()})
+KINDS = {kind: {name: ROOT / path for name, path in two.items()} for kind, two in parameters()["kinds"].items()}
 KEPT = json.loads((ROOT / parameters()["images"]).read_text(encoding="utf-8"))
 
 
@@ -114,8 +116,11 @@ def test_the_committed_images_are_those_of_the_rule_with_their_answers(kind):
     assert all(not exits[0] and exits[-1] for exits in right)
 
 
-def test_the_rule_makes_the_committed_digits():
-    assert make_images(KINDS["digits"], candidates=parameters()["candidates"]) == KEPT["digits"]
+def test_the_rule_makes_the_committed_digits_where_the_file_has_none(tmp_path):
+    made = images_of(
+        {"digits": KINDS["digits"]}, tmp_path / "kept.json", candidates=parameters()["candidates"], remake=False
+    )
+    assert made == json.loads((tmp_path / "kept.json").read_text()) == {"digits": KEPT["digits"]}
 
 
 # --- what is written -------------------------------------------------------------------------------------------------
@@ -135,6 +140,29 @@ def test_every_number_is_the_one_in_the_record(written):
             assert network["weights"] == record["epoch_weights"][-1]
             assert network["macs"] == record["costs"]["macs_cumulative"]
             assert f'["{network["id"]}"]' in (folder / network["script"]).read_text()[:100]
+
+
+RECORDS = ROOT / "data/records"
+LONGER = "fashion-mnist-resann-const-seed1-bf07df6b7b9d"  # twelve epochs
+
+
+def test_the_explorables_show_the_records_epochs_and_the_seeds_of_the_same_runs(written):
+    """Of the many runs of this network and data set each seed has one that differs from the pair in its seed alone."""
+    folder, data = written
+    script = (folder / SCRIPT).read_text()
+    drawn = json.loads(script.removeprefix("window.EXPLORABLES_DATA = ").rstrip(";\n"))
+    for shown, network in zip(drawn["playedBack"]["garments"]["networks"], data["garments"]["networks"], strict=True):
+        record = json.loads((RECORDS / f"laptop/{network['record']}.json").read_text())
+        assert shown["record"] == network["record"]
+        np.testing.assert_allclose(shown["losses"], record["epoch_losses"], rtol=1e-3)
+        np.testing.assert_allclose(shown["weights"], record["epoch_weights"], rtol=1e-3)
+    pair = [RECORDS / f"laptop/{network['record']}.json" for network in data["garments"]["networks"]]
+    assert drawn["pairedSeeds"] == paired_seeds(pair)
+    assert drawn["pairedSeeds"]["seeds"][:5] == [0, 1, 2, 3, 4]
+    longer = json.loads((RECORDS / f"laptop/{LONGER}.json").read_text())
+    assert longer["test"]["error"][-1] not in drawn["pairedSeeds"]["errors"][0]
+    assert len(drawn["t95"]) == 2 * MOST_SEEDS - 1
+    assert drawn["t95"][3] == pytest.approx(2.776445, abs=1e-6)  # four degrees of freedom, from a printed table
 
 
 def test_a_page_loads_at_most_two_megabytes(written):
@@ -160,10 +188,6 @@ def test_a_network_without_its_record_is_refused(tmp_path):
         write_scripts({"digits": KINDS["digits"]}, KEPT, tmp_path, tmp_path)
 
 
-def test_kinds_are_there_when_all_their_networks_are(tmp_path):
-    assert there({"a": {"X": tmp_path, "Y": tmp_path / "none"}, "b": {"X": tmp_path}}) == {"b": {"X": tmp_path}}
-
-
 def test_a_script_is_plain_text_that_ends_no_element():
     script = data_script("NAME", {"a": "</script>é"})
     assert script == 'window.NAME = {"a":"<\\/script>\\u00e9"};\n'
@@ -186,6 +210,9 @@ def test_images_that_a_later_exit_spoils_are_told():
 
     kind = {"networks": [{"name": "X"}, {"name": "Y"}], "images": [image(3, (1, 0), (0, 1)), image(8, (1, 0), (1, 0))]}
     assert lost(kind) == "Three times, a later exit spoils a right answer: X on test images 3 and 8, Y on test image 8."
+    macs = {"macs": [4, 10]}
+    told = half_way({"networks": [macs, macs], "images": kind["images"]})
+    assert told == "Half of the computation pays for exit 1, which gets one of the twelve right."
     kind["images"] = [image(3, (0, 1), (0, 0))]
     assert lost(kind).endswith("it does not on these twelve images.")
 

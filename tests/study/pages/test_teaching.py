@@ -21,15 +21,9 @@ def results(tmp_path):
     return tmp_path
 
 
-def test_a_figure_comes_with_its_alt_text(results):
+def test_figures_and_sentences_are_those_of_the_page(results):
     assert figure_of("page", "page-errors", results) == ("data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=", "Errors fall.")
-
-
-def test_a_sentence_is_as_the_page_glued_it(results):
     assert sentence_of("page", "answer", results) == "So far, it's 5 %."
-
-
-def test_what_is_not_there_is_told(results):
     with pytest.raises(InputError, match="found 'page-losses'"):
         figure_of("page", "page-losses", results)
     with pytest.raises(InputError, match="found 'advice'"):

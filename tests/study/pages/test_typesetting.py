@@ -21,8 +21,7 @@ a = 5 % 2
 
 def test_the_space_before_a_percent_sign_stays_unless_no_number_is_before_it():
     assert keep_percent_signs("3.1 % and 5\n% of x % y") == "3.1\u00a0% and 5\u00a0% of x % y"
-    assert keep_percent_signs(" % wrong", after_number=True) == "\u00a0% wrong"
-    assert keep_percent_signs(" % wrong") == " % wrong"
+    assert [keep_percent_signs(" % wrong", before) for before in ("4", "x", "")] == ["\u00a0% wrong", *[" % wrong"] * 2]
 
 
 def test_thebe_is_left_out_and_nothing_else():

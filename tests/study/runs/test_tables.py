@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from anytime_study.runs.tables import epochs_table, exits_table, show
+from anytime_study.runs.tables import epochs_table, exits_table
 
 
 def test_a_row_per_run_and_exit(made_up_record, made_up_divergence):
@@ -41,12 +41,3 @@ def test_a_row_per_run_epoch_and_exit(made_up_record):
     assert table["epoch"].tolist() == [1, 1, 1, 2, 2, 2, 1, 1]
     assert table["train_loss"].tolist()[:-1] == [1, 2, 3, 0.5, 1, 1.5, 1]
     assert pd.isna(table["train_loss"].iloc[-1])  # never trained, which is no loss of 0
-
-
-def test_a_shown_table_has_no_index_rounded_numbers_and_no_empty_header():
-    page = show(pd.DataFrame({"exit": [1, 2], "error": [0.12345, 2 / 3], "cost": [10, 20_776]}, index=[77, 78])).data
-    assert "<td>0.123</td>" in page
-    assert "<td>20776</td>" in page
-    assert "77" not in page.replace("20776", "")
-    wide = pd.DataFrame({"a": [1, 2], "key": ["x", "y"], "b": [1.0, 2.0]}).pivot_table(index="a", columns="key")
-    assert "<th></th>" not in show(wide["b"].reset_index()).data
