@@ -304,7 +304,8 @@ def over_epochs(table: pd.DataFrame, measure: str, weightings: Sequence[str]) ->
         looks_of = {"hue": "exit", "style": "exit", "palette": shades, "dashes": dashes}
         sns.lineplot(rows, x="epoch", y=measure, **looks_of, errorbar=None, legend="full", ax=axes)
         axes.get_legend().remove()
-        axes.set(title=label(weighting), xlabel="epoch", yscale="log")
+        axes.set(title=label(weighting), xlabel="epoch")
+    grid[0][0].set_yscale("log")  # of all; seaborn's means on such an axis would be geometric
     grid[0][0].set_ylabel({"train_loss": "training loss (nats)", "weight": "weight $B_i$"}.get(measure, measure))
     grid[0][-1].legend(title="exit", ncols=1 + last // 8, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

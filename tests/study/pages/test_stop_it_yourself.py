@@ -156,11 +156,15 @@ def test_the_explorables_show_the_records_epochs_and_the_seeds_of_the_same_runs(
         assert shown["record"] == network["record"]
         np.testing.assert_allclose(shown["losses"], record["epoch_losses"], rtol=1e-3)
         np.testing.assert_allclose(shown["weights"], record["epoch_weights"], rtol=1e-3)
-    pair = [RECORDS / f"laptop/{network['record']}.json" for network in data["garments"]["networks"]]
-    assert drawn["pairedSeeds"] == paired_seeds(pair)
-    assert drawn["pairedSeeds"]["seeds"][:5] == [0, 1, 2, 3, 4]
+    garments, photographs = (
+        paired_seeds([next(RECORDS.glob(f"*/{network['record']}.json")) for network in data[kind]["networks"]])
+        for kind in ("garments", "photographs")
+    )
+    assert garments["seeds"][:5] == [0, 1, 2, 3, 4]
     longer = json.loads((RECORDS / f"laptop/{LONGER}.json").read_text())
-    assert longer["test"]["error"][-1] not in drawn["pairedSeeds"]["errors"][0]
+    assert longer["test"]["error"][-1] not in garments["errors"][0]
+    assert len(photographs["seeds"]) > len(garments["seeds"])
+    assert drawn["pairedSeeds"] == photographs
     assert len(drawn["t95"]) == 2 * MOST_SEEDS - 1
     assert drawn["t95"][3] == pytest.approx(2.776445, abs=1e-6)  # four degrees of freedom, from a printed table
 
