@@ -112,12 +112,12 @@ def msdnet_pytorch(settings: Settings) -> dict[str, object]:
     theirs = TheirTraining(settings.msdnet, settings)
     like = partial(PackagedTraining, settings, dataset="cifar10", network=OURS, batch_size=BATCH, weighting="const")
     precisions = dict.fromkeys(["fp32", settings.precision])
-    ours = {f"package, {precision}": like(precision=precision) for precision in precisions}
-    run = ours["package, fp32"].run
+    ours = {f"library, {precision}": like(precision=precision) for precision in precisions}
+    run = ours["library, fp32"].run
     number = settings.pick(4, 1)
     blocks = {THEIRS: theirs.block(number), **{name: each.block(number) for name, each in ours.items()}}
     rate = {"unit": "images/s", "images": BATCH}
-    training = compare("training", blocks, THEIRS, settings.pick(6, 1), **rate)
+    training = compare("training", blocks, THEIRS, settings.pick(10, 1), **rate)
 
     image = run.data.normalise(run.data.test_images[:1])
     predictor, plain = AnytimePredictor(run.network), theirs.net.eval()

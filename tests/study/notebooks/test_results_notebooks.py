@@ -1,6 +1,7 @@
 """The chapters of results: with all runs made, with some, and with none."""
 
 import functools
+import json
 import re
 import warnings
 import zlib
@@ -176,6 +177,17 @@ def test_the_language_model_is_told_with_the_seeds_that_there_are(seeds, said, c
     figure.canvas.draw()
     assert len(figure.axes[0].lines) > 2
     assert len(alt) > 40
+
+
+def test_the_page_beside_other_libraries_says_what_is_not_measured(checked, tmp_path):
+    report = json.loads((study.ROOT / "benchmarks/results/amd-epyc-2-cores.json").read_text())
+    report["rows"] = {
+        name: row for name, row in report["rows"].items() if name not in ("msdnet_pytorch", "earlyon", "torchjd")
+    }
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    text, _ = checked("peers", report=str(tmp_path / "report.json"))
+    assert "None of the comparisons has been measured yet." in text
+    assert text.count("Not measured yet: `python -m benchmarks --rows") == 7
 
 
 @pytest.mark.parametrize(
