@@ -33,6 +33,10 @@ _PREPARE = """(solutions) => {
   document.querySelectorAll("a[href]").forEach((link) =>
     link.protocol === "file:" && link.pathname !== location.pathname && link.removeAttribute("href"));
   document.querySelectorAll("img[loading]").forEach((picture) => { picture.loading = "eager"; });
+  document.querySelectorAll("article .solution details").forEach((folded) => {
+    folded.open = true;
+    solutions ? (folded.closest(".solution").hidden = false) : folded.closest(".solution").remove();
+  });
   document.querySelectorAll("article .dropdown").forEach((folded) =>
     solutions ? folded.classList.remove("toggle-hidden") : folded.classList.contains("solution") && folded.remove());
 }"""

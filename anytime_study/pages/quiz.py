@@ -1,7 +1,9 @@
 """A quiz in a page: the directive ``quiz`` makes questions, answers and feedback of a YAML file.
 
-Without JavaScript the answers are folded under each question; ``quiz.js`` makes buttons and a score of the same page.
-On paper (``:kind: questions`` and ``:kind: key``) questions and key are apart. For Sphinx it is an extension.
+Without JavaScript the answers are folded under each question; ``questions.js`` makes buttons and a score of the same
+page. On paper (``:kind: questions`` and ``:kind: key``) questions and key are apart. For Sphinx it is an extension.
+
+It folds the solution of an exercise of the class ``predict`` in the same way: its reader chooses first.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 _KINDS = ("page", "questions", "key")
@@ -93,11 +96,35 @@ class Quiz(SphinxDirective):
         return found.children
 
 
+class PredictFirst(SphinxPostTransform):
+    """Folds the solution that follows an exercise of the class ``predict``, so that it works without JavaScript too."""
+
+    default_priority = 30  # once solutions have their titles
+
+    def run(self, **_: Any) -> None:
+        """Change the page."""
+        for solution in self.document.findall(nodes.Element):
+            if "solution" not in solution.get("classes", []) or not _predicted(solution):
+                continue
+            solution["classes"].remove("dropdown")  # which needs JavaScript
+            content = solution[-1]
+            content.insert(0, _raw("<details><summary>What happens?</summary>"))
+            content += _raw("</details>")
+
+
+def _predicted(solution: nodes.Element) -> bool:
+    siblings = solution.parent.children if solution.parent is not None else []
+    place = siblings.index(solution) if siblings else 0
+    before = siblings[place - 1] if place else None
+    return isinstance(before, nodes.Element) and "predict" in before.get("classes", [])
+
+
 def _raw(html: str) -> nodes.Node:
     return nodes.raw("", html, format="html")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Tell Sphinx of the directive."""
+    """Tell Sphinx of both."""
     app.add_directive("quiz", Quiz)
+    app.add_post_transform(PredictFirst)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

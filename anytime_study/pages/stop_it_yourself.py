@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
-from anytime_study.pages.words import capital, listed, number
+from anytime_study.pages.words import FEWEST, capital, listed, number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -213,12 +213,12 @@ def explorables(data: Mapping[str, Any], records: Path) -> dict[str, Any]:
 
     Returns:
         ``playedBack``, by kind ``title`` and ``networks``, each with ``name``, ``record``, ``losses`` and ``weights``
-        [epochs][K]; ``pairedSeeds``, of :func:`paired_seeds`, for the kind that has the most seeds; and ``t95``, the
-        quantiles of Student's t for 95 % intervals with 1, 2, … degrees of freedom.
+        [epochs][K]; ``pairedSeeds``, from :func:`paired_seeds`; and ``t95``, the quantiles of Student's t for 95 %
+        intervals with 1, 2, … degrees of freedom.
     """
     import scipy.stats
 
-    played, pairs = {}, []
+    played = {}
     for kind, of_kind in data.items():
         networks = []
         for network in of_kind["networks"]:
@@ -229,30 +229,36 @@ def explorables(data: Mapping[str, Any], records: Path) -> dict[str, Any]:
             }
             networks.append({"name": network["name"], "record": record.name, **shorter})
         played[kind] = {"title": of_kind["title"], "networks": networks}
-        pairs.append(paired_seeds([_file_of(records, network["record"]) for network in of_kind["networks"]]))
     quantiles = scipy.stats.t.ppf(0.975, range(1, 2 * MOST_SEEDS)).tolist()
-    return {"playedBack": played, "pairedSeeds": max(pairs, key=lambda pair: len(pair["seeds"])), "t95": quantiles}
+    return {"playedBack": played, "pairedSeeds": paired_seeds(records), "t95": quantiles}
 
 
-def paired_seeds(pair: Sequence[Path]) -> dict[str, Any]:
-    """Test errors at the last exit of runs that differ from two records in their seed alone.
+def paired_seeds(records: Path) -> list[dict[str, Any]]:
+    """Test errors of AdaLoss and equal weights in every setting of the tier cifar with three seeds of both, or more.
 
     Args:
-        pair: The records.
+        records: data/records.
 
     Returns:
-        ``seeds``, those that both have, in order, and ``errors`` of each, [2][seeds], from 0 to 1.
+        A setting each, that of the primary comparison first: ``title``; ``seeds`` in order; ``errors``
+        [2][seeds][K], from 0 to 1, CONST's first. Of batch sizes only the usual one, 128.
     """
-    from anytime_study.runs.record import RunRecord
+    from anytime_study.analysis.trade_offs import pairs_of, setting
+    from anytime_study.studies.experiments import load_experiments
 
-    errors = []
-    for path in pair:
-        wanted = RunRecord.load(path).config
-        runs = [RunRecord.load(other) for other in path.parent.glob(f"{path.stem.split('-seed')[0]}-seed*.json")]
-        same = [run for run in runs if run.config.model_copy(update={"seed": wanted.seed}) == wanted]
-        errors.append({run.config.seed: run.test.error[-1] for run in same})
-    seeds = sorted(set.intersection(*map(set, errors)))
-    return {"seeds": seeds, "errors": [[one[seed] for seed in seeds] for one in errors]}
+    experiments = load_experiments("cifar", records=records / "cifar")
+    found: dict[str, dict[str, Any]] = {}
+    for experiment in sorted(experiments.values(), key=lambda one: one.name != "trade_off"):
+        together: dict[tuple[str, str], list[tuple[RunRecord, RunRecord]]] = {}
+        for adaloss, const in pairs_of([experiment]):
+            if const.config.batch_size == 128:
+                together.setdefault((setting(const.config), const.config.network), []).append((const, adaloss))
+        for (title, _), several in together.items():
+            if title not in found and len(several) >= FEWEST:
+                seeds = [const.config.seed for const, _ in several]
+                errors = [[run.test.error for run in runs] for runs in zip(*several, strict=True)]
+                found[title] = {"title": title, "seeds": seeds, "errors": errors}
+    return list(found.values())
 
 
 def data_script(name: str, data: Any) -> str:
@@ -282,14 +288,15 @@ def still(kind: Mapping[str, Any]) -> str:
         rows.append(f'<text x="170" y="{y - 18}" font-weight="700">{escape(network["name"])}</text>')
         for place, answer in enumerate(answers):
             x = 170 + step * place
-            colour = "#2b83ba" if answer == image["label"] else "#d06a1f"
+            colour = "#0068a8" if answer == image["label"] else "#b3174b"  # as in card.css
             rows.append(
                 f'<rect x="{x}" y="{y}" width="{step - 6}" height="8" rx="4" fill="{colour}"/>'
                 f'<text x="{x}" y="{y + 26}" font-size="11">{escape(classes[answer])}</text>'
             )
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="800" height="170" viewBox="0 0 800 170" '
-        'font-family="sans-serif" font-size="14" fill="#808080">'
+        'font-family="sans-serif" font-size="14" fill="#4a4f57">'
+        '<rect width="800" height="170" rx="8" fill="#fff"/>'  # readable on a dark page too
         f'<image href="{image["png"]}" x="5" y="5" width="150" height="150" style="image-rendering:pixelated"/>'
         f"{''.join(rows)}</svg>\n"
     )
@@ -313,9 +320,9 @@ def lost(kind: Mapping[str, Any]) -> str:
     return f"{often}, a later exit spoils a right answer: {', '.join(found)}."
 
 
-def half_way(kind: Mapping[str, Any]) -> str:
-    """A sentence: how many of its images the last network gets right with half of the computation."""
+def half_way(kind: Mapping[str, Any]) -> tuple[int, int]:
+    """The exit that half of the computation pays for, and how many of the images the last network gets right there."""
     macs = kind["networks"][-1]["macs"]
     reached = sum(cost <= macs[-1] / 2 for cost in macs)
     right = sum(image["answers"][-1][reached - 1] == image["label"] for image in kind["images"])
-    return f"Half of the computation pays for exit {reached}, which gets {number(right)} of the twelve right."
+    return reached, right

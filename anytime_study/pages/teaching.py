@@ -176,6 +176,7 @@ def _sphinx(name: str, builder: str, out: Path, more: dict[str, Any]) -> None:
         "revealjs_script_plugins": [{"name": "RevealNotes", "src": "revealjs/plugin/notes/notes.js"}],
         "revealjs_script_conf": {
             "hash": True,
+            "center": False,
             "slideNumber": "c/t",
             "transition": "none",
             "width": 1200,

@@ -12,7 +12,7 @@ window.LiveChain = (() => {
 
   const percent = (share) => `${Math.round(100 * share)} %`;
   const errors = (share) => `${(100 * share).toFixed(1)} %`;
-  const hidden = (text) => make("span", { class: "siy-hidden" }, text);
+  const hidden = (text) => make("span", { class: "heard" }, text);
 
   /** The chain of a network of the page's data. Its methods show a state and remember none but what exits said. */
   function chain(network) {
@@ -27,7 +27,7 @@ window.LiveChain = (() => {
         make("span", { class: "siy-errors" }, hidden("Errors on all test images: "), errors(network.errors[i])));
       return { element, says, fill };
     });
-    const element = make("div", { role: "region", class: "siy-lane", "aria-label": network.name },
+    const element = make("div", { role: "region", class: `siy-lane siy-${network.name.toLowerCase()}`, "aria-label": network.name },
       make("p", { class: "siy-head" }, make("strong", {}, network.name), " ",
         make("span", { class: "siy-about" }, network.about), " ", now),
       make("ol", { class: "siy-chain", style: `--exits: ${cells.length}` },

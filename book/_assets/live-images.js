@@ -95,22 +95,11 @@ window.LiveImages = (() => {
     return pixelsOf(paper, shape, FINE);
   }
 
-  /** The same normal deviates each time: a disturbance is a property of the image, not of the moment. */
-  function* deviates(seed) {
-    const uniform = () => {
-      seed = (seed + 0x6d2b79f5) | 0; // mulberry32
-      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-    };
-    for (;;) yield Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  }
-
   /** Ways to disturb an image; amounts from 0 to 1. */
   const DISTURBANCES = {
     none: (pixels) => pixels,
     noise: (pixels, shape, amount) => {
-      const noise = deviates(1);
+      const noise = window.normalDeviates(1); // the same each time: a disturbance is a property of the image
       return pixels.map((value) => Math.round(Math.min(255, Math.max(0, value + 128 * amount * noise.next().value))));
     },
     erase: (pixels, [h, w, c], amount) => {

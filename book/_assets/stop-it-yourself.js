@@ -8,7 +8,7 @@
   "use strict";
 
   const HERE = document.currentScript.src.replace(/[^/]*$/, "");
-  const PARTS = ["anytime-runtime.js", "live-images.js", "live-drawing.js", "live-chain.js", "stop-it-yourself-data.js"];
+  const PARTS = ["anytime-runtime.js", "deviates.js", "live-images.js", "live-drawing.js", "live-chain.js", "stop-it-yourself-data.js"];
   const PACE = 700; // milliseconds for each exit at first
   const NEVER = 1.01; // a confidence that no exit has
   const OWN = -1; // in the place of a test image: the reader's own
@@ -69,7 +69,7 @@
     const hint = make("p", { class: "siy-quiet siy-hint", id: `${id}-hint` });
     const verdict = make("p", { class: "siy-verdict" });
     const key = make("p", { class: "siy-quiet siy-key" });
-    const status = make("p", { class: "siy-hidden", "aria-live": "polite" });
+    const status = make("p", { class: "heard", "aria-live": "polite" });
     const button = make("button", { type: "button", class: "siy-run" });
     const next = make("button", { type: "button", class: "siy-next" }, "Next image");
     const lanes = make("div", { class: "siy-lanes" });
@@ -134,7 +134,7 @@
     });
     amount.element.hidden = true;
 
-    const kindChips = make("fieldset", { class: "siy-kinds" }, make("legend", { class: "siy-hidden" }, "Kind of image"),
+    const kindChips = make("fieldset", { class: "siy-kinds" }, make("legend", { class: "heard" }, "Kind of image"),
       ...choice("kind", Object.keys(kinds).map((name) => [name, name[0].toUpperCase() + name.slice(1)]), state.kind, openKind));
     const full = (...elements) => (small ? [] : elements);
     root.replaceChildren(
@@ -156,7 +156,7 @@
       lanes.replaceChildren(...chains.map((one) => one.element));
       const pictures = kind().images.map(({ png, number }) => make("img", { src: png, alt: `test image ${number}` }));
       const yours = kind().own === "drawing" ? "✎ draw" : "+ yours";
-      images.replaceChildren(make("legend", { class: "siy-hidden" }, "Image"),
+      images.replaceChildren(make("legend", { class: "heard" }, "Image"),
         ...choice("image", [...pictures.map((picture, i) => [i, picture]), [OWN, yours]], 0, openImage));
       const tested = kind().tested.toLocaleString("en");
       key.replaceChildren(make("i"), " weight in training", ...full(`. Then the exit's answer, how sure it is, and its errors on all ${

@@ -26,10 +26,11 @@ DIRECTIVE = re.compile(
 
 
 class Chapter(NamedTuple):
-    """A page of the book and the file that people edit."""
+    """A page of the book, the file that people edit, and whether it is part of the story."""
 
     page: str
     source: Path
+    main: bool
 
     @property
     def exercises(self):
@@ -39,9 +40,9 @@ class Chapter(NamedTuple):
 def chapters():
     parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
     made = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text(encoding="utf-8"))
-    for page in (chapter["file"] for part in parts for chapter in part["chapters"]):
+    for page, main in ((chapter["file"], part is parts[0]) for part in parts for chapter in part["chapters"]):
         name = page.removeprefix("book/results/")
-        yield Chapter(page, ROOT / (f"{page}.md" if name == page else made[name]["notebook"]))
+        yield Chapter(page, ROOT / (f"{page}.md" if name == page else made[name]["notebook"]), main)
 
 
 def markdown_of(source):
@@ -93,6 +94,12 @@ THEORY = {
 PAGES = [*(chapter.source for chapter in CHAPTERS), ROOT / "book" / "intro.md"]
 TERM = re.compile(r"\{term\}`(?:[^`<]*<)?([^`>]+)>?`")
 FIRST = re.compile("predict|before you run|guess|estimate|write down", re.IGNORECASE)
+# The page takes the prediction, from a list, and shows what happens after it.
+PREDICTED = re.compile(
+    r"\{exercise\}[^\n]*\n:label: (\S+)\n:class: predict\n.*?\n- .*?```\n\n```\{solution\} \1\n:class: dropdown\n"
+    r".*?\n:::\{(?:raw|glue)\}",
+    re.DOTALL,
+)
 COMMAND = re.compile(r"`(papermill [^`]+)`")
 
 
@@ -115,9 +122,11 @@ def test_every_chapter_has_an_exercise_and_every_exercise_a_folded_solution(chap
 
 @pytest.mark.parametrize("chapter", TAUGHT, ids=page_id)
 def test_every_chapter_has_an_outcome_to_predict_before_a_run(chapter):
-    """Or several: a parameter is changed through papermill, or networks run in the page itself, and the text asks for a
-    prediction first."""
-    runs = re.compile("") if chapter.page.endswith("stop_it_yourself") else COMMAND
+    """Or several: a parameter is changed through papermill, and the text asks for a prediction first. In the story it
+    runs in the page itself."""
+    if chapter.main:
+        assert PREDICTED.search(markdown_of(chapter.source))
+    runs = re.compile("") if chapter.main else COMMAND
     asked = [text for text, *_ in chapter.exercises.values() if runs.search(text) and FIRST.search(text)]
     if not chapter.page.endswith("lab"):  # there the predictions are questions of the lab itself
         assert asked

@@ -3,7 +3,8 @@
  *   <div class="explorable" data-explorable="two-exits"><p>What those see who have no JavaScript.</p></div>
  *   <script src="…/_static/explorables/explorable.js" defer></script>
  *
- * The script of the same name beside this one builds it; data, where it has any, are in explorables-data.js above. */
+ * The script of the same name beside this one builds it, with what it needs, such as explorables-data.js above. What else its
+ * element is given (data-…) presets it. */
 window.Explorable = (() => {
   "use strict";
 
@@ -41,9 +42,29 @@ window.Explorable = (() => {
   const picture = (width, height, label) =>
     draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
 
+  /** Bars for every exit into a picture of 560 × 190: for each of `sets` {values, kind} one, on a scale from `low` to `top`
+   * of the numbers that `scale` gives. */
+  const BARS = { width: 560, height: 190, left: 62, top: 52, bottom: 30 }; // room for the larger letters of a phone
+  function bars(svg, title, sets, [low, top], scale = (value) => value) {
+    const { width, height, left, bottom } = BARS;
+    const exits = sets[0].values.length;
+    const step = (width - left) / exits;
+    const share = 0.76 / sets.length;
+    const y = (value) => height - bottom - ((scale(value) - scale(low)) / (scale(top) - scale(low))) * (height - bottom - BARS.top);
+    svg.replaceChildren(draw("text", { x: 0, y: 22, class: "exp-title" }, title),
+      draw("path", { d: `M${left} ${height - bottom}H${width}`, class: "exp-axis" }),
+      ...[low, top].map((value) => draw("text", { x: left - 12, y: y(value) + 5, "text-anchor": "end", class: "exp-small" },
+        String(Number(value.toPrecision(2))))),
+      ...Array.from({ length: exits }, (_, exit) => [
+        draw("text", { x: left + (exit + 0.5) * step, y: height - 6, "text-anchor": "middle", class: "exp-small" }, String(exit + 1)),
+        ...sets.map(({ values, kind }, i) => draw("rect", { x: left + (exit + 0.12 + share * i) * step, width: 0.9 * share * step,
+          y: y(values[exit]), height: height - bottom - y(values[exit]), rx: 2, class: kind }))]).flat());
+  }
+  const barsPicture = (label) => picture(BARS.width, BARS.height, label);
+
   /** What a screen reader hears once it has stayed for a moment. */
   function listener() {
-    const element = make("p", { class: "exp-heard", "aria-live": "polite" });
+    const element = make("p", { class: "heard", "aria-live": "polite" });
     let waiting = 0;
     const say = (text) => {
       clearTimeout(waiting);
@@ -62,17 +83,27 @@ window.Explorable = (() => {
     return loading.get(name);
   }
 
-  /** Called by the script of an explorable, which may need data. */
-  async function define(name, { data }, build) {
-    if (data) await load("../explorables-data.js");
-    for (const root of document.querySelectorAll(`.explorable[data-explorable="${name}"]:not([data-ready])`)) {
+  const builders = new Map();
+  /** Called by the script of an explorable, with the scripts that it needs. */
+  async function define(name, needs, build) {
+    await Promise.all(needs.map(load));
+    builders.set(name, build);
+    open();
+  }
+
+  /** Builds what is on the page and not built yet. */
+  function open() {
+    for (const root of document.querySelectorAll(".explorable:not([data-ready])")) {
+      load(`${root.dataset.explorable}.js`);
+      const build = builders.get(root.dataset.explorable);
+      if (!build) continue; // its script calls define()
       root.replaceChildren();
-      build(root, window.EXPLORABLES_DATA);
+      build(root);
       root.dataset.ready = "";
     }
   }
 
   document.head.append(make("link", { rel: "stylesheet", href: `${HERE}explorable.css` }));
-  for (const root of document.querySelectorAll(".explorable")) load(`${root.dataset.explorable}.js`);
-  return { define, make, draw, slider, button, picture, listener };
+  setTimeout(open); // once this script has made window.Explorable
+  return { define, open, load, make, draw, slider, button, picture, bars, barsPicture, listener };
 })();

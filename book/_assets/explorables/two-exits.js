@@ -56,13 +56,13 @@ window.TwoExits = (() => {
   return { optima, losses, at, weights, adaloss, geometric };
 })();
 
-window.Explorable.define("two-exits", {}, (root) => {
+window.Explorable.define("two-exits", [], (root) => {
   "use strict";
 
   const { make, draw, slider, picture, listener } = window.Explorable;
   const { optima, losses, weights, adaloss, geometric, at } = window.TwoExits;
   const [WIDTH, HEIGHT, LEFT, BOTTOM] = [520, 330, 62, 46];
-  const state = { rho: 0.8, sigma2: 0.01, gamma: 0.07, logs: false };
+  const state = { rho: 0.8, sigma2: Number(root.dataset.sigma2 ?? 0.01), gamma: 0.07, logs: false };
   const svg = picture(WIDTH, HEIGHT, "Loss of exit 2 against loss of exit 1, with the best compromises and four weightings");
   const table = make("table");
   const why = make("p", { class: "exp-why" });
@@ -78,7 +78,7 @@ window.Explorable.define("two-exits", {}, (root) => {
     if (ready.yes) show();
   };
   const knobs = [
-    slider("Noise that no exit can predict, σ²", { min: -3, max: 0, step: 0.05, value: -2 },
+    slider("Noise that no exit can predict, σ²", { min: -3, max: 0, step: 0.05, value: Math.log10(state.sigma2) },
       (power) => (10 ** power).toPrecision(2), change("sigma2", (power) => 10 ** power)),
     slider("Correlation of the inputs, ρ", { min: 0.05, max: 0.95, step: 0.01, value: 0.8 }, (rho) => rho.toFixed(2),
       change("rho")),

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
@@ -14,15 +16,36 @@ FILE = """
 """
 
 
-def built(folder, kind):
+EXERCISE = """# E
+
+```{{exercise}} A
+:label: ex-a
+:class: {kind}
+
+Which?
+
+- the first
+- the second
+```
+
+```{{solution}} ex-a
+:class: dropdown
+
+**The second.** It is large enough.
+```
+"""
+
+
+def built(folder, kind, text="# Quiz\n\n```{{quiz}} questions.yaml\n:kind: {kind}\n```\n"):
     source, out = folder / "source", folder / kind
     source.mkdir(exist_ok=True)
     (source / "questions.yaml").write_text(FILE)
-    (source / "index.md").write_text(f"# Quiz\n\n```{{quiz}} questions.yaml\n:kind: {kind}\n```\n")
+    (source / "index.md").write_text(text.format(kind=kind))
+    extensions = ["myst_parser", "sphinx_exercise", "anytime_study.pages.quiz"]
     with docutils_namespace():
         app = Sphinx(
             *(str(source), None, str(out), str(folder / "trees"), "html"),
-            confoverrides={"extensions": ["myst_parser", "anytime_study.pages.quiz"], "html_theme": "basic"},
+            confoverrides={"extensions": extensions, "html_theme": "basic"},
             status=None,
             freshenv=True,
         )
@@ -45,6 +68,14 @@ def test_on_paper_questions_and_key_are_apart(tmp_path):
     key = built(tmp_path, "key")
     assert "<strong>B</strong>, the second. It is large enough." in key
     assert "too small" not in key
+
+
+def test_the_solution_of_a_prediction_is_folded_without_scripts_and_others_are_left(tmp_path):
+    folded = re.compile(r'<div class="solution admonition".*?<details><summary>.*?large enough.*?</details>', re.DOTALL)
+    assert folded.search(built(tmp_path, "predict", EXERCISE))
+    other = built(tmp_path, "other", EXERCISE)
+    assert "solution dropdown admonition" in other
+    assert "<details>" not in other
 
 
 def test_a_right_answer_that_is_not_there_is_refused():
