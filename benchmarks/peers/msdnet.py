@@ -70,8 +70,8 @@ class TheirTraining:
         with redirect_stdout(StringIO()):
             self.net: nn.Module = self.loop.models.msdnet(self.loop.args)
         self.trained = nn.DataParallel(self.net).cuda() if settings.device == "cuda" else self.net
-        self.loader, *_ = self.loop.get_dataloaders(self.loop.args)
-        self.batches = chain.from_iterable(repeat(self.loader))
+        loader, *_ = self.loop.get_dataloaders(self.loop.args)
+        self.batches = chain.from_iterable(repeat(loader))
         self.optimiser = torch.optim.SGD(self.trained.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
 
     def block(self, number: int) -> Block:
@@ -102,8 +102,9 @@ def their_loop(clone: Path | None) -> ModuleType:
     if clone is None or not (clone / "main.py").exists():
         found = "none" if clone is None else f"no main.py in {clone}"
         raise Absent(f"expected --msdnet with a clone of github.com/kalviny/MSDNet-PyTorch, found {found}")
-    options = f"--data cifar10 --data-root {fetch('cifar10')} --workers {WORKERS} --batch-size {BATCH} {NETWORK}"
-    with patch.object(sys, "argv", ["main.py", *options.split()]), patch.object(sys, "path", [str(clone), *sys.path]):
+    options = f"--data cifar10 --workers {WORKERS} --batch-size {BATCH} {NETWORK}".split()
+    said = ["main.py", *options, "--data-root", str(fetch("cifar10"))]
+    with patch.object(sys, "argv", said), patch.object(sys, "path", [str(clone), *sys.path]):
         return import_module("main")
 
 
@@ -135,8 +136,7 @@ def msdnet_pytorch(settings: Settings) -> dict[str, object]:
     timings = {name: timed(call, number=settings.pick(10, 1)) for name, call in calls.items()}
     latency = compare("one image", timings, f"{THEIRS}, all exits", settings.pick(20, 1))
     return {
-        "setting": f"{OURS} on cifar10, batch {BATCH} in training, {settings.threads} thread(s); "
-        "one thread for one image",
+        "setting": f"{OURS} on cifar10, batch {BATCH}, {settings.threads} thread(s); one image on one thread",
         "comparisons": {"training": training, "latency": latency},
         "facts": {"macs_theirs": theirs.macs(image), "macs_ours": run.costs.macs_cumulative[-1]},
     }
