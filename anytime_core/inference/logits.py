@@ -10,8 +10,7 @@ from torch import Tensor
 
 from anytime_core.errors import InputError
 from anytime_core.inference.steps import find_steps
-from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.modes import modes_kept
+from anytime_core.networks.base import AnytimeNetwork, modes_kept
 
 
 def exit_logits(net: AnytimeNetwork, batches: Iterable[tuple[Any, Tensor]]) -> tuple[Tensor, Tensor]:

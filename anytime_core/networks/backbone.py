@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from anytime_core.errors import did_you_mean
-from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.base import AnytimeNetwork, modes_kept
 from anytime_core.networks.heads import global_average
 from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.inputs import example_batch
-from anytime_core.networks.modes import modes_kept
 from anytime_core.networks.tracing import trace
 
 

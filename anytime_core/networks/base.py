@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice, pairwise
 from typing import Any
 
@@ -105,3 +106,14 @@ def check_positive(**numbers: int) -> None:
     for name, value in numbers.items():
         if value < 1:
             raise ValueError(f"{name}: expected at least 1, found {value}")
+
+
+@contextmanager
+def modes_kept(module: nn.Module) -> Generator[None]:
+    """Leave training or evaluation mode of every part as it was: a user may have frozen some."""
+    modes = {part: part.training for part in module.modules()}
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training

@@ -14,8 +14,7 @@ from anytime_core.inference.early_exit import EarlyExit, answer_costs
 from anytime_core.inference.logits import exit_logits
 from anytime_core.inference.thresholds import fit_non_inferior_thresholds
 from anytime_core.losses import cross_entropy_per_exit
-from anytime_core.networks.base import AnytimeNetwork
-from anytime_core.networks.modes import modes_kept
+from anytime_core.networks.base import AnytimeNetwork, modes_kept
 from anytime_study.datasets.images import Batch, Split
 from anytime_study.foundations.provenance import provenance
 from anytime_study.runs.config import PROTOCOL
