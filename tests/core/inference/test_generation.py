@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from anytime_core import AnytimePredictor, Decoding, exit_costs, generate, measure_latency
 from anytime_core.errors import InputError
 from anytime_core.networks.decoder import decoder_with_exits
-from tests.core.decoders import HUGGING_FACE, VOCABULARY, hugging_face, of_torch, small_decoder, tokens, truncated
+from tests.core.decoders import WITH_MEMORY, of_torch, small_decoder, tokens, truncated
 
 
 def text(net, ids, count, **limit):
@@ -23,11 +23,9 @@ def read_again(net, ids, exits):
     return ids[:, -len(exits) :]
 
 
-@pytest.mark.parametrize("kind", ["small", *HUGGING_FACE])
+@pytest.mark.parametrize("kind", WITH_MEMORY)
 def test_greedy_text_of_each_exit_is_that_of_the_truncated_model(kind):
-    if kind != "small":
-        pytest.importorskip("transformers", reason="of the extra dev")
-    model, ids = small_decoder() if kind == "small" else hugging_face(kind), tokens(2, 5)
+    model, ids = WITH_MEMORY[kind](), tokens(2, 5)
     net = decoder_with_exits(model)
     for number in range(1, net.num_exits + 1):
         found, exits = text(net, ids, 20, exit=number)
@@ -43,11 +41,9 @@ def test_greedy_text_of_each_exit_is_that_of_the_truncated_model(kind):
     assert torch.equal(text(net, ids, 20)[0], found)  # the last exit by default
 
 
-@pytest.mark.parametrize("kind", ["small", *HUGGING_FACE])
+@pytest.mark.parametrize("kind", WITH_MEMORY)
 def test_tokens_that_leave_at_different_exits_are_those_of_the_whole_text_read_again(kind):
-    if kind != "small":
-        pytest.importorskip("transformers", reason="of the extra dev")
-    net, ids = decoder_with_exits(small_decoder() if kind == "small" else hugging_face(kind)), tokens(2, 4)
+    net, ids = decoder_with_exits(WITH_MEMORY[kind]()), tokens(2, 4)
     predictor, exits = AnytimePredictor(Decoding(net)), [1, 1, 3, 1, 2, 2, 1, 4, 1, 1, 1, 4, 4, 3, 2, 1, 4]
     found, new = [], ids
     for exit_number in exits:
@@ -128,13 +124,16 @@ def test_a_latency_table_of_single_tokens_plans_the_next_one():
     assert predictor.predict(ids[:, :1], deadline=1e-9).exit == 1
 
 
-def test_a_call_that_fails_leaves_the_text_as_it_was():
-    net, ids = decoder_with_exits(small_decoder()), tokens(1, 4)
+def test_a_call_that_fails_within_a_segment_leaves_the_text_as_it_was():
+    model, ids = small_decoder(), tokens(1, 4)
+    net = decoder_with_exits(model, at=[2])
     predictor = AnytimePredictor(Decoding(net))
     predictor.predict(ids, exit=1)
-    with pytest.raises(IndexError):
-        predictor.predict(torch.full_like(ids[:, :1], VOCABULARY), exit=4)
-    prediction = predictor.predict(ids[:, :2], exit=4)
+    hook = model.blocks[1].register_forward_hook(lambda *_: 1 / 0)  # the block before it has seen the token
+    with pytest.raises(ZeroDivisionError):
+        predictor.predict(ids[:, :1], exit=2)
+    hook.remove()
+    prediction = predictor.predict(ids[:, :2], exit=2)
     torch.testing.assert_close(prediction.logits, net(torch.cat([ids, ids[:, :2]], 1))[-1][:, -1])
 
 
