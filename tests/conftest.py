@@ -4,6 +4,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports pyplot
 
 import hashlib
 import multiprocessing
+from functools import partial
 
 import pytest
 import torch
@@ -27,19 +28,25 @@ def _one_thread():
 
 
 @pytest.fixture
-def anytime(monkeypatch, capsys):
-    """Run the command with arguments; gives exit status, standard output and standard error."""
+def run_main(monkeypatch, capsys):
+    """Run a command with arguments; gives exit status, standard output and standard error."""
 
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["anytime", *map(str, arguments)])
+    def run(main, *arguments):
+        monkeypatch.setattr("sys.argv", list(map(str, arguments)))
         try:
-            cli.main()
+            main()
             status = 0
         except SystemExit as stop:
             status = stop.code or 0
         return status, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def anytime(run_main):
+    """``anytime`` with arguments, see ``run_main``."""
+    return partial(run_main, cli.main, "anytime")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Every row runs on a CPU, in a small size. Times themselves are not tested."""
 
-import sys
+from functools import partial
 from types import SimpleNamespace
 
 import psutil
@@ -183,19 +183,9 @@ def test_a_library_that_is_not_here_is_left_out_with_a_sentence(command, tmp_pat
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """Call the command; gives its exit status, output and errors."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return call
+def command(run_main):
+    """The command, in a small size; gives its exit status, output and errors."""
+    return partial(run_main, main, "benchmarks", "--quick")
 
 
 def test_the_command_adds_rows_to_the_report_of_its_own_device(tmp_path, command, monkeypatch):
