@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -47,8 +48,7 @@ def of_torch():
 
 def hugging_face(kind):
     """A model of transformers; ``kind`` is the beginning of its class's name, ``"Llama tied"`` ties its embeddings."""
-    import transformers
-
+    transformers = pytest.importorskip("transformers", reason="of the extra dev")
     name, _, tied = kind.partition(" ")
     sizes = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
     sizes |= {"intermediate_size": 24, "bos_token_id": None, "eos_token_id": None, "initializer_range": 0.3}
@@ -67,6 +67,7 @@ def hugging_face(kind):
 
 
 HUGGING_FACE = ["Llama", "Llama tied", "GPT2 tied", "Mistral", "Gemma2", "GPTNeoX"]
+WITH_MEMORY = {"small": small_decoder, **{kind: lambda kind=kind: hugging_face(kind) for kind in HUGGING_FACE}}
 
 
 def truncated(model, count):

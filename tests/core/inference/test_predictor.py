@@ -15,10 +15,10 @@ from anytime_core import EANN, AnytimeNetwork, AnytimePredictor, ResANN, exit_co
 from anytime_core.errors import InputError
 from anytime_core.inference.latency import ExitLatency, LatencyTable, Quantiles, device_name, fingerprint
 from anytime_core.inference.steps import find_steps
-from tests.core.inference.networks import KINDS, SHAPE, adopted, small, two_resanns
+from tests.core.inference.networks import KINDS, SHAPE, adopted, small, table, two_resanns
 from tests.core.on_device import DEVICE, on_device, randn
 
-ONE = on_device(torch.zeros(1, 1, 2, 2))
+ONE, ZEROS = on_device(torch.zeros(1, 1, 2, 2)), on_device(torch.zeros(1, *SHAPE))
 
 
 @pytest.fixture
@@ -208,21 +208,15 @@ def test_a_stream_computes_an_exit_only_when_it_is_asked_for(images):
 # --- budgets and confidence ----------------------------------------------------------------------------------------
 
 
-@given(share=st.floats(0, 1.2))
-def test_a_budget_buys_the_last_exit_within_it(share):
-    predictor, costs = BUDGETED
-    budget = share * costs[-1]
-    if budget < costs[0]:
-        with pytest.raises(InputError, match=f"^macs: .*{costs[0]}"):
-            predictor.predict(on_device(torch.zeros(1, *SHAPE)), macs=budget)
-        return
-    prediction = predictor.predict(on_device(torch.zeros(1, *SHAPE)), macs=budget)
-    assert prediction.exit == sum(cost <= budget for cost in costs)
-    assert prediction.macs == costs[prediction.exit - 1] <= budget
-
-
-_net = resann(n=2)
-BUDGETED = AnytimePredictor(_net), exit_costs(_net, SHAPE).macs_fixed
+def test_a_budget_buys_the_last_exit_within_it():
+    net = resann(n=2)
+    predictor, costs = AnytimePredictor(net), exit_costs(net, SHAPE).macs_fixed
+    for number, (cost, more) in enumerate(itertools.pairwise([*costs, 2 * costs[-1]]), start=1):
+        for budget in (cost, more - 1):
+            prediction = predictor.predict(ZEROS, macs=budget)
+            assert (prediction.exit, prediction.macs) == (number, cost)
+    with pytest.raises(InputError, match=f"^macs: .*{costs[0]}"):
+        predictor.predict(ZEROS, macs=costs[0] - 1)
 
 
 @pytest.mark.parametrize(("confidence", "exit_number"), [(0.5, 1), (0.74, 2), (0.8, 2), (0.9, 3), (1.0, 3)])
@@ -232,17 +226,9 @@ def test_confidence_stops_at_the_first_exit_that_is_sure_enough(confidence, exit
 
 
 def test_a_batch_goes_on_until_all_of_it_is_sure():
-    class Row(nn.Module):
-        def __init__(self, row):
-            super().__init__()
-            self.row = row
-
-        def forward(self, x):
-            return x[:, self.row]
-
-    rows = torch.tensor([[[9.0, 0.0], [9.0, 0.0], [9.0, 0.0]], [[0.0, 0.0], [9.0, 0.0], [18.0, 0.0]]])
-    predictor = AnytimePredictor(AnytimeNetwork([nn.Identity()] * 3, [Row(k) for k in range(3)]))
-    assert predictor.predict(rows, confidence=0.99).exit == 2
+    net, inputs = table([[9.0, 0.0], [0.0, 0.0]], [[9.0, 0.0], [9.0, 0.0]], [[9.0, 0.0], [18.0, 0.0]])
+    assert AnytimePredictor(net).predict(inputs, confidence=0.99).exit == 2
+    assert AnytimePredictor(net).predict(inputs, confidence=0.5).exit == 1  # exactly as sure is enough
 
 
 # --- deadlines -----------------------------------------------------------------------------------------------------
@@ -429,7 +415,6 @@ def test_a_network_can_be_trained_on_and_still_answers_in_evaluation_mode(images
 
 # --- bad input: one clear error ------------------------------------------------------------------------------------
 
-ZEROS = on_device(torch.zeros(1, *SHAPE))
 REFUSED = {  # inputs of a network for images, and what the error says that was found
     "array": (np.zeros((1, *SHAPE), np.float32), "ndarray"),
     "text": ({"ids": "words"}, "str"),

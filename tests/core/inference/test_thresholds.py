@@ -56,6 +56,7 @@ def test_thresholds_for_a_budget_by_hand():
     assert thresholds == pytest.approx([0.925, 0.75])  # half-way between those who leave and those who stay
     confidence = torch.tensor([first, second, [0.6] * 7])
     assert exits_taken(confidence, thresholds).tolist() == [0, 2, 1, 2, 1, 2, 2]
+    assert exits_taken(confidence, [0.95, 0.9]).tolist() == [0, 2, 1, 2, 2, 2, 2]  # as sure as the threshold leaves
 
 
 def test_equal_confidences_leave_together_and_the_budget_is_kept():

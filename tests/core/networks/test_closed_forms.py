@@ -7,8 +7,9 @@ from itertools import accumulate
 import pytest
 import torch
 from fvcore.nn import FlopCountAnalysis
+from torch import nn
 
-from anytime_core import DenseANN, ExitCosts, MSDNet, ResANN, exit_costs
+from anytime_core import AnytimeNetwork, DenseANN, ExitCosts, MSDNet, ResANN, exit_costs
 from anytime_core.networks.msdnet import DenseLayer, FirstLayer, Transition
 from anytime_study.runs.imagenet import denseann_imagenet, msdnet_imagenet, resann_imagenet
 
@@ -188,6 +189,13 @@ def msdnet_by_hand(blocks, growth, s, first_exit, classes, channels, size, head_
 def on_meta(constructor, *args, **options):
     with torch.device("meta"):
         return constructor(*args, **options)
+
+
+def test_any_network_by_hand():
+    net = AnytimeNetwork([nn.Flatten(), nn.Linear(12, 5)], [nn.Linear(12, 2), nn.Linear(5, 2, bias=False)])
+    costs = exit_costs(net, (3, 2, 2))
+    assert costs == ExitCosts((24, 24 + 60 + 10), (24, 70), (26, 26 + 65 + 10), (26, 75))
+    assert costs.flops_cumulative == (48, 188)
 
 
 # --- closed forms --------------------------------------------------------------------------------------------------

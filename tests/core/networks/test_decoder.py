@@ -6,17 +6,14 @@ from torch import nn
 
 from anytime_core import AdaLoss, cross_entropy_per_exit, exit_costs
 from anytime_core.networks.decoder import decoder_with_exits
-from tests.core.decoders import HUGGING_FACE, VOCABULARY, hugging_face, of_torch, small_decoder, tokens, truncated
+from tests.core.decoders import VOCABULARY, WITH_MEMORY, hugging_face, of_torch, small_decoder, tokens, truncated
 
-OWN = {"small": small_decoder, "small, tied": lambda: small_decoder(tied=True), "layers of PyTorch": of_torch}
+MODELS = {**WITH_MEMORY, "small, tied": lambda: small_decoder(tied=True), "layers of PyTorch": of_torch}
 
 
-@pytest.fixture(params=[*OWN, *HUGGING_FACE])
+@pytest.fixture(params=MODELS)
 def model(request):
-    if request.param in OWN:
-        return OWN[request.param]()
-    pytest.importorskip("transformers", reason="of the extra dev")
-    return hugging_face(request.param)
+    return MODELS[request.param]()
 
 
 def answers(model, ids):
@@ -75,7 +72,6 @@ def test_a_dropout_in_the_models_own_code_follows_the_mode():
 
 
 def test_the_loss_of_the_last_exit_is_hugging_faces():
-    pytest.importorskip("transformers", reason="of the extra dev")
     model, ids = hugging_face("Llama"), tokens(3, 8)
     labels = ids.clone()
     labels[0, 5:] = -100

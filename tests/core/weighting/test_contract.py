@@ -305,13 +305,3 @@ def test_a_grad_scaler_leaves_out_a_step_with_a_bad_loss(text, bad, deferred):
     weigh.check()
     weigh.end_epoch()
     assert all(value.isfinite().all() for name, value in state(weigh).items() if value.is_floating_point())
-
-
-@every
-def test_good_losses_do_the_same_on_both_ways(text, request):
-    direct = build(text)
-    results = run(direct, GOOD * 2)
-    request.getfixturevalue("deferred")
-    other = build(text)
-    assert torch.equal(run(other, GOOD * 2), results)
-    assert same(state(other), state(direct))
