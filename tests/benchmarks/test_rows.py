@@ -1,5 +1,6 @@
 """Every row runs on a CPU, in a small size. Times themselves are not tested."""
 
+import sys
 from functools import partial
 from types import SimpleNamespace
 
