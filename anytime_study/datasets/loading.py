@@ -9,7 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anytime_study.datasets.card import DataCard, DatasetError
+from anytime_study.datasets.card import DataCard, DatasetError, Reader
 from anytime_study.datasets.cards import find_card
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def _located(card: DataCard, cache_dir: Path | None) -> Generator[Path]:
                 _install(card, cached)
         yield folder
     except DatasetError as bad:
-        ways = "data/README.md says how the files have to lie"
-        if card.label is None:  # none of one's own
+        ways = "data/README.md says more"
+        if card.label is None and type(card.reader) is not Reader:  # none of one's own, and one that can be loaded
             first = f"remove {cached}, then " if _filled(cached) else ""  # as long as it is there, it is what is read
             ways = f"to get it, {first}run `anytime fetch {card.name}`; data/README.md has other ways"
         raise DatasetError(f"{card.title}: {bad}; {ways}") from bad.__cause__

@@ -65,7 +65,3 @@ class DynamicWeightAverage(LossWeighting):
         for state, value in ((self.epoch_sum, 0), (self.epoch_steps, 0), (self.epochs, 0), (self.means, 1)):
             state.fill_(value)
         self.weights.fill_(1)
-
-    def extra_repr(self) -> str:
-        """Options, shown by ``repr``."""
-        return f"num_exits={self.num_exits}, temperature={self.temperature}"

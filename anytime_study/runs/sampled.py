@@ -75,25 +75,15 @@ class Sampled(LossWeighting):
     def update(self, losses: Tensor) -> None:  # noqa: ARG002 (draws ignore the losses)
         """Draw the exit of the next step."""
         self.step += 1
+        uniform = ((splitmix64(self.seed, self.step) >> 40) & 0xFFFFFF).float() / 2**24  # in [0, 1)
         # exit i + 1 is drawn between bounds i and i + 1; the last bound is 1, which no draw reaches
-        drawn = (self._bounds <= uniform(self.seed, self.step)).sum()
+        drawn = (self._bounds <= uniform).sum()
         self.weights.copy_(self._rows.index_select(0, drawn.view(1)).view(-1))
 
     def reset(self) -> None:
         """Go back to the first step."""
         self.step.zero_()
         self.weights.copy_(self._rows[-1])
-
-    def extra_repr(self) -> str:
-        """Options, shown by ``repr``."""
-        return (
-            f"num_exits={self.num_exits}, scheme={self.scheme!r}, draw={self.draw!r}, rho={self.rho}, seed={self.seed}"
-        )
-
-
-def uniform(seed: int, step: Tensor) -> Tensor:
-    """The ``step``-th number of the stream ``seed``, in [0, 1): a float32 of 24 bits of :func:`splitmix64`."""
-    return ((splitmix64(seed, step) >> 40) & 0xFFFFFF).float() / 2**24
 
 
 def splitmix64(seed: int, step: Tensor) -> Tensor:
