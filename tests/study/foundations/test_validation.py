@@ -1,4 +1,4 @@
-"""Messages about several faults and about endless values; those of single ones are with the models, in runs and studies."""
+"""Messages about several faults, and about endless values; those of single ones are tested with the models."""
 
 import pytest
 
