@@ -20,6 +20,7 @@ _PROTOCOLS = {"one_rate": "one rate for all", "tuned_rate": "each at its best ra
 _LOGARITHMS = ("log_error_change", "own_objective_change")
 _UNITS = {
     "eann_inflation": "(factor − bound)",
+    "loss_ratio": "times",
     "concentration_difference": "% of the cost",
     "spread_difference": "doublings",
     "early_exit_excess": "points",
