@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
+NOT_LOCAL = re.compile(r"^(?!(file|data|blob):)")  # addresses on the network
 
 # Lazy pictures are loaded too. Text counts as raw mathematics where neither code nor the typeset equation has it.
 READ_PAGE = r"""async () => {
@@ -62,7 +63,7 @@ PRUNE = """(selectors) => document.querySelectorAll(selectors.join(", ")).forEac
 PRUNED = ["mjx-container > *", "dl.py ~ dl.py", "tbody tr:nth-child(n + 4)"]
 
 # With preload axe would fetch the style sheets, which a browser refuses for files.
-AXE = """(rules) => axe.run(document, {
+AXE = """([where, rules]) => axe.run(where ?? document, {
   resultTypes: ["violations"], preload: false, ...(rules ? { runOnly: rules } : {}),
 }).then((result) => result.violations.flatMap((rule) => rule.nodes.map((node) =>
   [rule.id, node.target.join(" "), node.html.slice(0, 160), node.failureSummary])))"""
@@ -116,7 +117,7 @@ class Tab:
         self.complaints: list[str] = []
         context = browser.new_context(viewport=DESK, color_scheme="light")
         context.set_offline(True)
-        context.route(re.compile(r"^(?!(file|data|blob):)"), self._refuse)
+        context.route(NOT_LOCAL, self._refuse)
         self.page = context.new_page()
         self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -154,7 +155,7 @@ def visit(tab: Tab, page: str, axe: str) -> Visit:
         tab.page.wait_for_function("(theme) => document.documentElement.dataset.theme === theme", arg=theme)
         seen.colours[theme] = tab.page.evaluate(COLOURS)
         if theme == "light" or whole:
-            seen.violations[theme] = tab.page.evaluate(AXE, rules)
+            seen.violations[theme] = tab.page.evaluate(AXE, [None, rules])
     seen.complaints = list(tab.complaints)
     return seen
 
@@ -183,6 +184,45 @@ def browser():
 
 
 @pytest.fixture
+def open_file(browser):
+    """Open a file in a fresh tab, offline, where no code is compiled yet; in the end nothing may have complained."""
+    complaints, contexts = [], []
+
+    def open_file(path, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.set_offline(True)
+        context.route(NOT_LOCAL, lambda route: (complaints.append(route.request.url), route.abort()))
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_file
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def axe_script() -> str:
+    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-core is not installed (make install)")
+    return (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def axe_faults(axe_script):
+    """What axe finds on a page, or in some places of it; see AXE."""
+
+    def axe_faults(page, *places):
+        page.evaluate(axe_script)
+        return [fault for where in places or [None] for fault in page.evaluate(AXE, [where, None])]
+
+    return axe_faults
+
+
+@pytest.fixture
 def quiet():
     """Times in milliseconds mean nothing while several others wait for each processor."""
     if os.getloadavg()[0] > 3 * (os.cpu_count() or 1):
@@ -195,9 +235,7 @@ def tab(pages, browser):
 
 
 @pytest.fixture(scope="session")
-def visits(tab, pages) -> list[Visit]:
+def visits(tab, pages, axe_script) -> list[Visit]:
     """Every page, seen once. BROWSER_PAGES=intro,api looks at those alone, while one mends a page."""
-    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-core is not installed (make install)")
-    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     chosen = os.environ.get("BROWSER_PAGES", "").split(",")
-    return [visit(tab, page, script) for page in pages if chosen == [""] or Path(page).stem in chosen]
+    return [visit(tab, page, axe_script) for page in pages if chosen == [""] or Path(page).stem in chosen]

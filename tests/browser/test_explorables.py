@@ -1,7 +1,6 @@
 """The explorables in Chromium: their formulas are the package's, their data the records', and a keyboard moves them."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from anytime_study.theory.linear_residual import TwoExits, linear_residual
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
-AXE = """() => axe.run(document, { resultTypes: ["violations"], preload: false }).then((result) =>
-  result.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html} ${node.failureSummary}`)))"""
 CURVES = [
     {"name": "one", "kind": "const", "costs": [1, 2, 4], "errors": [50, 30, 20]},
     {"name": "other", "kind": "adaloss", "costs": [1.5, 3], "errors": [40, 25]},
@@ -57,20 +54,11 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, site):
-    complaints = []
-    context = browser.new_context(viewport={"width": 360, "height": 740})
-    context.set_offline(True)
-    context.route(re.compile(r"^(?!file:)"), lambda route: (complaints.append(route.request.url), route.abort()))
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.goto((site[0] / "page.html").as_uri())
+def page(open_file, site):
+    page = open_file(site[0] / "page.html", viewport={"width": 360, "height": 740})
     page.wait_for_function(f"() => document.querySelectorAll('.explorable[data-ready]').length === {len(DATA)}")
     page.wait_for_selector("[data-explorable=twelve-images][data-shown]")  # the networks have run
-    yield page
-    context.close()
-    assert complaints == []
+    return page
 
 
 def set_slider(root, value):
@@ -253,9 +241,6 @@ def test_letters_and_marks_of_pictures_can_be_seen(page, theme):
     assert [(name, seen) for name, seen in found if seen < (4.5 if name.startswith("text") else 3)] == []
 
 
-def test_axe_finds_nothing_and_a_phone_is_wide_enough(page):
-    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-core is not installed (make install)")
-    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate(AXE)
-    assert found == []
+def test_axe_finds_nothing_and_a_phone_is_wide_enough(page, axe_faults):
+    assert axe_faults(page) == []
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360

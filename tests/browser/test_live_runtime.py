@@ -4,7 +4,6 @@ The page is made here, so the built book is not needed.
 """
 
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +105,7 @@ def garments():
 
 
 @pytest.fixture(scope="module")
-def address(models, tmp_path_factory):
+def file(models, tmp_path_factory):
     folder = tmp_path_factory.mktemp("live")
     scripts = {"runtime.js": RUNTIME.read_text(encoding="utf-8")}
     scripts |= {f"{name}.js": live_script(name, model) for name, model in models.items()}
@@ -114,29 +113,13 @@ def address(models, tmp_path_factory):
         (folder / name).write_text(text, encoding="utf-8")
     tags = "".join(f'<script src="{name}"></script>' for name in scripts)
     (folder / "page.html").write_text(f'<!doctype html><meta charset="utf-8">{tags}', encoding="utf-8")
-    return (folder / "page.html").as_uri()
+    return folder / "page.html"
 
 
 @pytest.fixture
-def new_page(browser, address):
-    """A function that opens the page in a fresh tab, where no code is compiled yet."""
-    complaints, contexts = [], []
-
-    def open_page():
-        context = browser.new_context()
-        contexts.append(context)
-        context.set_offline(True)
-        context.route(re.compile(r"^(?!file:)"), lambda route: (complaints.append(route.request.url), route.abort()))
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.goto(address)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
+def new_page(open_file, file):
+    """A function that opens the page."""
+    return lambda: open_file(file)
 
 
 def pixels_of(images):

@@ -1,7 +1,6 @@
 """Questions by mouse and by keyboard, and without scripts: the quiz, and exercises to predict first. Slides too."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -12,8 +11,6 @@ pytestmark = pytest.mark.browser
 
 HTML = ROOT / "_build/html"
 STORY = [entry["file"] for entry in yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"][0]["chapters"]]
-AXE = """(where) => axe.run(where, { resultTypes: ["violations"], preload: false }).then((result) =>
-  result.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html} ${node.failureSummary}`)))"""
 
 
 @pytest.fixture
@@ -58,8 +55,7 @@ def test_without_scripts_answers_are_folded_away(browser, pages):
 
 
 @pytest.mark.parametrize("chapter", STORY)
-def test_a_chapter_shows_what_happens_after_the_prediction_by_keyboard_alone(tab, chapter):
-    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-core is not installed (make install)")
+def test_a_chapter_shows_what_happens_after_the_prediction_by_keyboard_alone(tab, axe_faults, chapter):
     tab.open(f"{chapter}.html")
     page, exercise = tab.page, tab.page.locator(".exercise.predict")
     exercise.locator("button").wait_for()
@@ -81,12 +77,11 @@ def test_a_chapter_shows_what_happens_after_the_prediction_by_keyboard_alone(tab
     page.wait_for_function("() => document.querySelector('.exercise.predict + .solution .exp-why').textContent")
     page.wait_for_function("() => !document.querySelector('.exp-why').textContent.includes('networks run')")
     assert tab.complaints == []
-    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         page.wait_for_function("(theme) => document.documentElement.dataset.theme === theme", arg=theme)
         page.wait_for_timeout(400)
-        assert page.evaluate(AXE, ".exercise.predict") + page.evaluate(AXE, ".exercise.predict + .solution") == []
+        assert axe_faults(page, ".exercise.predict", ".exercise.predict + .solution") == []
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 

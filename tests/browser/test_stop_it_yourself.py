@@ -31,8 +31,6 @@ DRAWN = {
     8: [[(52, 48), (30, 30), (40, 8), (64, 8), (70, 28), (52, 48), (28, 72), (42, 94), (64, 92), (74, 72), (52, 48)]],
     9: [[(70, 30), (52, 48), (32, 34), (38, 12), (62, 8), (72, 30), (66, 65), (48, 95)]],
 }
-AXE = """() => axe.run(document, { resultTypes: ["violations"], preload: false }).then((result) =>
-  result.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html} ${node.failureSummary}`)))"""
 # The book's colours in the dark.
 DARK = """:root { --pst-color-background: #14181e; --pst-color-text-base: #ced6dd; --pst-color-border: #48566b;
   --pst-color-text-muted: #9ca4af; --pst-color-surface: #29313d; --pst-color-primary: #528fe4 }"""
@@ -68,26 +66,14 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture
-def open_page(browser, site):
-    complaints, contexts = [], []
-
+def open_page(open_file, site):
     def open_page(name="full", *, wait=True, **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        context.set_offline(True)
-        context.route(re.compile(r"^(?!(file|data|blob):)"), lambda route: complaints.append(route.request.url))
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.goto((site[0] / f"{name}.html").as_uri())
+        page = open_file(site[0] / f"{name}.html", **options)
         if wait:
             page.wait_for_selector(".stop-it-yourself[data-phase=ready] .siy-run:enabled")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    return open_page
 
 
 def set_slider(page, name, value):
@@ -303,18 +289,16 @@ def test_no_task_takes_50_ms_and_other_networks_wait_until_they_are_asked_for(qu
 
 @pytest.mark.parametrize("name", ["full", "small"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_and_a_phone_is_wide_enough(open_page, name, theme):
-    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-core is not installed (make install)")
+def test_axe_finds_nothing_and_a_phone_is_wide_enough(open_page, axe_faults, name, theme):
     page = open_page(name, viewport={"width": 360, "height": 740}, reduced_motion="reduce")
     page.evaluate("(theme) => (document.documentElement.dataset.theme = theme)", theme)
     if theme == "dark":
         page.add_style_tag(content=DARK)
-    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
     for phase in ("ready", "over"):
         if phase == "over":
             run(page)
             page.wait_for_timeout(400)
-        assert page.evaluate(AXE) == []
+        assert axe_faults(page) == []
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
 
 
