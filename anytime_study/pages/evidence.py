@@ -110,13 +110,18 @@ class Evidence:
     def rates(self) -> pd.DataFrame:
         """Validation error by weighting and learning rate on CIFAR-10, per cent; one seed, counted nowhere else.
 
-        Columns: weighting, learning_rate, error. The mean over exits; of OPT, the last exit.
+        Columns: weighting, learning_rate, error (the mean over exits; of OPT, the last exit), best (of its weighting), and
+        at_the_edge (best, and no larger or no smaller rate was tried).
         """
         rows = [
             (record.config.weighting, record.config.learning_rate, 100 * validation_error({0: record}))
             for record in self._of_study("rates")
         ]
-        return pd.DataFrame(rows, columns=["weighting", "learning_rate", "error"])
+        table = pd.DataFrame(rows, columns=["weighting", "learning_rate", "error"])
+        by = table.groupby("weighting")
+        best = table["error"] == by["error"].transform("min")
+        rate, (lowest, highest) = table["learning_rate"], (by["learning_rate"].transform(end) for end in ("min", "max"))
+        return table.assign(best=best, at_the_edge=best & (rate.eq(lowest) | rate.eq(highest)))
 
     def _of_study(self, name: str) -> list[RunRecord]:
         """Finished runs of a study of the tier cifar that belongs to no experiment."""
