@@ -110,8 +110,8 @@ class Evidence:
     def rates(self) -> pd.DataFrame:
         """Validation error by weighting and learning rate on CIFAR-10, per cent; one seed, counted nowhere else.
 
-        Columns: weighting, learning_rate, error (the mean over exits; of OPT, the last exit), best (of its weighting), and
-        at_the_edge (best, and no larger or no smaller rate was tried).
+        Columns: weighting, learning_rate, error (the mean over exits; of OPT, the last exit), best (of its weighting),
+        and at_the_edge (best, and no larger or no smaller rate was tried).
         """
         rows = [
             (record.config.weighting, record.config.learning_rate, 100 * validation_error({0: record}))
