@@ -93,22 +93,22 @@ def test_new_weights_keep_the_table(table):
     assert AnytimePredictor(network(), table).latency is table
 
 
+OTHERS = {"s": network(s=3), "n": network(n=2), "dtype": network().to(torch.bfloat16)}
+
+
 @pytest.mark.parametrize(
-    "other",
-    [network(s=3), network(n=2), network().to(torch.bfloat16)],
-    ids=["s", "n", "dtype"],
+    ("other", "change", "told"),
+    [
+        *((other, lambda _: {}, "network") for other in OTHERS),
+        (None, lambda table: {"exits": table.exits[:2]}, "network"),
+        (None, lambda _: {"device": "Abacus"}, "device.*Abacus"),
+    ],
 )
-def test_a_table_of_another_network_is_refused(table, other):
-    assert fingerprint(other) != table.network
-    with pytest.raises(InputError, match=r"^latency: .*network"):
-        AnytimePredictor(other, table)
-
-
-def test_a_table_with_another_number_of_rows_or_of_another_device_is_refused(table):
-    with pytest.raises(InputError, match=r"^latency: .*network"):
-        AnytimePredictor(network(), changed(table, exits=table.exits[:2]))
-    with pytest.raises(InputError, match=r"^latency: .*device.*Abacus"):
-        AnytimePredictor(network(), changed(table, device="Abacus"))
+def test_a_table_of_another_network_or_device_is_refused(table, other, change, told):
+    net = OTHERS.get(other, network())
+    assert (fingerprint(net) == table.network) is (other is None)
+    with pytest.raises(InputError, match=f"^latency: .*{told}"):
+        AnytimePredictor(net, changed(table, **change(table)))
 
 
 @pytest.mark.skipif(DEVICE.type != "cpu", reason="threads count on a CPU only")

@@ -156,38 +156,24 @@ def record_calls(net):
 
 
 @pytest.mark.parametrize(
-    ("limit", "expected"),
+    ("build", "limit", "expected"),
     [
-        ({"exit": 3}, "s1 s2 s3 h3"),
-        ({"deadline": 600.0}, "s1 s2 s3 s4 s5 s6 h6"),
-        ({"confidence": 1.0}, "s1 h1 s2 h2 s3 h3 s4 h4 s5 h5 s6 h6"),
-        ({"confidence": 0.0}, "s1 h1"),
+        (lambda: resann(n=2), {"exit": 3}, "s1 s2 s3 h3"),
+        (lambda: resann(n=2), {"deadline": 600.0}, "s1 s2 s3 s4 s5 s6 h6"),
+        (lambda: resann(n=2), {"confidence": 1.0}, "s1 h1 s2 h2 s3 h3 s4 h4 s5 h5 s6 h6"),
+        (lambda: resann(n=2), {"confidence": 0.0}, "s1 h1"),
+        (two_resanns, {"exit": 5}, "s4 s5 h5"),  # without the member before
+        (two_resanns, {"macs": exit_costs(two_resanns(), SHAPE).macs_fixed[4]}, "s4 s5 h5"),
+        (lambda: adopted(two_resanns()), {"confidence": 1.0}, "s1 h1 s2 h2 s4 s5 h5 s6 s7 h7 s8 h8"),
     ],
 )
-def test_only_the_heads_that_are_needed_run(images, limit, expected):
-    net = resann(n=2)
+def test_only_what_is_needed_runs(images, build, limit, expected):
+    net = on_device(build())
     predictor = AnytimePredictor(net)
     predictor.warm_up(images)
     ran = record_calls(net)
     predictor.predict(images, **limit)
     assert " ".join(ran) == expected
-
-
-def test_an_eann_runs_neither_members_before_a_fixed_exit_nor_exits_that_are_not_adopted(images):
-    net = on_device(two_resanns())
-    predictor, costs = AnytimePredictor(net), exit_costs(net, SHAPE)
-    predictor.warm_up(images)
-    ran = record_calls(net)
-    for limit in ({"exit": 5}, {"macs": costs.macs_fixed[4]}):
-        ran.clear()
-        predictor.predict(images, **limit)
-        assert ran == ["s4", "s5", "h5"]
-    predictor = AnytimePredictor(adopted(net))
-    assert predictor.exits == (1, 2, 5, 7, 8)
-    predictor.warm_up(images)
-    ran.clear()
-    assert [prediction.exit for prediction in predictor.refine(images)] == [1, 2, 5, 7, 8]
-    assert ran == ["s1", "h1", "s2", "h2", "s4", "s5", "h5", "s6", "s7", "h7", "s8", "h8"]
 
 
 def test_a_stream_computes_an_exit_only_when_it_is_asked_for(images):
