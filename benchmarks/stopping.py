@@ -112,8 +112,7 @@ def confidence(settings: Settings) -> dict[str, object]:
         "comparisons": {"speed": compare(told, blocks, LAST, settings.pick(40, 2), unit="s")},
         "facts": {
             "images": len(labels),
-            "overthinking": changes.overthinking,
-            "never_right": changes.never_right,
+            **changes,
             "macs_early_over_last": early.predict(images).mean_macs / exit_costs(net, shape).macs_fixed[-1],
         },
         "tables": {

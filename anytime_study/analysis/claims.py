@@ -1,4 +1,4 @@
-"""The papers' claims and the rules by which they are judged, as data/claims.yaml states them."""
+"""The papers' claims and the rules by which they are judged, as data/claims.yaml states and explains them."""
 
 from __future__ import annotations
 
@@ -58,12 +58,7 @@ class Decision(BaseModel):
 
 
 class Part(BaseModel):
-    """One of several things that a claim says together.
-
-    Attributes:
-        measure: Its name and settings.
-        decision: From values to a finding.
-    """
+    """One of several things that a claim says together: the name and settings of a measure, and how it decides."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,20 +96,14 @@ class Claim(BaseModel):
     """One claim of the papers, or a question of this study, with the rule of its judgement.
 
     Attributes:
-        id: Short name.
-        says: The claim in words.
         where: In which paper it stands, and where there; or "this study".
         published: The paper's value of the measure; None if it gives none.
-        role: ``primary`` and ``sequence`` are confirmatory: tested in the order of the file, each only if all before it
-            were shown. All others are estimates, each looked at by itself.
+        role: ``primary`` and ``sequence`` are confirmatory.
         experiment: The studies of this experiment make the runs that it rests on.
-        measure: Its name and settings.
-        decision: From values to a finding.
         also: What it says besides; it is shown only if all parts are.
         control: Fields that replace those of the measure's ``first`` or ``second``, such as another weighting. Where
             the control shows the same, the effect is not attributable to AdaLoss.
-        protocols: Under which it is judged where the study does not fix a rate for each weighting: the published way
-            with one learning rate for all, and with each weighting's own, chosen on validation images.
+        protocols: Under which it is judged where the study does not fix a rate for each weighting.
         in_tier: What is compared in a tier with other networks and data sets.
         tiers: The only tiers in which it is judged; if empty, all but those that have claims of their own.
         published_on: The data sets of the paper's number, where they are not all that the experiment has in the tier
@@ -139,11 +128,6 @@ class Claim(BaseModel):
     published_on: list[str] = []
 
     @property
-    def of_this_study(self) -> bool:
-        """Whether it is a question of this study, so that there is nothing to replicate."""
-        return self.where == "this study"
-
-    @property
     def parts(self) -> list[Part]:
         """All that it says."""
         return [Part(measure=self.measure, decision=self.decision), *self.also]
@@ -164,17 +148,15 @@ class Claim(BaseModel):
         return next((runs for name, runs in self.in_tier.items() if name == tier), TierRuns())
 
     def cases(self, measure: dict[str, Any], tier: str) -> list[Case]:
-        """The comparisons whose mean is judged in a tier.
-
-        Raises:
-            InputError: a set of runs has a list without a value, or more than a million combinations: in no claim that
-                was loaded.
-        """
+        """The comparisons whose mean is judged in a tier. InputError if a list of ``runs`` has no value."""
         there = self._there(tier)
         measure = measure | there.settings
         where = f"claim {self.id}, in_tier {tier}"
         fields = [each for runs in there.runs for each in combinations(runs, where=where)]
-        measures = [_with_networks(measure, *pair) for pair in there.networks] if there.networks else [measure]
+        measures = [measure]
+        if there.networks:
+            sides = [{"first": {"network": first}, "second": {"network": second}} for first, second in there.networks]
+            measures = [measure | {name: measure.get(name, {}) | each[name] for name in each} for each in sides]
         return [Case(each, runs) for runs in fields for each in measures]
 
     def rule_name(self, tier: str) -> str:
@@ -182,20 +164,12 @@ class Claim(BaseModel):
         return f"{self.id}@{tier}" if tier in self.in_tier else self.id
 
 
-def _with_networks(measure: dict[str, Any], first: str, second: str) -> dict[str, Any]:
-    return measure | {
-        name: {**measure.get(name, {}), "network": network}
-        for name, network in {"first": first, "second": second}.items()
-    }
-
-
 class Claims(BaseModel):
     """All claims, and the definitions of the measures that they use.
 
     Attributes:
-        protocols: Definition of each protocol, in words.
-        measures: Definition of each measure, in words.
-        in_tier: How claims are judged in a tier with other networks and data sets, in words.
+        protocols, measures, in_tier: Definitions in words: of each protocol, of each measure, and of what is judged in
+            a tier with other networks and data sets.
         claims: In the order of the ledger.
     """
 
@@ -226,9 +200,11 @@ class Claims(BaseModel):
     def rules(self) -> dict[str, str]:
         """The SHA-256 of each claim's rule, by its :meth:`Claim.rule_name` in a tier."""
         rules = {claim.id: self._digest(claim) for claim in self.claims}
-        return rules | {
-            claim.rule_name(tier): self._tier_digest(claim, tier) for claim in self.claims for tier in claim.in_tier
-        }
+        for claim in self.claims:
+            for tier, runs in claim.in_tier.items():
+                rule = {"in_tier": runs.model_dump(), "rule": rules[claim.id], "definition": self.in_tier}
+                rules[claim.rule_name(tier)] = _sha256(rule)
+        return rules
 
     def _digest(self, claim: Claim) -> str:
         """Of everything that decides the verdict. Words about the claim, and its published value, are no part of it."""
@@ -241,10 +217,6 @@ class Claims(BaseModel):
         if claim.role != "estimate":  # what is tested before it decides whether it is tested at all
             before = self.claims[: self.claims.index(claim)]
             rule["after"] = [other.id for other in before if other.role != "estimate" and other.tiers == claim.tiers]
-        return _sha256(rule)
-
-    def _tier_digest(self, claim: Claim, tier: Literal["cifar", "paper"]) -> str:
-        rule = {"in_tier": claim.in_tier[tier].model_dump(), "rule": self._digest(claim), "definition": self.in_tier}
         return _sha256(rule)
 
 

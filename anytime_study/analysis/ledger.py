@@ -21,16 +21,11 @@ def ledger(
     studies: Path | None = None,
     claims: Claims | None = None,
 ) -> list[Verdict]:
-    """Judge every claim by the records of a tier.
+    """Judge every claim by the records of a tier, in the order of the claims.
 
     Args:
-        tier: quick, laptop, cifar, language or paper.
-        records: Folder of the tier's records instead of data/records/<tier>.
-        studies: Folder of the studies instead of workflow/studies.
+        tier, records, studies: Of :func:`anytime_study.studies.experiments.load_experiments`.
         claims: Instead of those in data/claims.yaml.
-
-    Returns:
-        A verdict per claim, in the order of the claims.
 
     Raises:
         InputError: a study, a record or the claims cannot be read or do not fit together.

@@ -5,7 +5,6 @@ Logits are [K, N, classes] and labels [N], as :func:`anytime_core.inference.logi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,36 +16,26 @@ from anytime_core.inference.logits import checked_labels, checked_logits
 from anytime_core.inference.thresholds import confidences, exits_taken, fit_thresholds
 
 
-@dataclass(frozen=True)
-class AnswerChanges:
-    """Shares of all images, from 0 to 1.
-
-    Attributes:
-        overthinking: Right at some earlier exit, and wrong at the last one.
-        ever_right_to_wrong: Right at some exit, and wrong at the next: images for which more is not always better.
-        never_right: Wrong at every exit: the error that no rule of exit can go below.
-    """
-
-    overthinking: float
-    ever_right_to_wrong: float
-    never_right: float
-
-
-def answer_changes(logits: Any, labels: Any) -> AnswerChanges:
-    """How the answers change from exit to exit, image by image.
+def answer_changes(logits: Any, labels: Any) -> dict[str, float]:
+    """How the answers change from exit to exit, image by image; shares of all images, from 0 to 1.
 
     Source: Kaya et al. 2019 ("Shallow-Deep Networks") for overthinking.
+
+    Returns:
+        ``overthinking``: right at some earlier exit, and wrong at the last one; ``ever_right_to_wrong``: right at some
+        exit, and wrong at the next, images for which more is not always better; ``never_right``: wrong at every exit,
+        the error that no rule of exit can go below.
 
     Raises:
         InputError: logits or labels that cannot be used.
     """
     found = checked_logits(logits)
     right = (found.argmax(-1) == checked_labels(labels, found)).numpy()  # [K, N]
-    return AnswerChanges(
-        overthinking=float((right.any(0) & ~right[-1]).mean()),
-        ever_right_to_wrong=float((right[:-1] & ~right[1:]).any(0).mean()),
-        never_right=float((~right.any(0)).mean()),
-    )
+    return {
+        "overthinking": float((right.any(0) & ~right[-1]).mean()),
+        "ever_right_to_wrong": float((right[:-1] & ~right[1:]).any(0).mean()),
+        "never_right": float((~right.any(0)).mean()),
+    }
 
 
 def budgeted_curve(validation: Any, test: Any, labels: Any, costs: Any, *, budgets: int = 40) -> pd.DataFrame:

@@ -6,7 +6,6 @@ Source: Hu et al. 2019, Fig. 4a-c; the split is this study's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,6 @@ import pandas as pd
 from anytime_study.analysis.quantities import interpolated
 from anytime_study.analysis.selection import Selection
 from anytime_study.runs.registries import NETWORKS, short_name
-
-if TYPE_CHECKING:
-    from anytime_study.runs.record import RunRecord
 
 Pair = tuple[str, str]
 """A small network and a large one."""
@@ -31,21 +27,16 @@ def pairs(selection: Selection) -> list[Pair]:
     and s, the spacing of exits, are the same.
     """
     found = []
+    options = {name: NETWORKS.parse(name).options for kind in ("adaloss", "const") for name in selection.networks(kind)}
     for small in selection.networks("adaloss"):
-        options = NETWORKS.parse(small).options
         twice = {
-            large: abs(given["n"] - 2 * options["n"])
+            large: abs(options[large]["n"] - 2 * options[small]["n"])
             for large in selection.networks("const")
-            if large != small and _others(given := NETWORKS.parse(large).options) == _others(options)
+            if large != small and {**options[large], "n": 0, "s": 0} == {**options[small], "n": 0, "s": 0}
         }
         if twice and min(twice.values()) <= 1:
             found.append((small, min(twice, key=twice.__getitem__)))
-    return sorted(found, key=lambda pair: NETWORKS.parse(pair[0]).options["n"], reverse=True)
-
-
-def pair_name(pair: Pair) -> str:
-    """Such as ``(3, 16) against (6, 16)``."""
-    return " against ".join(short_name(network) for network in pair)
+    return sorted(found, key=lambda pair: options[pair[0]]["n"], reverse=True)
 
 
 def size_and_weighting(selection: Selection, fractions: Sequence[float] | None = None) -> pd.DataFrame:
@@ -64,32 +55,24 @@ def size_and_weighting(selection: Selection, fractions: Sequence[float] | None =
         A row per pair, part, seed and cost: ``pair``, ``part`` (of :data:`PARTS`), ``seed``, ``fraction``, ``change``.
         Only seeds that have all three runs.
     """
-    rows = []
-    for pair in pairs(selection):
-        for seed, (ada, const, large) in _by_seed(selection, pair).items():
-            whole = const.costs.macs_cumulative[-1]
-            beyond = [cost for cost in large.costs.macs_cumulative if cost > whole]
-            exits = np.array([*const.costs.macs_cumulative, *beyond]) / whole
+    tables = [pd.DataFrame(columns=["pair", "part", "seed", "fraction", "change"])]
+    for small, large in pairs(selection):
+        name = f"{short_name(small)} against {short_name(large)}"
+        runs = [
+            selection.pick(network=network, weighting=weighting)
+            for network, weighting in ((small, "adaloss"), (small, "const"), (large, "const"))
+        ]
+        for seed in sorted(set.intersection(*map(set, runs))):
+            costs = [by_seed[seed].costs.macs_cumulative for by_seed in runs]
+            whole = costs[0][-1]
+            exits = np.array([*costs[0], *(cost for cost in costs[2] if cost > whole)]) / whole
             at = exits if fractions is None else np.array(fractions)
-            logs = [
-                100 * np.log(interpolated(record.costs.macs_cumulative, record.test.error, at * whole))
-                for record in (ada, const, large)
-            ]
-            for part, values in zip(PARTS, (logs[0] - logs[2], logs[1] - logs[2], logs[0] - logs[1]), strict=True):
-                rows += [(pair_name(pair), part, seed, *each) for each in zip(at, values, strict=True)]
-    return pd.DataFrame(rows, columns=["pair", "part", "seed", "fraction", "change"])
-
-
-def _others(options: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in options.items() if name not in ("n", "s")}
-
-
-def _by_seed(selection: Selection, pair: Pair) -> dict[int, tuple[RunRecord, RunRecord, RunRecord]]:
-    """Small with AdaLoss, small with CONST, large with CONST."""
-    small, large = pair
-    picks = [
-        selection.pick(network=network, weighting=weighting)
-        for network, weighting in ((small, "adaloss"), (small, "const"), (large, "const"))
-    ]
-    seeds = sorted(set.intersection(*(set(pick) for pick in picks)))
-    return {seed: (picks[0][seed], picks[1][seed], picks[2][seed]) for seed in seeds}
+            ada, const, beside = (
+                100 * np.log(interpolated(macs, by_seed[seed].test.error, at * whole))
+                for macs, by_seed in zip(costs, runs, strict=True)
+            )
+            for part, change in zip(PARTS, (ada - beside, const - beside, ada - const), strict=True):
+                tables.append(
+                    pd.DataFrame({"pair": name, "part": part, "seed": seed, "fraction": at, "change": change})
+                )
+    return pd.concat(tables[1:] or tables, ignore_index=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from anytime_study.analysis.selection import MissingRuns, Selection
 from anytime_study.analysis.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:  # torch comes with the claims and the records, not with this module
-    from anytime_study.analysis.claims import Claim, Claims, Decision, Part, Protocol, Role
+    from anytime_study.analysis.claims import Claim, Claims, Part, Protocol, Role
     from anytime_study.runs.record import RunRecord
     from anytime_study.studies.experiments import Experiment
 
@@ -45,23 +45,17 @@ CONTROLLED = "not attributable to AdaLoss"
 
 @dataclass(frozen=True)
 class Trial:
-    """A measure of a claim under one protocol.
-
-    Attributes:
-        protocol: Its name; data/claims.yaml defines them.
-        measure: Its name and settings.
-        decision: How its values are judged.
-        values: By seed, in the measure's unit.
-        interval: Of their mean, 95 %.
-        evidence: What they show.
-    """
+    """A measure, by its name and settings, under one protocol; its values by seed, and what they show."""
 
     protocol: Protocol
     measure: Mapping[str, Any]
-    decision: Decision
     values: pd.Series
-    interval: Interval
     evidence: Evidence
+
+    @property
+    def interval(self) -> Interval:
+        """Of the mean of the values, 95 %, in the measure's unit."""
+        return mean_interval(self.values)
 
 
 @dataclass(frozen=True)
@@ -70,8 +64,7 @@ class Verdict:
 
     Attributes:
         claim: Its id.
-        says, where, published, role, experiment, decision: As the claim has them.
-        tier: Of the records.
+        says, where, published, role, experiment: As the claim has them.
         trials: For each part of the claim one per protocol whose runs there are.
         untested: The other protocols.
         evidence: All trials together; None if one is missing.
@@ -88,8 +81,6 @@ class Verdict:
     published: float | None
     role: Role
     experiment: str
-    decision: Decision
-    tier: str
     trials: tuple[Trial, ...]
     untested: tuple[Protocol, ...]
     evidence: Evidence | None
@@ -121,34 +112,25 @@ class Verdict:
 
 
 def verdicts(claims: Claims, experiments: Mapping[str, Experiment], *, tier: str) -> list[Verdict]:
-    """Judge every claim by the records of these experiments.
-
-    Args:
-        claims: With their rules.
-        experiments: By name, of one tier.
-        tier: Its name.
+    """Judge every claim of a tier by the records of these experiments, by name.
 
     Returns:
-        A verdict per claim that is judged in this tier, in the order of the claims.
+        A verdict per claim that is judged in this tier, in the order of the claims. Confirmatory ones are tested in
+        that order, until one is not shown.
 
     Raises:
         InputError: a claim's measure does not fit its experiment.
     """
-    judged = [claim for claim in claims.claims if claim.judged_in(tier)]
-    found = [_verdict(claim, experiments.get(claim.experiment_in(tier)), claims.rules, tier) for claim in judged]
-    return list(_in_sequence(found))
-
-
-def _in_sequence(found: Iterable[Verdict]) -> Iterator[Verdict]:
-    """Confirmatory claims are tested in their order, until one is not shown."""
-    stopped_by = None
-    for verdict in found:
-        if verdict.role == "estimate":
-            yield verdict
-            continue
-        yield replace(verdict, stopped_by=stopped_by)
-        if stopped_by is None and verdict.effect != "shown as claimed":
-            stopped_by = verdict.claim
+    found, stopped_by = [], None
+    for claim in claims.claims:
+        if claim.judged_in(tier):
+            verdict = _verdict(claim, experiments.get(claim.experiment_in(tier)), claims.rules, tier)
+            if claim.role != "estimate":
+                verdict = replace(verdict, stopped_by=stopped_by)
+                if verdict.effect != "shown as claimed":
+                    stopped_by = stopped_by or claim.id
+            found.append(verdict)
+    return found
 
 
 @dataclass
@@ -176,16 +158,10 @@ def _measure(claim: Claim, experiment: Experiment | None, tier: str, parts: Sequ
         if claim.role != "estimate" and selection.missing:  # a look before the last seed would be a second chance
             findings.untested[protocol] = "waits for its last runs: " + "; ".join(dict.fromkeys(selection.missing))
             continue
-        for part, of_part in zip(parts, values, strict=True):
-            trial = Trial(
-                protocol,
-                part.measure,
-                part.decision,
-                of_part,
-                mean_interval(of_part),
-                part.decision.evidence(of_part.tolist()),
-            )
-            findings.trials.append(trial)
+        findings.trials += [
+            Trial(protocol, part.measure, of_part, part.decision.evidence(of_part.tolist()))
+            for part, of_part in zip(parts, values, strict=True)
+        ]
         findings.selections.append(selection)
     return findings
 
@@ -194,10 +170,8 @@ def _together(findings: _Findings, parts: Sequence[Part]) -> Evidence | None:
     """Under every protocol, and of all parts; None if a protocol has no runs."""
     if findings.untested or not findings.trials:
         return None
-    by_part = [
-        under_each([trial.evidence for trial in findings.trials[place :: len(parts)]]) for place in range(len(parts))
-    ]
-    return all_parts(by_part)
+    shown = [trial.evidence for trial in findings.trials]
+    return all_parts([under_each(shown[place :: len(parts)]) for place in range(len(parts))])
 
 
 def _verdict(claim: Claim, experiment: Experiment | None, rules: Mapping[str, str], tier: str) -> Verdict:
@@ -218,8 +192,6 @@ def _verdict(claim: Claim, experiment: Experiment | None, rules: Mapping[str, st
         published=claim.published,
         role=claim.role,
         experiment=claim.experiment_in(tier),
-        decision=claim.decision,
-        tier=tier,
         trials=tuple(findings.trials),
         untested=tuple(findings.untested),
         evidence=found,
@@ -242,7 +214,7 @@ def _scope(claim: Claim, used: Mapping[str, RunRecord], trials: Sequence[Trial],
         config.train_size is None and (config.epochs, config.schedule) == PAPER_SCHEDULES[config.dataset]
         for config in configs
     )
-    if claim.of_this_study or not (papers_network and papers_schedule):
+    if claim.where == "this study" or not (papers_network and papers_schedule):
         return "the paper's data, reduced schedule"
     shown = all(trial.evidence.effect == "shown as claimed" for trial in trials)
     compatible = claim.published is None or all(

@@ -24,9 +24,9 @@ def test_changes_by_hand():
         [[1, 1, 0, 0, 1], [1, 0, 1, 0, 0], [1, 1, 0, 0, 0]], dtype=bool
     )
     found = answer_changes(np.where(right[..., None], [1.0, 0.0], [0.0, 1.0]), np.zeros(5, dtype=int))
-    assert found.overthinking == pytest.approx(2 / 5)  # images 3 and 5
-    assert found.ever_right_to_wrong == pytest.approx(3 / 5)  # 2, 3 and 5
-    assert found.never_right == pytest.approx(1 / 5)  # 4
+    assert found["overthinking"] == pytest.approx(2 / 5)  # images 3 and 5
+    assert found["ever_right_to_wrong"] == pytest.approx(3 / 5)  # 2, 3 and 5
+    assert found["never_right"] == pytest.approx(1 / 5)  # 4
 
 
 @given(st.integers(0, 1000))
@@ -34,8 +34,8 @@ def test_changes_explain_the_last_error(seed):
     generator = np.random.default_rng(seed)
     logits, labels = generator.normal(size=(4, 30, 3)), generator.integers(3, size=30)
     found = answer_changes(logits, labels)
-    assert found.never_right + found.overthinking == pytest.approx((logits[-1].argmax(-1) != labels).mean())
-    assert found.ever_right_to_wrong >= found.overthinking
+    assert found["never_right"] + found["overthinking"] == pytest.approx((logits[-1].argmax(-1) != labels).mean())
+    assert found["ever_right_to_wrong"] >= found["overthinking"]
 
 
 def test_the_curve_goes_from_the_first_exit_to_the_last():
