@@ -31,8 +31,7 @@ def excess_table(experiments: Sequence[Experiment], like: RunConfig, weightings:
     """How far the exits of the first experiment's networks are above the best separate network of their cost.
 
     That network's error is the mean over seeds, linear in cost between the networks that there are. Below the cheapest
-    it is that one's error, which asks more of an exit than a cheaper network would. So the mean of the excess over
-    seeds is the excess of the mean error.
+    it is that one's error, which asks more of an exit than a cheaper network would.
 
     Args:
         experiments: That of the anytime networks, then others with separately trained networks.
@@ -95,8 +94,7 @@ def competence(costs: npt.ArrayLike, excesses: npt.ArrayLike, tolerance: float) 
 
     Args:
         costs: [K], increasing: cost fractions of the exits, up to 1.
-        excesses: [K], per cent.
-        tolerance: Per cent.
+        excesses: [K], in per cent as the tolerance is.
 
     Returns:
         1 or more; 0 if the last exit is beyond the tolerance, so that there is no such fraction.
@@ -109,14 +107,11 @@ def competence(costs: npt.ArrayLike, excesses: npt.ArrayLike, tolerance: float) 
 
 
 def competence_table(excesses: pd.DataFrame, tolerances: Iterable[float]) -> pd.DataFrame:
-    """Competence of every network and weighting, from errors averaged over seeds.
-
-    Args:
-        excesses: From :func:`excess_table`.
-        tolerances: Per cent.
+    """Competence of every network and weighting of an :func:`excess_table`, from errors averaged over seeds.
 
     Returns:
-        A row per network, weighting and tolerance: ``network``, ``weighting``, ``tolerance``, ``b`` (0 for none).
+        A row per network, weighting and tolerance (per cent): ``network``, ``weighting``, ``tolerance``, ``b`` (0 for
+        none).
     """
     rows: list[tuple[Any, ...]] = []
     for (network, weighting), exits in excesses.groupby(["network", "weighting"], sort=False):

@@ -96,5 +96,5 @@ def _by_seed(selection: Selection, *groups: Runs) -> list[tuple[int, *tuple[list
     """Each seed that has all runs, with its records of each group, from shallow to deep."""
     seeds = sorted(set.intersection(*(set(by_seed) for runs in groups for by_seed in runs.values())))
     if not seeds:
-        raise MissingRuns(["expected a seed with all runs, found none", *dict.fromkeys(selection.missing)])
+        raise MissingRuns(["expected a seed with all runs, found none", *selection.missing])
     return [(seed, *([by_seed[seed] for by_seed in runs.values()] for runs in groups)) for seed in seeds]

@@ -27,15 +27,10 @@ MIN_SEEDS = 3
 
 
 class MissingRuns(InputError):
-    """A measure cannot be had yet: runs that it compares have no result.
-
-    Attributes:
-        missing: What is missing, an entry per group of seeds, with the reason.
-    """
+    """A measure cannot be had yet: runs that it compares have no result. Made of a reason per group of seeds."""
 
     def __init__(self, missing: Sequence[str]) -> None:
-        super().__init__("missing runs: " + "; ".join(missing))
-        self.missing = tuple(missing)
+        super().__init__("missing runs: " + "; ".join(dict.fromkeys(missing)))
 
 
 @dataclass
@@ -122,27 +117,15 @@ class Selection:
     def compared(
         self, value: Callable[[RunRecord, RunRecord], float], first: Mapping[str, Any], second: Mapping[str, Any]
     ) -> pd.Series:
-        """``value`` of two runs, by seed; as :meth:`paired`.
-
-        Args:
-            value: Of a run with the fields ``first`` and one with the fields ``second``.
-            first, second: As for :meth:`pick`; a network may be named by its kind.
-        """
+        """``value`` of two runs with these fields, in which a network may be named by its kind; see :meth:`paired`."""
         return self.paired(value, *(self.pick(**self._with_network(fields)) for fields in (first, second)))
 
     def paired(self, value: Callable[..., float], *picks: Mapping[int, RunRecord]) -> pd.Series:
-        """``value`` of the records of each seed that all picks have.
-
-        Returns:
-            Values by seed.
-
-        Raises:
-            MissingRuns: there are fewer than three such seeds.
-        """
+        """``value`` of the records of each seed that all picks have, by seed; MissingRuns if there are too few."""
         seeds = sorted(set.intersection(*(set(pick) for pick in picks)))
         if len(seeds) < MIN_SEEDS:
             found = f"expected at least {MIN_SEEDS} seeds with all runs, found {len(seeds)}"
-            raise MissingRuns([found, *dict.fromkeys(self.missing)])
+            raise MissingRuns([found, *self.missing])
         values = [value(*(pick[seed] for pick in picks)) for seed in seeds]
         return pd.Series(values, index=pd.Index(seeds, name="seed"), dtype=float)
 
@@ -185,11 +168,6 @@ class Selection:
         from anytime_study.runs.config import RunConfig
 
         chosen = with_own_rate({**self.experiment.main, **fields, "seed": seed}, self.experiment.own_rates)
-        open_fields = [n for n, value in self.experiment.main.items() if isinstance(value, list) and n not in fields]
-        if open_fields:
-            raise InputError(
-                f"bad main grid of {self.experiment.name}: expected one value of {', '.join(open_fields)}, found a list"
-            )
         return validated(RunConfig, chosen, where=f"run of {self.experiment.name}")
 
 
@@ -201,11 +179,7 @@ def trained_exit(record: RunRecord) -> int:
 def validation_error(records: Mapping[int, RunRecord]) -> float:
     """By which a learning rate is chosen: the mean over seeds and exits; of OPT, over seeds at the exit that it trains.
 
-    Args:
-        records: Of one weighting, by seed.
-
-    Returns:
-        A fraction, 0–1.
+    Of one weighting's records by seed, at least one; from 0 to 1.
     """
     opt = next(iter(records.values())).config.weighting_spec.name == "opt"
     errors = [

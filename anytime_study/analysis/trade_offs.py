@@ -55,12 +55,9 @@ def pairs(
     *,
     own_rates: bool = False,
 ) -> list[Pair]:
-    """Runs that differ as said and in nothing else, in the order of their setting and seed.
+    """Runs that differ as said, in fields of the config, and in nothing else; in the order of their setting and seed.
 
-    Args:
-        records: Of any settings.
-        first, second: Values of the same fields of the config, such as ``{"weighting": "const", "batch_size": 64}``.
-        own_rates: Whether each weighting has its own learning rate; else the rates of a pair are equal.
+    With ``own_rates`` each weighting has its own learning rate; else the rates of a pair are equal.
     """
     apart = {*first, *second, "device", "workers", *(["learning_rate"] if own_rates else [])}
     found: dict[str, list[RunRecord | None]] = {}

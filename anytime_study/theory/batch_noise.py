@@ -27,10 +27,6 @@ def running_mean_variance(variation: npt.ArrayLike, momentum: npt.ArrayLike) -> 
 
     Exact for independent batches. For small fluctuations it is also about the relative *bias* of the weight 1 / mean.
     A bias that all exits share vanishes in any normalisation.
-
-    Args:
-        variation: κ, 0 or more.
-        momentum: β, 0 or more and below 1.
     """
     momentum = np.asarray(momentum, dtype=np.float64)
     return np.square(variation) * (1 - momentum) / (1 + momentum)
@@ -120,9 +116,7 @@ def weighted_descent(
     Args:
         batch_size: n, samples in a batch.
         weigh: Gives the weights of the step after; None takes the losses of the very batch that gives the gradient.
-        steps: How many.
-        learning_rate: η.
-        start: θ before the first step.
+        steps, learning_rate, start: Of the descent on θ.
         seed: Of the batches.
 
     Returns:

@@ -42,13 +42,7 @@ def aggregators(num_exits: int) -> dict[str, Aggregator]:
 
 
 def flip_rate(aggregate: Aggregator, pairs: Array, changed: Array) -> float:
-    """Share of pairs that ``aggregate`` orders differently in ``changed``; a tie that becomes none counts as well.
-
-    Args:
-        aggregate: [..., K] -> [...].
-        pairs: Losses of two networks, [N, 2, K], above 0.
-        changed: The same pairs after the change, [N, 2, K].
-    """
+    """Share of pairs of losses, [N, 2, K], that ``aggregate`` orders differently in ``changed``, be it from a tie."""
     before, after = aggregate(pairs), aggregate(changed)
     return float(np.mean(np.sign(before[:, 0] - before[:, 1]) != np.sign(after[:, 0] - after[:, 1])))
 
@@ -64,8 +58,7 @@ def rank_flips(
     Args:
         num_exits: K, at least 2.
         pairs: N.
-        scale_decades: s, 0 or more.
-        offset: o, 0 or more.
+        scale_decades, offset: s and o, 0 or more.
         seed: Of all draws.
 
     Returns:

@@ -21,6 +21,8 @@ from anytime_study.theory.quadratics import Array, QuadraticLosses, require
 
 Normaliser = Literal["none", "sum", "max", "geometric"]
 
+_MOST_STEPS = 100_000  # to a fixed point
+
 
 def log_sum(losses: Array) -> np.float64:
     """S = Σ_i ln ℓ_i over the last axis, the objective of the paper's Eq. 3: [..., K] -> [...]."""
@@ -129,7 +131,6 @@ def adaloss_fixed_point(
     start: npt.ArrayLike | None = None,
     floor: float = 0.0,
     tolerance: float = 1e-14,
-    max_steps: int = 100_000,
 ) -> Array:
     """Where full-batch AdaLoss comes to rest: :func:`adaloss_step` until θ moves no more.
 
@@ -141,7 +142,6 @@ def adaloss_fixed_point(
             None is a warm start from CONST.
         floor: γ, from 0 to 1.
         tolerance: The iteration ends when θ moves by less than this, relative to 1 + ‖θ‖.
-        max_steps: How many steps are tried.
 
     Returns:
         θ, [d].
@@ -151,13 +151,13 @@ def adaloss_fixed_point(
     """
     theta = np.zeros(problem.dim) if start is None else np.asarray(start, dtype=np.float64)
     step = np.inf
-    for _ in range(max_steps):
+    for _ in range(_MOST_STEPS):
         moved = adaloss_step(problem, theta, floor=floor)
         step = float(np.linalg.norm(moved - theta) / (1 + np.linalg.norm(moved)))
         theta = moved
         if step < tolerance:
             return theta
-    raise RuntimeError(f"after {max_steps} steps θ still moves by {step:.2e} (relative), tolerance {tolerance:.0e}")
+    raise RuntimeError(f"after {_MOST_STEPS} steps θ still moves by {step:.2e} (relative), tolerance {tolerance:.0e}")
 
 
 def loss_floor_fixed_points(epsilon: float) -> Array:

@@ -6,10 +6,7 @@ has to be trained to know where a weighting leads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg
 
 from anytime_study.theory.quadratics import Array, QuadraticLosses, require
@@ -42,67 +39,30 @@ def linear_residual(num_exits: int = 6, *, correlation: float = 0.8, sigma2: flo
     )
 
 
-@dataclass(frozen=True)
-class TwoExits:
-    """The same with two exits, solved by hand: a function of u, its one free number. Derived here, not in the paper.
+def two_exits(correlation: float, sigma2: float) -> QuadraticLosses:
+    """The same with two exits, as losses of its one free number u. Derived here, not in the paper.
 
-    With θ = (θ_1, θ_2) and the second coefficient chosen as well as exit 2 can, θ_2 = 1 - ρ u, exit 1 is left free to
-    place u = θ_1 - 1, and with k = 1 - ρ²
+    With θ = (1 + u, 1 - ρ u) exit 2 has chosen its coefficient as well as it can, and with k = 1 - ρ²
 
         ℓ_1 = (u - ρ)² + k + σ²,        ℓ_2 = k u² + σ².
 
-    Exit 1 wants u = ρ and exit 2 wants u = 0.
-
-    Attributes:
-        correlation: ρ between the two inputs; 0 or more and below 1.
-        sigma2: σ², the variance of the noise of the target, above 0.
+    Exit 1 wants u = ρ and exit 2 wants u = 0; under weights B they meet at u = ρ B_1 / (B_1 + k B_2).
     """
+    k = 1 - correlation**2
+    return QuadraticLosses(
+        curvature=np.array([[[1.0]], [[k]]]),
+        slope=np.array([[correlation], [0.0]]),
+        constant=np.array([1 + sigma2, sigma2]),
+    )
 
-    correlation: float
-    sigma2: float
 
-    def __post_init__(self) -> None:
-        require(0 <= self.correlation < 1, "correlation", "0 or more and below 1", self.correlation)
-        require(0 < self.sigma2 < np.inf, "sigma2", "a finite number above 0", self.sigma2)
+def two_exits_at_rest(correlation: float, sigma2: float) -> Array:
+    """All u of :func:`two_exits` where AdaLoss can rest, from the smallest: one, or three where the exits are close.
 
-    @property
-    def unexplained(self) -> float:
-        """k = 1 - ρ², the part of one input's variance that the other does not explain."""
-        return 1 - self.correlation**2
-
-    @property
-    def optima(self) -> Array:
-        """OPT_1 = k + σ² and OPT_2 = σ², [2]."""
-        return np.array([self.unexplained + self.sigma2, self.sigma2])
-
-    def losses(self, u: npt.ArrayLike) -> Array:
-        """ℓ(u): [...] -> [..., 2]."""
-        u = np.asarray(u, dtype=np.float64)
-        return self.optima + np.stack([(u - self.correlation) ** 2, self.unexplained * u**2], axis=-1)
-
-    def increases(self, u: npt.ArrayLike) -> Array:
-        """ℓ_i / OPT_i - 1: [...] -> [..., 2]."""
-        return self.losses(u) / self.optima - 1
-
-    def at(self, weights: npt.ArrayLike) -> float:
-        """u where B_1 ℓ_1 + B_2 ℓ_2 is least: ρ B_1 / (B_1 + k B_2); B [2] is 0 or more and not all 0."""
-        first, second = np.asarray(weights, dtype=np.float64)
-        return float(self.correlation * first / (first + self.unexplained * second))
-
-    @property
-    def adaloss_points(self) -> Array:
-        """All u at which AdaLoss without a floor can rest, from the smallest: one, or three where the exits are close.
-
-        They are the real roots of 2k u³ - 3ρk u² + (σ² + k + kσ²) u - ρσ², which is ½ ℓ_1 ℓ_2 times the derivative of
-        ln ℓ_1 + ln ℓ_2. Of three the middle one is a maximum of that sum: a fixed point that repels.
-        """
-        rho, k, sigma2 = self.correlation, self.unexplained, self.sigma2
-        roots = np.roots([2 * k, -3 * rho * k, sigma2 + k + k * sigma2, -rho * sigma2])
-        # a real root comes back with an imaginary part of rounding size
-        return np.sort(roots.real[np.abs(roots.imag) <= 1e-10 * (1 + np.abs(roots.real))])
-
-    @property
-    def adaloss(self) -> float:
-        """The u at which ℓ_1 ℓ_2 is least of all."""
-        points = self.adaloss_points
-        return float(points[np.argmin(self.losses(points).prod(axis=-1))])
+    They are the real roots of 2k u³ - 3ρk u² + (σ² + k + kσ²) u - ρσ², which is ½ ℓ_1 ℓ_2 times the derivative of
+    ln ℓ_1 + ln ℓ_2. Of three the middle one is a maximum of that sum: a fixed point that repels.
+    """
+    k = 1 - correlation**2
+    roots = np.roots([2 * k, -3 * correlation * k, sigma2 + k + k * sigma2, -correlation * sigma2])
+    # a real root comes back with an imaginary part of rounding size
+    return np.sort(roots.real[np.abs(roots.imag) <= 1e-10 * (1 + np.abs(roots.real))])

@@ -46,8 +46,9 @@ class QuadraticLosses:
         return self.slope.shape[1]
 
     def losses(self, theta: Array) -> Array:
-        """ℓ(θ): [d] -> [K]."""
-        return (self.curvature @ theta) @ theta - 2 * self.slope @ theta + self.constant
+        """ℓ(θ): [..., d] -> [..., K]."""
+        pulled = (self.curvature @ theta[..., None, :, None])[..., 0]  # A_i θ, [..., K, d]
+        return (pulled * theta[..., None, :]).sum(axis=-1) - 2 * theta @ self.slope.T + self.constant
 
     def gradients(self, theta: Array) -> Array:
         """g_i = ∇ℓ_i(θ): [d] -> [K, d]."""
@@ -71,7 +72,7 @@ class QuadraticLosses:
         return np.array([self.losses(self.minimiser(alone[i]))[i] for i in range(self.num_exits)])
 
     def increases(self, theta: Array) -> Array:
-        """ℓ_i(θ) / OPT_i - 1, the measure of the book with losses in place of errors: [d] -> [K]; 0 is the best."""
+        """ℓ_i(θ) / OPT_i - 1, the measure of the book with losses in place of errors: [..., d] -> [..., K]."""
         return self.losses(theta) / self.optima - 1
 
     def rescaled(self, factors: npt.ArrayLike, offsets: npt.ArrayLike = 0.0) -> QuadraticLosses:

@@ -72,5 +72,5 @@ def mean_over(selection: Selection, cases: Sequence[Case]) -> pd.Series:
     values = pd.concat([measured(selection.of(case.fields), case.measure) for case in cases], axis=1, join="inner")
     if len(values) < MIN_SEEDS:
         found = f"expected at least {MIN_SEEDS} seeds with all {len(cases)} cases, found {len(values)}"
-        raise MissingRuns([found, *dict.fromkeys(selection.missing)])
+        raise MissingRuns([found, *selection.missing])
     return values.mean(axis=1)

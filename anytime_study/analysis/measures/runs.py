@@ -135,7 +135,7 @@ def gain_on_headroom(
     room = pd.DataFrame(rooms).reindex(gain.index).dropna()
     if len(room) < MIN_SEEDS or len(room) != len(gain):
         found = f"expected at least {MIN_SEEDS} seeds with all {len(regimes)} regimes, found {len(room)}"
-        raise MissingRuns([found, *dict.fromkeys(selection.missing)])
+        raise MissingRuns([found, *selection.missing])
     others = (room.sum() - room) / (len(room) - 1)  # the mean of the other seeds
     slopes = [float(np.polyfit(others.loc[seed], gain.loc[seed], 1)[0]) for seed in gain.index]
     return pd.Series(slopes, index=gain.index, dtype=float)

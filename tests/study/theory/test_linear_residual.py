@@ -9,84 +9,57 @@ from anytime_study.theory.cost_simulation import run_sequence
 from anytime_study.theory.fairness_axioms import bargaining_weights
 from anytime_study.theory.geometric_mean import adaloss_fixed_point, inverse_weights, log_sum, log_sum_gradient
 from anytime_study.theory.likelihood_and_barrier import barrier_objective
-from anytime_study.theory.linear_residual import TwoExits, linear_residual
+from anytime_study.theory.linear_residual import linear_residual, two_exits, two_exits_at_rest
 from anytime_study.theory.quadratics import two_targets
 from anytime_study.theory.slow_exit import SlowExit
 
-NETWORKS = [TwoExits(rho, sigma2) for rho in (0.3, 0.8, 0.9) for sigma2 in (1e-3, 0.1, 10.0)]
-CLOSE = TwoExits(0.9664, 8.57e-4)  # inputs so alike that AdaLoss has three fixed points
-LINEAR = (0.25, 1.0)
+NETWORKS = [(rho, sigma2) for rho in (0.3, 0.8, 0.9) for sigma2 in (1e-3, 0.1, 10.0)]
+CLOSE = (0.9664, 8.57e-4)  # inputs so alike that AdaLoss has three fixed points
 
 
-def theta_of(toy, u):
-    """The coefficients of the network at u."""
-    return np.array([1 + u, 1 - toy.correlation * u])
+# --- two exits, of which one number says everything ----------------------------------------------------------------
 
 
-def network(toy):
-    return linear_residual(2, correlation=toy.correlation, sigma2=toy.sigma2)
-
-
-# --- one number says everything ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("toy", NETWORKS, ids=str)
-def test_the_losses_are_those_of_the_linear_residual_network(toy):
-    problem = network(toy)
+@pytest.mark.parametrize(("rho", "sigma2"), NETWORKS)
+def test_the_losses_are_those_of_the_linear_residual_network(rho, sigma2):
+    toy, problem = two_exits(rho, sigma2), linear_residual(2, correlation=rho, sigma2=sigma2)
     np.testing.assert_allclose(toy.optima, problem.optima, rtol=1e-12)
-    for u in (-0.5, 0.0, 0.2, 1.3):
-        np.testing.assert_allclose(toy.losses(u), problem.losses(theta_of(toy, u)), rtol=1e-9)
-    assert toy.losses(np.zeros((3, 4))).shape == (3, 4, 2)
+    u = np.array([[-0.5], [0.0], [0.2], [1.3]])
+    np.testing.assert_allclose(toy.losses(u), problem.losses(np.hstack([1 + u, 1 - rho * u])), rtol=1e-9)
+    for first, second in [(1, 1), (0.25, 1), (5, 0.1), (1, 0), (0, 1)]:
+        meet = toy.minimiser([first, second])
+        assert meet == pytest.approx(rho * first / (first + (1 - rho**2) * second), abs=1e-12)
+        assert meet == pytest.approx(problem.minimiser([first, second])[0] - 1, abs=1e-12)
+    cost = (1 - rho**2) * rho**2 / ((2 - rho**2) ** 2 * sigma2)  # of the last exit under CONST
+    assert toy.increases(toy.minimiser([1, 1]))[1] == pytest.approx(cost, rel=1e-9)
+    assert problem.increases(problem.minimiser([1, 1]))[1] == pytest.approx(cost, rel=1e-9)
 
 
-@pytest.mark.parametrize("toy", NETWORKS, ids=str)
-@pytest.mark.parametrize("weights", [(1, 1), LINEAR, (5, 0.1), (1, 0), (0, 1)])
-def test_the_place_under_any_weights_is_the_solvers(toy, weights):
-    theta = network(toy).minimiser(weights)
-    assert toy.at(weights) == pytest.approx(theta[0] - 1, abs=1e-12)
-    if weights[1]:  # else exit 1 leaves the second coefficient undecided
-        np.testing.assert_allclose(theta_of(toy, toy.at(weights)), theta, atol=1e-12)
-
-
-# --- CONST ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("toy", NETWORKS, ids=str)
-def test_what_const_costs_the_last_exit(toy):
-    problem = network(toy)
-    solved = problem.losses(problem.minimiser([1, 1]))[1] / problem.optima[1] - 1
-    rho2 = toy.correlation**2
-    assert (1 - rho2) * rho2 / ((2 - rho2) ** 2 * toy.sigma2) == pytest.approx(solved, rel=1e-9)
-    assert toy.increases(toy.at((1, 1)))[1] == pytest.approx(solved, rel=1e-9)
-
-
-# --- AdaLoss -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("toy", NETWORKS, ids=str)
-def test_adaloss_of_the_whole_network_comes_to_rest_at_the_root(toy):
-    problem = network(toy)
-    assert len(toy.adaloss_points) == 1
+@pytest.mark.parametrize(("rho", "sigma2"), NETWORKS)
+def test_adaloss_of_the_whole_network_comes_to_rest_at_the_root(rho, sigma2):
+    problem = linear_residual(2, correlation=rho, sigma2=sigma2)
+    (u,) = two_exits_at_rest(rho, sigma2)
     theta = adaloss_fixed_point(problem)
-    np.testing.assert_allclose(theta_of(toy, toy.adaloss), theta, atol=1e-11)
+    np.testing.assert_allclose([1 + u, 1 - rho * u], theta, atol=1e-11)
     for point, still in ((theta, True), (problem.minimiser([1, 1]), False)):
         slope = np.abs(log_sum_gradient(problem.losses(point), problem.gradients(point))).max()
         assert (slope < 1e-9) == still
 
 
-@pytest.mark.parametrize("toy", [*NETWORKS, CLOSE], ids=str)
-def test_no_point_of_a_grid_has_a_smaller_product(toy):
+@pytest.mark.parametrize(("rho", "sigma2"), [*NETWORKS, CLOSE])
+def test_no_point_of_a_grid_has_a_smaller_product(rho, sigma2):
+    toy, points = two_exits(rho, sigma2), two_exits_at_rest(rho, sigma2)
     grid = np.linspace(-0.2, 1.2, 14_001)
-    products = toy.losses(grid).prod(axis=-1)
-    assert toy.losses(toy.adaloss).prod() <= products.min()
-    assert grid[products.argmin()] == pytest.approx(toy.adaloss, abs=1e-4)
+    products, at_rest = (toy.losses(u[:, None]).prod(axis=-1) for u in (grid, points))
+    assert at_rest.min() <= products.min()
+    assert grid[products.argmin()] == pytest.approx(points[at_rest.argmin()], abs=1e-4)
 
 
 def test_inputs_that_are_nearly_alike_give_three_fixed_points():
-    assert CLOSE.adaloss_points == pytest.approx([0.01283, 0.5523, 0.8845], abs=5e-5)
-    assert CLOSE.adaloss == CLOSE.adaloss_points[0]
-    step = 1e-3
-    curvature = [np.diff(log_sum(CLOSE.losses([u - step, u, u + step])), 2)[0] for u in CLOSE.adaloss_points]
+    points = two_exits_at_rest(*CLOSE)
+    assert points == pytest.approx([0.01283, 0.5523, 0.8845], abs=5e-5)
+    around = points[:, None, None] + 1e-3 * np.array([[-1], [0], [1]])  # [3, 3, 1]
+    curvature = np.diff(log_sum(two_exits(*CLOSE).losses(around)), 2)[:, 0]
     assert np.array_equal(np.sign(curvature), [1, -1, 1])  # the middle one repels
 
 
@@ -175,7 +148,6 @@ def test_rescaled_losses_are_the_same_losses_in_other_units():
         (lambda: linear_residual(0), "num_exits"),
         (lambda: linear_residual(correlation=1.0), "correlation"),
         (lambda: linear_residual(sigma2=float("nan")), "sigma2"),
-        (lambda: TwoExits(0.5, 0.0), "sigma2"),
         (lambda: two_targets(-1), "floor"),
         (lambda: linear_residual().rescaled(0.0), "factors"),
         (lambda: inverse_weights(np.ones(2), floor=1.5), "floor"),
