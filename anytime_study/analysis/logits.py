@@ -22,8 +22,7 @@ def answer_changes(logits: Any, labels: Any) -> dict[str, float]:
     Source: Kaya et al. 2019 ("Shallow-Deep Networks") for overthinking.
 
     Returns:
-        ``overthinking``: right at some earlier exit, and wrong at the last one; ``ever_right_to_wrong``: right at some
-        exit, and wrong at the next, images for which more is not always better; ``never_right``: wrong at every exit,
+        ``overthinking``: right at some earlier exit, and wrong at the last one; ``never_right``: wrong at every exit,
         the error that no rule of exit can go below.
 
     Raises:
@@ -33,7 +32,6 @@ def answer_changes(logits: Any, labels: Any) -> dict[str, float]:
     right = (found.argmax(-1) == checked_labels(labels, found)).numpy()  # [K, N]
     return {
         "overthinking": float((right.any(0) & ~right[-1]).mean()),
-        "ever_right_to_wrong": float((right[:-1] & ~right[1:]).any(0).mean()),
         "never_right": float((~right.any(0)).mean()),
     }
 

@@ -119,7 +119,7 @@ def averaged_by_seed(table: pd.DataFrame) -> pd.DataFrame:
     return kept.groupby("seed")[["first", *AT, "objective", "ratio"]].mean()
 
 
-def headroom_table(records: Iterable[RunRecord]) -> pd.DataFrame:
+def headroom_table(records: Iterable[RunRecord], *, own_rates: bool = False) -> pd.DataFrame:
     """How much lower the last exit's error is when it has the weight to itself, against CONST of the same seed.
 
     Columns: ``setting``, ``place``, ``seed``, ``alone`` (opt or half_end), ``error`` and ``loss``: by how many per
@@ -136,7 +136,7 @@ def headroom_table(records: Iterable[RunRecord]) -> pd.DataFrame:
             "loss": -percent_over(a.train.loss[-1], b.train.loss[-1]),
         }
         for alone in ("opt", "half_end")
-        for a, b in pairs(records, {"weighting": alone})
+        for a, b in pairs(records, {"weighting": alone}, own_rates=own_rates)
     ]
     return pd.DataFrame(rows, columns=["setting", "place", "seed", "alone", "error", "loss"])
 

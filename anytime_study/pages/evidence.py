@@ -137,14 +137,16 @@ class Evidence:
         short = self.short(*self.laptop)
         table = pd.concat([self.own_data, short[short["dataset"] == "fashion-mnist"]], ignore_index=True)
         rooms = []
-        for experiments in (self.laptop, self.cifar):
+        for own_rates in (False, True):  # with rates of their own, OPT and CONST may have been trained at two
             counted = {
                 record.name: record
-                for experiment in experiments.values()
+                for experiment in (*self.laptop.values(), *self.cifar.values())
                 for record in finished(experiment)
-                if record.config.batch_size == 128 and (experiment.own_rates or record.config.learning_rate == 0.1)
+                if bool(experiment.own_rates) == own_rates
+                and record.config.batch_size == 128
+                and (own_rates or record.config.learning_rate == 0.1)
             }
-            rooms.append(headroom_table(counted.values()))
+            rooms.append(headroom_table(counted.values(), own_rates=own_rates))
         room = pd.concat(rooms)[lambda table: table["alone"] == "opt"].groupby("place")["error"].mean()
         titles = {name: find_card(name).title for name in table["dataset"].unique()}
         return table.assign(dataset=table["dataset"].map(titles), headroom=table["place"].map(room))

@@ -90,34 +90,23 @@ def test_protocols_must_all_show_it_and_parts_too_but_one_part_refutes():
     assert all_parts([good]) == under_each([good]) == good
 
 
-def simulated(draw, judge, number=400):
-    found = [judge(row) for row in draw(number)]
-    return sum(found) / number, 0.05 + 3 * (0.05 * 0.95 / number) ** 0.5
-
-
-def test_errors_of_the_first_kind_are_as_rare_as_the_level():
-    generator = np.random.default_rng(0)
-    nothing = lambda number: generator.normal(0, 1, (number, 5))  # noqa: E731
-    for wrong in ("shown as claimed", "shown opposite"):
-        share, most = simulated(nothing, lambda row, wrong=wrong: evidence(row, "below").effect == wrong)
-        assert 0 < share < most / 2 + 0.01  # half of the level lies on each side
-    margin = lambda number: generator.normal(5, 1, (number, 5))  # noqa: E731
-    for wrong in ("shown as claimed", "shown opposite"):
-        share, most = simulated(margin, lambda row, wrong=wrong: evidence(row, "within", margin=5).effect == wrong)
-        assert share < most
-    share, most = simulated(margin, lambda row: evidence(row, "below", delta=5).small < 0.05)
-    assert share < most
-
-
-def test_one_of_two_parts_alone_shows_the_claim_no_oftener_than_the_level():
-    """The hardest case of an intersection–union test: one part holds for sure, the other not at all."""
-    generator = np.random.default_rng(1)
-
-    def judge(row):
-        return all_parts([evidence(row - 50, "below"), evidence(row, "above")]).effect == "shown as claimed"
-
-    share, most = simulated(lambda number: generator.normal(0, 1, (number, 5)), judge)
-    assert 0 < share < most
+@pytest.mark.parametrize(
+    ("mean", "effect", "judge", "most"),
+    [
+        # half of the level lies on each side
+        (0, "shown as claimed", lambda row: evidence(row, "below"), 0.025),
+        (0, "shown opposite", lambda row: evidence(row, "below"), 0.025),
+        (5, "shown as claimed", lambda row: evidence(row, "within", margin=5), 0.05),
+        (5, "shown opposite", lambda row: evidence(row, "within", margin=5), 0.05),
+        (5, "no effect as large as δ", lambda row: evidence(row, "below", delta=5), 0.05),
+        # the hardest case of an intersection-union test: one part holds for sure, the other not at all
+        (0, "shown as claimed", lambda row: all_parts([evidence(row - 50, "below"), evidence(row, "above")]), 0.05),
+    ],
+)
+def test_errors_of_the_first_kind_are_as_rare_as_the_level(mean, effect, judge, most):
+    draws = np.random.default_rng(0).normal(mean, 1, (400, 5))
+    share = np.mean([judge(row).effect == effect for row in draws])
+    assert share < most + 3 * (0.05 * 0.95 / 400) ** 0.5
 
 
 def test_the_code_is_the_one_that_the_records_know():

@@ -81,6 +81,9 @@ def test_headroom_is_what_the_last_exit_wins_alone(records, made_up_record):
     (row,) = headroom_table([*records, alone]).to_dict("records")
     assert (row["alone"], row["seed"]) == ("opt", 1)
     assert (row["error"], row["loss"]) == pytest.approx((25.0, 50.0))
+    at_its_rate = made_up_record(weighting="opt", seed=1, epochs=2, scores=scores, learning_rate=0.2)
+    assert headroom_table([*records, at_its_rate]).empty
+    assert headroom_table([*records, at_its_rate], own_rates=True).to_dict("records") == [row]
 
 
 def test_the_papers_changes():

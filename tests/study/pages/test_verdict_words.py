@@ -5,10 +5,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from anytime_study.analysis.claims import Decision, load_claims
+from anytime_study.analysis.claims import load_claims
 from anytime_study.analysis.decisions import Evidence
 from anytime_study.analysis.ledger import of_weights_alone, strongest
-from anytime_study.analysis.statistics import mean_interval
 from anytime_study.analysis.verdicts import CONTROLLED, Trial, Verdict
 from anytime_study.pages import verdict_words as said
 
@@ -20,13 +19,12 @@ EFFECTS = ("shown as claimed", "shown opposite", "no effect as large as δ")
 
 def verdict(effect="shown as claimed", values=(-3.0, -1.0, -2.0), **fields):
     """With the evidence of this effect, on other data; ``not tested``: without a trial."""
-    series, decision = pd.Series(values), Decision(kind="below")
     found = Evidence(*(0.01 if name == effect else 1.0 for name in EFFECTS))
     tested = effect != "not tested"
-    trial = Trial("one_rate", {"name": "error_difference"}, decision, series, mean_interval(series), found)
+    trial = Trial("one_rate", {"name": "error_difference"}, pd.Series(values), found)
     given = {
         **{"claim": "a", "says": "A holds.", "where": "Table 1", "published": -2.5, "role": "estimate"},
-        **{"experiment": "e", "decision": decision, "tier": "laptop", "untested": (), "flag": ""},
+        **{"experiment": "e", "untested": (), "flag": ""},
         **{"stopped_by": None, "amended": False, "note": "", "trials": (trial,) if tested else ()},
         **{"evidence": found if tested else None, "scope": "other data" if tested else None},
     }
@@ -127,7 +125,7 @@ def test_it_says_when_the_rules_were_written(found, text):
 
 
 def test_nothing_but_the_weights():
-    alone = {name for name, claim in CLAIMS.items() if of_weights_alone(claim) and not claim.of_this_study}
+    alone = {name for name, claim in CLAIMS.items() if of_weights_alone(claim) and claim.where != "this study"}
     assert {ALONE, "adaloss-below-const-msdnet", "adaloss-train-loss-below-const-at-1"} <= alone
     assert not alone & {PAIR, "adaloss-near-opt-at-1", "adaloss-below-linear-at-1", "eann-adaloss-below-const"}
 

@@ -31,9 +31,6 @@ def test_the_noise_of_the_mean_is_the_bias_of_the_weight(variation, momentum):
     assert abs(variance - other) > 10 * variance_error
 
 
-# --- lateness ------------------------------------------------------------------------------------------------------
-
-
 def ages(momentum, refresh_period):
     """The package's AdaLoss gets the step number as its loss; what it has for the mean then shows the age."""
     weigh = AdaLoss(

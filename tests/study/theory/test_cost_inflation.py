@@ -40,18 +40,12 @@ def long_run(growth, competence, reach=1e9, **how):
     return run_sequence(geometric_costs(growth, reach=reach), competence, **how)
 
 
-# --- worst case ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("competence", COMPETENCES)
 @pytest.mark.parametrize("growth", GROWTHS)
 def test_the_supremum(growth, competence, workers):
     run = long_run(growth, competence, workers=workers)
     assert run.highest(1, run.ends[-1]) == pytest.approx(worst_case(growth, competence, workers=workers), rel=1e-7)
-
-
-# --- means ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("competence", COMPETENCES)
@@ -78,9 +72,6 @@ def test_every_complete_run_stays_below_the_limits(growth, competence):
     assert peaks[-1] < worst_case(growth, competence)
 
 
-# --- the best growth -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("competence", [1.0, 1.2, 2.0, 2.6, GOLDEN_SQUARE, 2.7, 4.0, 20.0])
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_the_best_growth_by_search(criterion, competence):
@@ -105,9 +96,6 @@ def test_ordinary_networks():
     assert best_inflation(1, "linear mean") == pytest.approx(1.5 + math.sqrt(2))  # 2.914, in the paper's text
     assert best_growth(1, "log mean") == pytest.approx(math.e)
     assert best_inflation(1, "log mean") == pytest.approx(math.e)
-
-
-# --- no sequence does better ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("competence", [1.0, 1.5, 2.0, GOLDEN_SQUARE, 3.0, 5.0, 30.0])

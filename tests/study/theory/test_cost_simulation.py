@@ -7,8 +7,6 @@ import pytest
 
 from anytime_study.theory.cost_simulation import geometric_costs, run_sequence
 
-# --- one worker, by hand -------------------------------------------------------------------------------------------
-
 
 def test_the_best_answer_by_hand():
     # b = 2. Network 0 (cost 1) is competent from 0.5; network 1 (cost 4) starts at 1 and is competent from 2 inside.
@@ -31,9 +29,6 @@ def test_a_network_that_does_not_grow_never_helps():
     later = np.linspace(6.0, 13.0, 500)
     assert np.all(with_it.best(later) <= without.best(later))
     assert with_it.highest(low, 15) > without.highest(low, 13)
-
-
-# --- workers -------------------------------------------------------------------------------------------------------
 
 
 def test_workers_take_the_networks_in_order():
@@ -59,17 +54,11 @@ def test_no_budget_exceeds_the_highest(workers):
     assert seen > highest - 1e-3  # it is not merely above everything
 
 
-# --- means ---------------------------------------------------------------------------------------------------------
-
-
 def test_the_means_by_hand():
     # one ordinary network of cost 1, then nothing: C(B) = B on [1, e], mean (e + 1) / 2; over ln B it is e - 1
     run = run_sequence([1], 1)
     assert run.mean(1.0, math.e) == pytest.approx((math.e + 1) / 2, rel=1e-9)
     assert run.mean(1.0, math.e, logarithmic=True) == pytest.approx(math.e - 1, rel=1e-9)
-
-
-# --- costs and errors ----------------------------------------------------------------------------------------------
 
 
 def test_geometric_costs():

@@ -39,9 +39,6 @@ def network():
     return problem, adaloss_fixed_point(problem)
 
 
-# --- the barrier: the paper's Eq. 2 and 3 --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("barrier", [0.1, 1.0, 3.0])
 def test_the_barrier_is_answered_by_lambda_over_the_loss(barrier):
     for loss in LOSSES[:4]:
@@ -68,9 +65,6 @@ def numerical_gradient(function, point, step=1e-6):
     return np.array(
         [(function(point + step * axis) - function(point - step * axis)) / (2 * step) for axis in np.eye(6)]
     )
-
-
-# --- torchjd, the other implementation -----------------------------------------------------------------------------
 
 
 def torch_losses(problem, theta):
@@ -119,9 +113,6 @@ def test_the_learned_variance_is_that_of_torchjd():
             weigh.log_var -= 0.3 * gradient
         path.append(weigh.log_var.exp().item())
     assert learned_variances(losses, rate=0.3) == pytest.approx(path, rel=1e-12)
-
-
-# --- following the minimum -----------------------------------------------------------------------------------------
 
 
 def test_running_means_by_hand():
