@@ -11,8 +11,6 @@ are independent of each other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import scipy.optimize
@@ -42,93 +40,62 @@ def mean_age(momentum: npt.ArrayLike, refresh_period: npt.ArrayLike) -> Array:
     return 1 + momentum / (1 - momentum) + (refresh_period - 1) / 2
 
 
-@dataclass(frozen=True)
-class HardSamples:
-    """Two exits share one parameter θ: ℓ_1 = θ² + ε for every sample, ℓ_2 = (1 - θ)² + ξ, with ξ random.
+# Two exits share one parameter θ: ℓ_1 = θ² + ε for every sample, ℓ_2 = (1 - θ)² + ξ, with ξ random: HARD with
+# probability HARD_SHARE, else EASY. It is the loss that remains whatever θ is, such as that of a wrong label. It moves
+# the *size* of ℓ_2, never its gradient. So the gradients have no noise at all, and all that happens to θ comes from the
+# weights.
+FIRST_FLOOR, EASY, HARD, HARD_SHARE = 0.3, 0.05, 10.0, 0.1
 
-    ξ is ``hard`` with probability p and ``easy`` otherwise. It is the loss that remains whatever θ is, such as that
-    of a wrong label. It moves the *size* of ℓ_2, never its gradient. So the gradients have no noise at all, and all
-    that happens to θ comes from the weights.
 
-    Attributes:
-        first_floor: ε, above 0.
-        easy, hard: The two values of ξ, above 0.
-        hard_share: p, from 0 to 1.
+def best_compromise(batch_size: int | None = None) -> float:
+    """The θ that weights 1 / ℓ lead to, if ℓ is of the batch itself; of a running mean, if the size is None.
+
+    The one is argmin E_B[ln ℓ_1 + ln ℓ_2B], a finite sum, as the number of hard samples in a batch is binomial. The
+    other is argmin of ln ℓ_1 + ln E ℓ_2, the paper's objective.
     """
-
-    first_floor: float = 0.3
-    easy: float = 0.05
-    hard: float = 10.0
-    hard_share: float = 0.1
-
-    def __post_init__(self) -> None:
-        for name in ("first_floor", "easy", "hard"):
-            require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
-        require(0 <= self.hard_share <= 1, "hard_share", "0 to 1", self.hard_share)
-
-    def full_batch_minimiser(self) -> float:
-        """argmin of ln ℓ_1 + ln E ℓ_2, the paper's objective."""
-        mean = (1 - self.hard_share) * self.easy + self.hard_share * self.hard
-        return self._minimiser(np.ones(1), np.array([mean]))
-
-    def in_batch_minimiser(self, batch_size: int) -> float:
-        """argmin of E_B[ln ℓ_1 + ln ℓ_2B], which weights 1 / ℓ_B from the batch itself descend.
-
-        The number of hard samples in a batch is binomial, so the expectation is a finite sum.
-        """
+    if batch_size is None:
+        chances, hard = np.ones(1), np.array([HARD_SHARE])
+    else:
         require(batch_size >= 1, "batch_size", "at least 1", batch_size)
         count = np.arange(batch_size + 1)
-        chances = scipy.stats.binom.pmf(count, batch_size, self.hard_share)
-        return self._minimiser(chances, self.easy + (self.hard - self.easy) * count / batch_size)
+        chances, hard = scipy.stats.binom.pmf(count, batch_size, HARD_SHARE), count / batch_size
+    remainders = EASY + (HARD - EASY) * hard
 
-    def _minimiser(self, chances: Array, remainders: Array) -> float:
-        """argmin over θ in [0, 1] of ln(θ² + ε) + Σ chances ln((1 - θ)² + remainders); outside no loss is smaller.
+    def objective(theta: Array) -> Array:
+        return np.log(theta**2 + FIRST_FLOOR) + np.log((1 - theta[..., None]) ** 2 + remainders) @ chances
 
-        There can be two minima, so the best point of a grid is refined.
-        """
-        grid = np.linspace(0, 1, 1001)
-
-        def objective(theta: Array) -> Array:
-            return np.log(theta**2 + self.first_floor) + np.log((1 - theta[..., None]) ** 2 + remainders) @ chances
-
-        best = grid[objective(grid).argmin()]
-        found = scipy.optimize.minimize_scalar(
-            lambda theta: float(objective(np.asarray(theta))),
-            bounds=(max(best - 1e-3, 0), min(best + 1e-3, 1)),
-            method="bounded",
-            options={"xatol": 1e-10},
-        )
-        return float(found.x)
+    grid = np.linspace(0, 1, 1001)  # outside no loss is smaller
+    best = grid[objective(grid).argmin()]  # there can be two minima
+    found = scipy.optimize.minimize_scalar(
+        lambda theta: float(objective(np.asarray(theta))),
+        bounds=(max(best - 1e-3, 0), min(best + 1e-3, 1)),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    return float(found.x)
 
 
 def weighted_descent(
-    problem: HardSamples,
-    *,
-    batch_size: int,
-    weigh: RunningWeights | None = None,
-    steps: int = 20_000,
-    learning_rate: float = 2e-3,
-    start: float = 0.0,
-    seed: int = 0,
+    batch_size: int, weigh: RunningWeights | None = None, *, start: float = 0.0, seed: int = 0, steps: int = 20_000
 ) -> float:
-    """Stochastic gradient descent on :class:`HardSamples` with weights 1 / loss, and where it settles.
+    """Stochastic gradient descent on the two exits with weights 1 / loss, and where it settles.
 
     Args:
         batch_size: n, samples in a batch.
         weigh: Gives the weights of the step after; None takes the losses of the very batch that gives the gradient.
-        steps, learning_rate, start: Of the descent on θ.
+        start, steps: Of the descent on θ.
         seed: Of the batches.
 
     Returns:
         The mean of θ over the second half of the steps.
     """
-    count = np.random.default_rng(seed).binomial(batch_size, problem.hard_share, size=steps)
-    remainders = (problem.easy + (problem.hard - problem.easy) * count / batch_size).tolist()
+    rate = 2e-3
+    hard = np.random.default_rng(seed).binomial(batch_size, HARD_SHARE, size=steps) / batch_size
     theta, total = start, 0.0
-    for step, remainder in enumerate(remainders, start=1):
-        losses = theta * theta + problem.first_floor, (1 - theta) ** 2 + remainder
+    for step, remainder in enumerate((EASY + (HARD - EASY) * hard).tolist(), start=1):
+        losses = theta * theta + FIRST_FLOOR, (1 - theta) ** 2 + remainder
         first, second = (1 / losses[0], 1 / losses[1]) if weigh is None else weigh.weights
-        theta += 2 * learning_rate * (second * (1 - theta) - first * theta)
+        theta += 2 * rate * (second * (1 - theta) - first * theta)
         if weigh is not None:
             weigh(losses)
         if 2 * step > steps:

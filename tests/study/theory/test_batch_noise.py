@@ -3,7 +3,16 @@ import pytest
 import torch
 
 from anytime_core.weighting.adaloss import AdaLoss
-from anytime_study.theory.batch_noise import HardSamples, mean_age, running_mean_variance, weighted_descent
+from anytime_study.theory.batch_noise import (
+    EASY,
+    FIRST_FLOOR,
+    HARD,
+    HARD_SHARE,
+    best_compromise,
+    mean_age,
+    running_mean_variance,
+    weighted_descent,
+)
 from anytime_study.theory.geometric_mean import RunningWeights
 from anytime_study.theory.likelihood_and_barrier import running_means
 
@@ -54,36 +63,33 @@ def test_the_packages_weights_are_as_old_as_the_formula_says(momentum, refresh_p
 
 # --- two exits -----------------------------------------------------------------------------------------------------
 
-PROBLEM = HardSamples()
-
 
 @pytest.mark.parametrize("batch_size", [1, 4, 16, 64])
 def test_in_batch_weights_minimise_the_mean_over_batches(batch_size):
     """Against batches that were drawn, on a grid."""
-    hard = np.random.default_rng(0).random((20_000, batch_size)) < PROBLEM.hard_share
-    remainders, times = np.unique(np.where(hard, PROBLEM.hard, PROBLEM.easy).mean(axis=1), return_counts=True)
+    hard = np.random.default_rng(0).random((20_000, batch_size)) < HARD_SHARE
+    remainders, times = np.unique(np.where(hard, HARD, EASY).mean(axis=1), return_counts=True)
     theta = np.linspace(-0.5, 1.5, 2001)
-    logs = np.log(theta**2 + PROBLEM.first_floor) + np.log((1 - theta[:, None]) ** 2 + remainders) @ times / len(hard)
-    assert theta[logs.argmin()] == pytest.approx(PROBLEM.in_batch_minimiser(batch_size), abs=0.01)
+    logs = np.log(theta**2 + FIRST_FLOOR) + np.log((1 - theta[:, None]) ** 2 + remainders) @ times / len(hard)
+    assert theta[logs.argmin()] == pytest.approx(best_compromise(batch_size), abs=0.01)
 
 
-def test_the_full_batch_minimiser_is_stationary():
-    theta = PROBLEM.full_batch_minimiser()
-    second = (1 - theta) ** 2 + 0.9 * PROBLEM.easy + 0.1 * PROBLEM.hard
-    assert theta / (theta**2 + PROBLEM.first_floor) == pytest.approx((1 - theta) / second, rel=1e-6)
+def test_the_compromise_of_expected_losses_is_stationary():
+    theta = best_compromise()
+    second = (1 - theta) ** 2 + 0.9 * EASY + 0.1 * HARD
+    assert theta / (theta**2 + FIRST_FLOOR) == pytest.approx((1 - theta) / second, rel=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
-def test_stochastic_descent_with_in_batch_weights_goes_to_the_in_batch_minimiser(batch_size):
-    found = weighted_descent(PROBLEM, batch_size=batch_size)
-    assert found == pytest.approx(PROBLEM.in_batch_minimiser(batch_size), abs=0.005)
-    assert found - PROBLEM.full_batch_minimiser() > 0.03
+def test_stochastic_descent_with_in_batch_weights_goes_to_their_compromise(batch_size):
+    found = weighted_descent(batch_size)
+    assert found == pytest.approx(best_compromise(batch_size), abs=0.005)
+    assert found - best_compromise() > 0.03
 
 
 @pytest.mark.parametrize("refresh_period", [1, 100])
 @pytest.mark.parametrize("batch_size", [4, 16])
-def test_a_running_mean_goes_to_the_full_batch_minimiser_from_either_side(batch_size, refresh_period):
+def test_a_running_mean_goes_to_the_compromise_of_expected_losses_from_either_side(batch_size, refresh_period):
     for start in (0.0, 1.0):
         weigh = RunningWeights(2, normaliser="none", momentum=0.99, refresh_period=refresh_period)
-        found = weighted_descent(PROBLEM, batch_size=batch_size, weigh=weigh, start=start)
-        assert found == pytest.approx(PROBLEM.full_batch_minimiser(), abs=0.01)
+        assert weighted_descent(batch_size, weigh, start=start) == pytest.approx(best_compromise(), abs=0.01)

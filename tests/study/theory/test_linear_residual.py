@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from anytime_study.theory.batch_noise import HardSamples
 from anytime_study.theory.cost_inflation import worst_case
 from anytime_study.theory.cost_simulation import run_sequence
 from anytime_study.theory.fairness_axioms import bargaining_weights
@@ -157,7 +156,6 @@ def test_rescaled_losses_are_the_same_losses_in_other_units():
         (lambda: run_sequence([], 2.0), "costs"),
         (lambda: bargaining_weights([2.0], 1.0), "losses"),
         (lambda: SlowExit(learning_rate=0.0), "learning_rate"),
-        (lambda: HardSamples(hard_share=1.1), "hard_share"),
     ],
 )
 def test_an_argument_outside_its_range_is_named(call, name):
