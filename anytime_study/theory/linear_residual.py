@@ -66,3 +66,9 @@ def two_exits_at_rest(correlation: float, sigma2: float) -> Array:
     roots = np.roots([2 * k, -3 * correlation * k, sigma2 + k + k * sigma2, -correlation * sigma2])
     # a real root comes back with an imaginary part of rounding size
     return np.sort(roots.real[np.abs(roots.imag) <= 1e-10 * (1 + np.abs(roots.real))])
+
+
+def two_exits_under_adaloss(correlation: float, sigma2: float) -> Array:
+    """Of these u the one with the smallest product of losses, [1]."""
+    points = two_exits_at_rest(correlation, sigma2)
+    return points[[two_exits(correlation, sigma2).losses(points[:, None]).prod(axis=-1).argmin()]]

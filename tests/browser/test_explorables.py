@@ -10,7 +10,7 @@ import scipy.stats
 
 from anytime_study.pages.stop_it_yourself import write_scripts
 from anytime_study.theory.geometric_mean import adaloss_fixed_point, inverse_weights
-from anytime_study.theory.linear_residual import linear_residual, two_exits, two_exits_at_rest
+from anytime_study.theory.linear_residual import linear_residual, two_exits, two_exits_under_adaloss
 
 pytestmark = pytest.mark.browser
 
@@ -84,9 +84,9 @@ def test_two_exits_are_those_of_the_theory_at_200_random_settings(page):
     )
     expected = []
     for rho, sigma2, gamma in settings:
-        toy, points = two_exits(rho, sigma2), two_exits_at_rest(rho, sigma2)[:, None]
+        toy = two_exits(rho, sigma2)
         rest = adaloss_fixed_point(linear_residual(2, correlation=rho, sigma2=sigma2), floor=gamma, tolerance=1e-13)
-        u = [*toy.minimiser([1, 1]), *points[toy.losses(points).prod(axis=-1).argmin()], rest[0] - 1]
+        u = [*toy.minimiser([1, 1]), *two_exits_under_adaloss(rho, sigma2), rest[0] - 1]
         weights = inverse_weights(np.array([0.3, 0.2]), normaliser="max", floor=gamma)
         expected.append([*u, *toy.losses(np.array(u)[:, None]).flatten(), *toy.optima, *weights])
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)

@@ -8,7 +8,12 @@ from anytime_study.theory.cost_simulation import run_sequence
 from anytime_study.theory.fairness_axioms import bargaining_weights
 from anytime_study.theory.geometric_mean import adaloss_fixed_point, inverse_weights, log_sum, log_sum_gradient
 from anytime_study.theory.likelihood_and_barrier import barrier_objective
-from anytime_study.theory.linear_residual import linear_residual, two_exits, two_exits_at_rest
+from anytime_study.theory.linear_residual import (
+    linear_residual,
+    two_exits,
+    two_exits_at_rest,
+    two_exits_under_adaloss,
+)
 from anytime_study.theory.quadratics import two_targets
 from anytime_study.theory.slow_exit import SlowExit
 
@@ -47,11 +52,10 @@ def test_adaloss_of_the_whole_network_comes_to_rest_at_the_root(rho, sigma2):
 
 @pytest.mark.parametrize(("rho", "sigma2"), [*NETWORKS, CLOSE])
 def test_no_point_of_a_grid_has_a_smaller_product(rho, sigma2):
-    toy, points = two_exits(rho, sigma2), two_exits_at_rest(rho, sigma2)
-    grid = np.linspace(-0.2, 1.2, 14_001)
-    products, at_rest = (toy.losses(u[:, None]).prod(axis=-1) for u in (grid, points))
-    assert at_rest.min() <= products.min()
-    assert grid[products.argmin()] == pytest.approx(points[at_rest.argmin()], abs=1e-4)
+    grid, best = np.linspace(-0.2, 1.2, 14_001), two_exits_under_adaloss(rho, sigma2)
+    products = two_exits(rho, sigma2).losses(grid[:, None]).prod(axis=-1)
+    assert two_exits(rho, sigma2).losses(best).prod() <= products.min()
+    assert grid[products.argmin()] == pytest.approx(best[0], abs=1e-4)
 
 
 def test_inputs_that_are_nearly_alike_give_three_fixed_points():
