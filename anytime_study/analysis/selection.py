@@ -133,6 +133,8 @@ class Selection:
         """The fields with the network in full, where it is a kind of which the experiment has only one."""
         kind = fields.get("network", "(")
         found = {config.network for config in self.experiment.planned.values() if config.network_spec.name == kind}
+        if kind in found:  # a whole name, of a network without options
+            return fields
         if len(found) > 1:
             told = ", ".join(sorted(found))
             raise InputError(f"bad network {kind}: expected one of this kind in {self.experiment.name}, found {told}")

@@ -256,14 +256,13 @@ def plain_logarithm(axes: Axes, multiples: Sequence[float]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> Figure:
-    """Error of each exit against its cost, a curve per weighting; OPT runs are points, each its only trained exit.
+def error_against_cost(table: pd.DataFrame) -> Figure:
+    """Test error of each exit against its cost, a curve per weighting; OPT runs are points, each its only trained exit.
 
     The weightings are drawn a little beside each other; all have the same costs.
 
     Args:
         table: From :func:`anytime_study.runs.tables.exits_table`, of one data set and network.
-        measure: A column of errors, from 0 to 1.
     """
     alone = table["weighting"].str.startswith("opt")
     table = table[~alone | (table["weight"] > 0)]  # weight 0 elsewhere: the other exits were never trained
@@ -277,9 +276,9 @@ def error_against_cost(table: pd.DataFrame, *, measure: str = "test_error") -> F
     figure = mean_curves(
         table.assign(cost=cost + aside, weighting=hue),
         "cost",
-        measure,
+        "test_error",
         xlabel="cost of an image in millions of multiply-adds (MACs)",
-        ylabel=measure.replace("_", " "),
+        ylabel="test error",
         bars=True,
         percent=True,
     )

@@ -1,8 +1,7 @@
 """From a notebook that papermill has run to a page of the book.
 
-The book never executes anything: papermill runs a notebook, :func:`publish` makes a page of it, Jupyter Book lays the
-page out. With execution "off" Jupyter Book shows an unexecuted cell as an empty one and without a word, so runs that
-failed, stopped half-way or complained are refused here. Times and random names are dropped: same results, same bytes.
+The book never executes anything: papermill runs a notebook and stops where a cell fails, :func:`publish` makes a page
+of it, Jupyter Book lays the page out. Times and random names are dropped: same results, same bytes.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ class PublishError(RuntimeError):
     """A notebook that must not become a page. The message names the notebook, the cell and the reason."""
 
 
-def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
-    """Write the page of the book that belongs to a notebook executed by papermill, whole or not at all.
+def publish(executed: Path, page: Path, *, title: str) -> None:
+    """Write the page of the book that belongs to a notebook that papermill has executed to its end.
 
     - Metadata of the run are dropped, ids and counts of cells begin anew.
     - The cell with the defaults is folded, and the one with the values that papermill injected after it.
@@ -58,25 +57,15 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
     Args:
         executed: The notebook that papermill wrote. It is only read.
         page: Where the page goes; an existing page is replaced.
-        title: New text of the first heading; None keeps the notebook's own.
+        title: New text of the first heading.
 
     Raises:
-        PublishError: this is no notebook, no whole, quiet and successful run of papermill, a cell shows more than its
-            figure under one caption, or there is no heading to carry the title.
-        OSError: ``executed`` cannot be read or ``page`` cannot be written.
+        PublishError: a cell complained, or shows more than its figure under one caption.
     """
     import nbformat
 
-    try:
-        notebook = nbformat.read(executed, as_version=4)
-        nbformat.validate(notebook)
-    except (ValueError, nbformat.ValidationError, AttributeError) as error:
-        raise PublishError(f"{executed}: not a readable notebook ({str(error)[:120]})") from error
+    notebook = nbformat.read(executed, as_version=4)
     run = notebook.metadata.pop("papermill", {})
-    if not run.get("end_time") or run.get("exception"):
-        raise PublishError(
-            f"{executed}: expected a run that papermill has finished, found one that failed or did not end"
-        )
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type != "code" or cell.source.strip()]
     origins: list[str] = []
     for number, cell in enumerate(notebook.cells):
@@ -88,8 +77,8 @@ def publish(executed: Path, page: Path, *, title: str | None = None) -> None:
             origins += _take_origins(cell)
             _settle(cell, number)
         cell.metadata = {name: kept for name, kept in cell.metadata.items() if name in ("tags", "mystnb") and kept}
-    if title is not None:
-        _set_title(notebook, title, executed)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
+    first.source = _HEADING.sub(lambda _: f"# {title}", first.source, count=1)
     if origins:
         told = "\n\n".join(dict.fromkeys(origins))
         notebook.cells.append(nbformat.v4.new_markdown_cell(_FOLD.format(origin=told)))
@@ -127,10 +116,6 @@ def rerun_command(run: dict[str, Any]) -> str | None:
 
 def _fault(cell: Any) -> str | None:
     """Why a cell must not be shown; None if nothing speaks against it."""
-    if cell.execution_count is None:
-        return "was not executed"
-    if any(output.output_type == "error" for output in cell.outputs):
-        return "failed"
     if noise := "".join(output.text for output in cell.outputs if output.get("name") == "stderr").strip():
         return f"wrote to stderr: {noise[:200]}"
     if "figure" in cell.metadata.get("mystnb", {}) and (count := len(_shown(cell))) > 1:
@@ -194,10 +179,3 @@ def _shown(cell: Any) -> list[Any]:
     """Outputs that MyST-NB sets under a caption: neither streams nor what is only glued."""
     shown = [output for output in cell.outputs if "data" in output]
     return [output for output in shown if not all(mime.startswith(_GLUED) for mime in output.data)]
-
-
-def _set_title(notebook: Any, title: str, executed: Path) -> None:
-    first = next((cell for cell in notebook.cells if cell.cell_type == "markdown"), None)
-    if first is None or not _HEADING.search(first.source):
-        raise PublishError(f"{executed}: a title was given, but the first markdown cell has no `# heading` to carry it")
-    first.source = _HEADING.sub(lambda _: f"# {title}", first.source, count=1)

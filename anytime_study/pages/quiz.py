@@ -9,13 +9,12 @@ It folds the solution of an exercise of the class ``predict`` in the same way: i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypedDict
 
 import yaml
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
@@ -23,31 +22,12 @@ from sphinx.util.docutils import SphinxDirective
 _KINDS = ("page", "questions", "key")
 
 
-class Question(BaseModel):
-    """One question.
-
-    Attributes:
-        ask: The question.
-        right: Which answer is right, counted from 1.
-        answers: What may be answered, each with what is said of it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Question(TypedDict):
+    """One question of a file: ``right`` counts the answers from 1, each with what is said of it."""
 
     ask: str
-    right: int = Field(ge=1)
-    answers: Annotated[list[tuple[str, str]], Field(min_length=2, max_length=5)]
-
-    @model_validator(mode="after")
-    def _the_right_answer_is_there(self) -> Question:
-        if self.right > len(self.answers):
-            raise ValueError(f"right: expected 1 to {len(self.answers)}, found {self.right}")
-        return self
-
-
-def read_questions(path: Path) -> list[Question]:
-    """The questions of a file."""
-    return TypeAdapter(list[Question]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+    right: int
+    answers: list[tuple[str, str]]
 
 
 class Quiz(SphinxDirective):
@@ -60,7 +40,7 @@ class Quiz(SphinxDirective):
         """The questions in order, as the kind says."""
         path = Path(self.env.doc2path(self.env.docname)).parent / self.arguments[0]
         self.env.note_dependency(str(path))
-        questions = read_questions(path.resolve())
+        questions: list[Question] = yaml.safe_load(path.resolve().read_text(encoding="utf-8"))
         kind = self.options.get("kind", "page")
         if kind == "key":
             return [self._list([self._key(one) for one in questions], "1")]
@@ -68,22 +48,24 @@ class Quiz(SphinxDirective):
         return [nodes.container("", *made, classes=["quiz", f"quiz-{kind}"])]
 
     def _question(self, number: int, question: Question, *, folded: bool) -> nodes.Node:
-        asked = self._text(f"**{number}.** {question.ask}")
-        answers = self._list([self._text(answer) for answer, _ in question.answers], "A", "quiz-answers")
+        asked = self._text(f"**{number}.** {question['ask']}")
+        answers = self._list([self._text(answer) for answer, _ in question["answers"]], "A", "quiz-answers")
         found = nodes.container("", *asked, answers, classes=["quiz-question"])
         if folded:
-            said = self._list([self._said(question, place) for place in range(len(question.answers))], "A", "quiz-said")
+            said = self._list(
+                [self._said(question, place) for place in range(len(question["answers"]))], "A", "quiz-said"
+            )
             found += [_raw("<details><summary>What is right?</summary>"), said, _raw("</details>")]
-            found["classes"].append(f"quiz-right-{question.right}")
+            found["classes"].append(f"quiz-right-{question['right']}")
         return found
 
     def _said(self, question: Question, place: int) -> list[nodes.Node]:
-        word = "Right." if place + 1 == question.right else "No."
-        return self._text(f"**{word}** {question.answers[place][1]}")
+        word = "Right." if place + 1 == question["right"] else "No."
+        return self._text(f"**{word}** {question['answers'][place][1]}")
 
     def _key(self, question: Question) -> list[nodes.Node]:
-        answer, said = question.answers[question.right - 1]
-        return self._text(f"**{'ABCDE'[question.right - 1]}**, {answer.rstrip('.')}. {said}")
+        answer, said = question["answers"][question["right"] - 1]
+        return self._text(f"**{'ABCDE'[question['right'] - 1]}**, {answer.rstrip('.')}. {said}")
 
     def _list(self, items: list[list[nodes.Node]], kind: str, name: str = "quiz-key") -> nodes.Node:
         listed = nodes.enumerated_list(classes=[name], enumtype="arabic" if kind == "1" else "upperalpha", suffix=".")

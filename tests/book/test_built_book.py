@@ -137,19 +137,12 @@ def number_and_caption(figure: Tag) -> tuple[int, str] | None:
 
 def not_whole(notebook: nbformat.NotebookNode) -> list[str]:
     """Signs that a page's notebook is not a whole, successful run with something to show."""
-    signs, shown = [], 0
-    for number, cell in enumerate(notebook.cells, start=1):
-        if cell.cell_type != "code" or not cell.source.strip():
-            continue
-        if cell.execution_count is None:
-            signs.append(f"cell {number} was not executed")
-        for output in cell.outputs:
-            if output.output_type == "error":
-                signs.append(f"cell {number} failed with {output.ename}")
-            elif output.get("name") == "stderr":
-                signs.append(f"cell {number} wrote to stderr")
-        shown += bool(cell.outputs)
-    return signs or ([] if shown else ["no cell has an output"])
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    signs = [f"`{cell.source[:40]}` was not executed" for cell in code if cell.execution_count is None]
+    outputs = [output for cell in code for output in cell.outputs]
+    signs += [f"a cell failed with {output.ename}" for output in outputs if output.output_type == "error"]
+    signs += ["a cell wrote to stderr" for output in outputs if output.get("name") == "stderr"]
+    return signs or ([] if outputs else ["no cell has an output"])
 
 
 def injected(notebook: nbformat.NotebookNode) -> dict[str, object]:
@@ -190,17 +183,12 @@ def html(text: str) -> BeautifulSoup:
 @pytest.mark.parametrize(
     "text",
     [
-        '<script src="https://cdn.example/m.js"></script>',
         '<script src="//cdn.example/m.js"></script>',
         '<link rel="stylesheet" href="http://fonts.example/a.css">',
-        '<link rel="preconnect" href="https://fonts.example">',
         '<link rel="shortcut icon" href="https://e.example/i.ico">',
         '<link href="https://e.example/untold">',
-        '<img src="HTTPS://e.example/a.png" alt="x">',
-        '<img src="a.png" srcset="a.png 1x, https://e.example/b.png 2x">',
+        '<img src="a.png" srcset="a.png 1x, HTTPS://e.example/b.png 2x">',
         '<video poster="https://e.example/a.png"><source src="v.mp4"></video>',
-        '<iframe src="https://e.example"></iframe>',
-        '<object data="https://e.example/a.svg"></object>',
         '<svg><image xlink:href="https://e.example/a.png"/></svg>',
         '<p style="background: url(//e.example/a.png)">',
         "<style>@import 'https://e.example/a.css';</style>",
@@ -277,7 +265,7 @@ def test_pictures_without_number_or_caption_are_found(text, found):
 @pytest.mark.parametrize(
     ("cells", "sign"),
     [
-        ([new_code_cell("f()")], "cell 1 was not executed"),
+        ([new_code_cell("f()")], "was not executed"),
         ([new_markdown_cell("x"), new_code_cell("f()", execution_count=1)], "no cell has an output"),
         ([new_code_cell("f()", execution_count=1, outputs=[new_output("error", ename="E")])], "failed with E"),
         ([new_code_cell("f()", execution_count=1, outputs=[new_output("stream", name="stderr", text="x")])], "stderr"),
@@ -327,12 +315,8 @@ class TestBuiltBook:
     def test_nothing_is_loaded_from_elsewhere(self, pages):
         found = {str(page.relative_to(HTML)): remote(loaded_by(parsed(page))) for page in pages}
         assert {page: loads for page, loads in found.items() if loads} == {}
-
-    def test_style_sheets_load_nothing_from_elsewhere(self):
         sheets = {sheet: loaded_by_css(sheet.read_text(encoding="utf-8")) for sheet in sorted(HTML.rglob("*.css"))}
-        assert [
-            (str(s.relative_to(HTML)), url) for s, urls in sheets.items() for url in urls if REMOTE.match(url)
-        ] == []
+        assert [(str(s.relative_to(HTML)), u) for s, urls in sheets.items() for u in urls if REMOTE.match(u)] == []
 
     def test_mathjax_is_served_by_the_book(self, pages):
         with_math = [page for page in pages if parsed(page).find(class_="math")]
@@ -353,8 +337,9 @@ class TestBuiltBook:
         ]
         assert found == []
 
-    def test_every_figure_has_a_number_and_a_caption(self, pages):
-        found = {str(page.relative_to(HTML)): unnumbered(parsed(page)) for page in pages}
+    @pytest.mark.parametrize("faults_of", [unnumbered, printed_options])
+    def test_every_figure_has_a_number_and_no_option_is_printed(self, faults_of, pages):
+        found = {str(page.relative_to(HTML)): faults_of(parsed(page)) for page in pages}
         assert {page: faults for page, faults in found.items() if faults} == {}
 
     def test_figures_are_numbered_through_the_book(self, listed):
@@ -375,10 +360,6 @@ class TestBuiltBook:
     def test_every_internal_link_arrives(self, pages):
         assert [f"{page.relative_to(HTML)}: {bad}" for page in pages for bad in broken_links(page, HTML)] == []
 
-    def test_no_directive_option_is_printed(self, pages):
-        found = {str(page.relative_to(HTML)): printed_options(parsed(page)) for page in pages}
-        assert {page: options for page, options in found.items() if options} == {}
-
     def test_no_page_names_a_folder_of_this_machine(self, pages):
         # _sources holds what the download button gives: the notebooks, with the values injected into them.
         texts = [*pages, *sorted(path for path in (HTML / "_sources").rglob("*") if path.is_file())]
@@ -396,11 +377,9 @@ class TestBuiltBook:
                 faults[page].append("the built page shows no output")
         assert {page: signs for page, signs in faults.items() if signs} == {}
 
-    def test_the_whole_book_is_as_short_as_it_promises(self):
-        assert totals(count_words(ROOT))[1] <= WHOLE_BOOK
-
-    def test_the_main_line_is_as_short_as_it_promises(self):
-        assert totals(count_words(ROOT))[0] <= MAIN_LINE
+    def test_the_book_and_its_main_line_are_as_short_as_they_promise(self):
+        main_line, whole = totals(count_words(ROOT))
+        assert (main_line <= MAIN_LINE, whole <= WHOLE_BOOK) == (True, True), (main_line, whole)
 
     def test_every_results_page_was_made_as_the_workflow_asks(self, listed):
         asked = yaml.safe_load((ROOT / "workflow/pages.yaml").read_text(encoding="utf-8"))

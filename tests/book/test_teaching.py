@@ -72,19 +72,8 @@ def exercises_in(text):
 CHAPTERS = list(chapters())
 # Pages to look things up in, reports, or about the course itself: they teach nothing that could be practised.
 WITHOUT_EXERCISES = {
-    *(
-        "beyond_one_machine",
-        "how_it_was_tested",
-        "instructors",
-        "integrations",
-        "lesson_plans",
-        "quiz",
-        "notation",
-        "glossary",
-        "api",
-        "contributing",
-    ),
-    *("how_to_cite", "changelog", "references"),
+    *("beyond_one_machine", "how_it_was_tested", "instructors", "integrations", "lesson_plans", "quiz", "notation"),
+    *("glossary", "api", "contributing", "how_to_cite", "changelog", "references"),
 }
 TAUGHT = [chapter for chapter in CHAPTERS if chapter.page.removeprefix("book/") not in WITHOUT_EXERCISES]
 THEORY = {
@@ -221,11 +210,6 @@ def test_every_term_is_in_the_glossary(source):
     assert used - set(glossary()) == set()
 
 
-def test_main_words_are_linked_where_they_are_met():
-    linked = {word for source in PAGES if source.stem != "glossary" for word in TERM.findall(markdown_of(source))}
-    assert {"exit", "head", "segment", "MACs", "weighting", "OPT", "floor", "EANN", "competence", "offset"} <= linked
-
-
 @pytest.mark.parametrize("macro", ["loss", "meanloss", "error"])
 def test_symbols_with_a_name_of_their_own_are_in_the_notation(macro):
     assert f"\\{macro}" in (ROOT / "book" / "notation.md").read_text(encoding="utf-8")
@@ -237,11 +221,6 @@ def test_every_public_name_is_in_the_reference():
     whole = set(re.findall(r"^\.\. automodule:: (anytime_core[\w.]*)\n +:members:", text, re.MULTILINE))
     names = set(anytime_core.__all__) - {"__version__"} - documented
     assert {name for name in names if getattr(anytime_core, name).__module__ not in whole} == set()
-
-
-def test_all_parts_of_the_course_are_in_the_book():
-    listed = {chapter.page.removeprefix("book/") for chapter in CHAPTERS}
-    assert listed >= WITHOUT_EXERCISES | {"results/lab"}
 
 
 def test_the_course_has_six_sessions_with_an_aim_each():
@@ -268,13 +247,6 @@ def talk_minutes():
     return {int(session): int(minutes) for session, minutes in rows}
 
 
-def test_every_session_has_slides_and_a_sheet():
-    assert [path.stem for path in SLIDES] == [f"session_{number}" for number in talk_minutes()]
-    assert [path.stem for path in sorted((ROOT / "book/sheets").glob("sheet_*.md"))] == [
-        f"sheet_{number}" for number in talk_minutes()
-    ]
-
-
 @pytest.mark.parametrize("path", SLIDES, ids=lambda path: path.stem)
 def test_every_slide_has_notes_and_their_minutes_are_those_of_the_talk(path):
     first, *slides = re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
@@ -282,12 +254,7 @@ def test_every_slide_has_notes_and_their_minutes_are_those_of_the_talk(path):
     assert 9 <= len(told) <= 11
     assert [len(notes) for notes in told] == [1] * len(told)
     assert sum(int(minutes) for ((minutes, _),) in told) == talk_minutes()[int(path.stem[-1])]
-
-
-@pytest.mark.parametrize("path", SLIDES, ids=lambda path: path.stem)
-def test_slides_ask(path):
-    asked = [text for _, text in NOTES.findall(path.read_text(encoding="utf-8")) if "?" in text]
-    assert len(asked) >= 6
+    assert sum("?" in text for ((_, text),) in told) >= 6  # slides ask
 
 
 def test_lesson_plans_share_out_ninety_minutes():

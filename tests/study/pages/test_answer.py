@@ -15,7 +15,6 @@ from anytime_study.pages.answer import (
     against_the_paper,
     answer,
     answer_short,
-    best_regime,
     conclusion,
     gate_in_words,
     halves,
@@ -203,17 +202,15 @@ def test_the_objective(values, text):
 
 
 @pytest.mark.parametrize(
-    ("opt", "best", "text"),
+    ("opt", "text"),
     [
-        ((14.0, None), "", "no regime can be judged yet"),
-        ((14.0, 15.0), "b", "if that is at least 8 %. So the main comparison will train on b."),
-        ((4.0, 5.0), "", "Neither regime has the headroom of 8 % that we asked for (a: 4.0 %; b: 5.0 %)"),
+        ((14.0, None), "no regime can be judged yet"),
+        ((14.0, 15.0), "if that is at least 8 %. So the main comparison will train on b."),
+        ((4.0, 5.0), "So the main comparison will need another regime."),
     ],
 )
-def test_the_gate(opt, best, text):
-    table = pd.DataFrame({"regime": ["a", "b"], "opt": opt, "half_end": 1.0})
-    assert text in gate_in_words(table)
-    assert best_regime(table) == best
+def test_the_gate(opt, text):
+    assert text in gate_in_words(pd.DataFrame({"regime": ["a", "b"], "opt": opt, "half_end": 1.0}))
 
 
 # --- from records ---------------------------------------------------------------------------------------------------

@@ -131,11 +131,11 @@ def test_weightings_stand_beside_each_other_by_less_than_a_step(made_up_record):
 
 
 def test_equal_errors_of_all_seeds_are_drawn_without_a_warning(made_up_record, recwarn):
-    table = exits_table(made_up_record(seed=seed) for seed in range(3)).assign(validation_error=0.1)
-    figure = error_against_cost(table, measure="validation_error")
+    table = exits_table(made_up_record(seed=seed) for seed in range(3)).assign(test_error=0.1)
+    figure = error_against_cost(table)
     svg(figure)
     assert [str(warning.message) for warning in recwarn if issubclass(warning.category, RuntimeWarning)] == []
-    assert figure.axes[0].get_ylabel() == "validation error"
+    assert figure.axes[0].get_ylabel() == "test error"
     assert figure.axes[0].get_ylim()[0] == 0
 
 

@@ -32,4 +32,4 @@ def test_figures_and_sentences_are_those_of_the_page(results):
 
 def test_the_list_of_pages_is_not_one_of_them():
     assert names_of("slides") == [f"session_{number}" for number in range(1, 7)]
-    assert {"key", "quiz", "summary", "project"} < set(names_of("sheets"))
+    assert {"key", "quiz", "summary", "project", *(f"sheet_{n}" for n in range(1, 7))} == set(names_of("sheets"))
