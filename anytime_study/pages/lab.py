@@ -5,16 +5,17 @@ The notebook gives answers to ``Lab.check`` and holds none of them, so that it c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from anytime_core import AdaLoss, AnytimePredictor
+from anytime_study.pages.notebook import NotebookParameters
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.tables import exits_table
 from anytime_study.training.loop import TrainingRun
@@ -24,10 +25,8 @@ PRICE = 5
 """How many percentage points more errors the first exit may make in the last training of the lab."""
 
 
-class LabParameters(BaseModel):
+class LabParameters(NotebookParameters):
     """What the first cell of the lab may change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     seed: int = Field(ge=0)
     epochs: int = Field(ge=2)
@@ -51,6 +50,8 @@ class Lab:
         self.plain = self.prepare("const")
         self.formula = self.prepare("adaloss_formula")
         self.means = torch.tensor([1.6, 0.8, 0.4, 0.2])
+        self._costs = list(self.plain.costs.macs_cumulative)
+        self._half = self._costs[-1] / 2
         self._prediction: tuple[str, str] | None = None
         self._judges: dict[int, Callable[[Any], str]] = {
             1: lambda answer: judged(answer, self._costs[1] / self._costs[-1], tolerance=0.01),
@@ -88,10 +89,8 @@ class Lab:
         if self._prediction is None:
             if better_first_exit is None or difference_at_the_end is None:
                 return Markdown("*Results stay hidden until both predictions are written.*")
-            for given, known in (
-                (better_first_exit, ("const", "adaloss_formula")),
-                (difference_at_the_end, (NEAR, FAR)),
-            ):
+            choices = ("const", "adaloss_formula"), (NEAR, FAR)
+            for given, known in zip((better_first_exit, difference_at_the_end), choices, strict=True):
                 if given not in known:
                     return Markdown(f"Expected {known[0]!r} or {known[1]!r}, found {given!r}.")
             self._prediction = better_first_exit, difference_at_the_end
@@ -108,27 +107,15 @@ class Lab:
         """Cost, error and weight of every exit of both runs, after training."""
         return exits_table([self.plain.record(), self.formula.record()])
 
-    @property
-    def _costs(self) -> Sequence[int]:
-        return list(self.plain.costs.macs_cumulative)
-
-    @property
-    def _half(self) -> float:
-        return self._costs[-1] / 2
-
     def _weights_of_the_package(self) -> torch.Tensor:
         weigh = AdaLoss(len(self.means), momentum=0, refresh_period=1, floor=self.parameters.floor)
         weigh(self.means)
         return weigh.weights
 
-    def _errors(self) -> pd.DataFrame:
-        """In per cent, a row for each exit and a column for each weighting."""
-        return self.results().pivot(index="exit", columns="weighting", values="test_error").mul(100)
-
     def _about_the_prediction(self, place: int) -> str:
         if self._prediction is None:
             return "no answer yet."
-        errors = self._errors()
+        errors = self.results().pivot(index="exit", columns="weighting", values="test_error").mul(100)
         gap = abs(errors["const"].iloc[-1] - errors["adaloss_formula"].iloc[-1])
         came = (errors.loc[1].idxmin(), NEAR if gap < 2 else FAR)[place]
         given = self._prediction[place]

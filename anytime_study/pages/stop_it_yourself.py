@@ -30,7 +30,7 @@ Kinds = Mapping[str, Mapping[str, Path]]
 """Folders of trained networks by the kind of image (photographs, garments, digits) and the name of their weighting."""
 DATA, STILL, SCRIPT = "stop-it-yourself-data.js", "stop-it-yourself-still.svg", "explorables-data.js"
 MOST_SEEDS = 20
-IMAGES = 12
+CANDIDATES, IMAGES = 1000, 12
 _OF_EACH_SORT = 4
 _ABOUT = {"const": "equal weights", "adaloss": "weights roughly 1 / loss"}
 
@@ -71,20 +71,15 @@ def choose_images(labels: npt.NDArray[np.integer], answers: npt.NDArray[np.integ
     return [chosen[0], *sorted(chosen[1:])]
 
 
-def make_images(folders: Mapping[str, Path], *, candidates: int) -> list[dict[str, Any]]:
+def make_images(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
     """Run the networks of one kind on the first test images of their data set, and keep a dozen.
 
     Args:
         folders: Of networks trained on one data set, by the names that readers see.
-        candidates: How many images to choose from.
 
     Returns:
         For each image ``number`` (from 1, in the test set), ``label``, ``png`` (a data URI) and ``answers``
         [networks][K], the classes that PyTorch gives.
-
-    Raises:
-        InputError: models that cannot be read.
-        DatasetError: the images are not there.
     """
     import torch
 
@@ -93,7 +88,7 @@ def make_images(folders: Mapping[str, Path], *, candidates: int) -> list[dict[st
 
     models = [load_model(folder) for folder in folders.values()]
     data = load_dataset(models[0].card.about["dataset"], train_size=1)
-    images, labels = data.test_images[:candidates], data.test_labels[:candidates].numpy()
+    images, labels = data.test_images[:CANDIDATES], data.test_labels[:CANDIDATES].numpy()
     with torch.inference_mode():
         found = [
             torch.cat([net(card.normalise(part)).argmax(-1) for part in images.split(250)], 1) for net, card in models
@@ -110,20 +105,17 @@ def make_images(folders: Mapping[str, Path], *, candidates: int) -> list[dict[st
     ]
 
 
-def images_of(kinds: Kinds, path: Path, *, candidates: int, remake: bool) -> dict[str, list[dict[str, Any]]]:
+def images_of(kinds: Kinds, path: Path) -> dict[str, list[dict[str, Any]]]:
     """The images of each kind, from the file that keeps them; made and kept where they are not in it.
 
     Args:
         kinds: Folders of networks.
         path: The file.
-        candidates: See :func:`make_images`.
-        remake: Whether all are made anew.
     """
     kept = json.loads(path.read_text()) if path.exists() else {}
-    for kind, folders in kinds.items():
-        if remake or kind not in kept:
-            kept[kind] = make_images(folders, candidates=candidates)
-            atomic_write(path, json.dumps(kept, separators=(",", ":")) + "\n")
+    for kind in kinds.keys() - kept.keys():
+        kept[kind] = make_images(kinds[kind])
+        atomic_write(path, json.dumps(kept, separators=(",", ":")) + "\n")
     return kept
 
 
