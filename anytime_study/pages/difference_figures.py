@@ -88,7 +88,8 @@ def difference_curves(
     figure, axes_list = panels_of(len(names), (4.0, 3.9), sharex=True)
     for axes, name in zip(axes_list, names, strict=True):
         part = moved if panel is None else moved[moved[panel] == name]
-        draw_means(axes, part, x, "change", hue="weighting", styles=styles, in_per_cent=True)
+        if len(part):
+            draw_means(axes, part, x, "change", hue="weighting", styles=styles, in_per_cent=True)
         for (where, weighting), theirs in published.items():
             if where == name:
                 colour = styles[weighting].colour if weighting in styles else "0.35"
@@ -112,7 +113,8 @@ def difference_curves(
     if len(styles) > 1 or published:
         drawn = {styles[weighting].colour for _, weighting in published if weighting in styles}
         theirs = [diamonds([], [], drawn.pop() if len(drawn) == 1 else "0.35", PAPER)] if published else []
-        last.legend(handles=[*last.get_legend_handles_labels()[0], *theirs], title=None, fontsize="small")
+        by_text = {line.get_label(): line for axes in axes_list for line in axes.get_legend_handles_labels()[0]}
+        last.legend(handles=[*by_text.values(), *theirs], title=None, fontsize="small")
     return figure
 
 

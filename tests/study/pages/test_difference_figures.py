@@ -80,14 +80,16 @@ def test_a_curve_is_the_mean_with_its_interval_and_its_seeds_in_per_cent():
 def test_panels_share_their_axes_and_published_values_are_hollow_diamonds():
     table = pd.concat([changes(dataset="ours"), changes(dataset="theirs", weighting="linear")])
     published = {("ours", "adaloss"): {0.4: 100 * math.log(2)}}
-    left, right = difference_curves(table, panel="dataset", panels=["ours", "theirs"], published=published).axes
+    names = ["ours", "theirs", "nobody's"]
+    left, right, empty = difference_curves(table, panel="dataset", panels=names, published=published).axes
+    assert not len(empty.collections)
     assert left.get_ylim() == right.get_ylim()
     assert left.get_xlim() == right.get_xlim()
     (diamond,) = [line for line in left.lines if line.get_marker() == "D" and len(line.get_xdata())]
     assert (diamond.get_xdata().tolist(), diamond.get_ydata().tolist()) == ([0.4], pytest.approx([100]))
     assert diamond.get_markerfacecolor() == "none"
     assert left.get_ylim()[1] > 100
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ["LINEAR", "the paper"]
+    assert [text.get_text() for text in empty.get_legend().get_texts()] == ["AdaLoss", "LINEAR", "the paper"]
 
 
 def test_one_seed_has_no_band_and_exits_are_whole_numbers():
