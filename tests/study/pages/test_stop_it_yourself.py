@@ -117,9 +117,7 @@ def test_the_committed_images_are_those_of_the_rule_with_their_answers(kind):
 
 
 def test_the_rule_makes_the_committed_digits_where_the_file_has_none(tmp_path):
-    made = images_of(
-        {"digits": KINDS["digits"]}, tmp_path / "kept.json", candidates=parameters()["candidates"], remake=False
-    )
+    made = images_of({"digits": KINDS["digits"]}, tmp_path / "kept.json")
     assert made == json.loads((tmp_path / "kept.json").read_text()) == {"digits": KEPT["digits"]}
 
 
