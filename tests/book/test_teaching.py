@@ -73,6 +73,7 @@ CHAPTERS = list(chapters())
 # Pages to look things up in, reports, or about the course itself: they teach nothing that could be practised.
 WITHOUT_EXERCISES = {
     *("beyond_one_machine", "how_it_was_tested", "instructors", "integrations", "lesson_plans", "quiz", "notation"),
+    "results/peers",
     *("glossary", "api", "contributing", "how_to_cite", "changelog", "references"),
 }
 TAUGHT = [chapter for chapter in CHAPTERS if chapter.page.removeprefix("book/") not in WITHOUT_EXERCISES]
