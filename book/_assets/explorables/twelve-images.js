@@ -8,7 +8,7 @@ window.Explorable.define("twelve-images", ["../anytime-runtime.js", "../live-ima
   const [{ networks, images, classes, shape }] = Object.values(STOP_IT_YOURSELF);
   const clock = "clock" in root.dataset;
   const answers = networks.map(() => images.map(() => [])); // of each network and image, exit by exit
-  const took = networks.map(({ macs }) => macs.map(() => [])); // milliseconds until each exit, image by image
+  const took = networks[0].macs.map(() => []); // milliseconds until each exit; the networks differ in their weights alone
   const line = make("p", { class: "exp-why" }, "The networks run …");
   const { element: heard, say } = listener();
   const rows = networks.map(({ name }) => ({
@@ -30,7 +30,7 @@ window.Explorable.define("twelve-images", ["../anytime-runtime.js", "../live-ima
       for (const [i, begin] of started.entries()) {
         await begin(place).play(({ exit, probabilities, milliseconds }) => {
           answers[i][place].push(probabilities.indexOf(Math.max(...probabilities)));
-          took[i][exit - 1].push(milliseconds);
+          took[exit - 1].push(milliseconds);
         });
         mark(i, place, answers[i][place].length);
       }
@@ -46,7 +46,7 @@ window.Explorable.define("twelve-images", ["../anytime-runtime.js", "../live-ima
 
   /** Stop every network at a share of its multiply-adds, or after so many milliseconds. */
   function show(limit) {
-    const reached = networks.map(({ macs }, i) => (clock ? took[i].map(median) : macs.map((one) => one / macs.at(-1)))
+    const reached = networks.map(({ macs }) => (clock ? took.map(median) : macs.map((one) => one / macs.at(-1)))
       .filter((cost) => cost <= limit + 1e-9).length);
     const right = networks.map((_, i) => images.filter(({ label }, place) => {
       mark(i, place, reached[i]);
@@ -60,7 +60,7 @@ window.Explorable.define("twelve-images", ["../anytime-runtime.js", "../live-ima
   }
 
   function finish() {
-    const whole = median(took.flatMap((exits) => exits.at(-1)));
+    const whole = median(took.at(-1));
     const limits = clock ? { max: 1.5 * whole, step: whole / 100, value: whole / 2 } : { max: 1, step: 0.01, value: Number(root.dataset.limit ?? 1) };
     const knob = slider(clock ? "Deadline" : "Budget", { min: 0, ...limits },
       (limit) => (clock ? `${limit.toPrecision(2)} ms` : `${Math.round(100 * limit)} % of the multiply-adds`), show);
