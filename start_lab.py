@@ -61,7 +61,8 @@ def main() -> None:
     install(gpu=told.gpu)
     if not told.only_install:
         os.environ["PATH"] = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"  # for papermill in a terminal of its own
-        run(str(PROGRAMS / "python"), "-m", "jupyter", "lab", told.notebook)
+        # All of the project in the list of files: a command of an exercise leaves its notebook beside this file.
+        run(str(PROGRAMS / "python"), "-m", "jupyter", "lab", told.notebook, f"--ServerApp.root_dir={HERE}")
 
 
 if __name__ == "__main__":

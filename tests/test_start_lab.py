@@ -44,6 +44,12 @@ def test_with_a_gpu_the_package_index_decides(lab):
     assert "\nnvidia-" in wanted(lab)
 
 
+def test_the_list_of_files_has_what_commands_of_exercises_write(lab, monkeypatch):
+    monkeypatch.setattr(lab.sys, "argv", ["start_lab.py"])
+    lab.main()
+    assert lab.ran[-1][-2:] == ("notebooks/lab.ipynb", f"--ServerApp.root_dir={ROOT}")
+
+
 def test_it_installs_once(lab):
     lab.install(gpu=False)
     first = len(lab.ran)

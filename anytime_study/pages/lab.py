@@ -130,9 +130,12 @@ class Lab:
             return f"expected a number from 0 to 1, found {floor!r}."
         tried = self.prepare(f"adaloss_formula(floor={float(floor)})")
         tried.fit(progress=False)
-        error, plain = (100 * run.record().test.error[0] for run in (tried, self.plain))
-        word = "right." if error <= plain + PRICE else "too small."
-        return f"{word} Exit 1 errs on {error:.1f} % of the test images, with `const` on {plain:.1f} %."
+        errors, plain = (100 * np.array(run.record().test.error) for run in (tried, self.plain))
+        word = "right." if errors[0] <= plain[0] + PRICE else "too small."
+        return (
+            f"{word} Exit 1 errs on {errors[0]:.1f} % of the test images, with `const` on {plain[0]:.1f} %; "
+            f"exit {len(errors)} on {errors[-1]:.1f} %, with `const` on {plain[-1]:.1f} %."
+        )
 
     def _exit_of_half(self) -> int:
         image = self.plain.data.normalise(self.plain.data.test_images[:1])

@@ -30,6 +30,8 @@ PRINTED = ROOT / "_build/teaching"
 _THEME = "white"
 _WAIT = "() => new Promise((laid_out) => setTimeout(laid_out, 500))"
 _SVG = "image/svg+xml"
+# The speaker's window copies notes without the page's styles, and would show each formula a second time.
+_ONE_FORMULA = "<style>.speaker-controls-notes mjx-assistive-mml { display: none }</style>"
 
 
 def figure_of(page: str, name: str, results: Path = ROOT / "book/results") -> tuple[str, str]:
@@ -93,7 +95,7 @@ class Notes(SphinxDirective):
         said = nodes.container()
         self.state.nested_parse(self.content, self.content_offset, said)
         minutes = nodes.paragraph("", "", nodes.strong("", self.arguments[0]))
-        return [_raw('<aside class="notes">'), minutes, *said.children, _raw("</aside>")]
+        return [_raw(f'<aside class="notes">{_ONE_FORMULA}'), minutes, *said.children, _raw("</aside>")]
 
 
 class FromBook(SphinxRole):

@@ -87,7 +87,8 @@ window.Explorable.define("two-exits", [], (root) => {
   root.append(svg, make("label", { class: "exp-check" }, logs, " axes of ln ℓ"),
     make("div", { class: "exp-knobs" }, ...knobs.map((knob) => knob.element)), table, why, heard);
 
-  const percent = (share) => `${share < 0.0995 ? (100 * share).toFixed(1) : (100 * share).toFixed(0)} %`;
+  /** A loss as a multiple of the smallest possible one. */
+  const times = (loss, smallest) => (loss / smallest).toPrecision(3);
 
   function show() {
     const { rho, sigma2, gamma } = state;
@@ -135,9 +136,9 @@ window.Explorable.define("two-exits", [], (root) => {
       line(level(product, (a, first, second) => (first * second) / a), { class: "exp-level-product" }),
       line(curve, { class: "exp-front" }), ...marks);
     const rows = points.map((point) => make("tr", {}, make("th", { scope: "row" }, point.name),
-      ...point.losses.map((loss, i) => make("td", {}, `${percent(loss / best[i] - 1)}`))));
-    table.replaceChildren(make("thead", {}, make("tr", {}, make("td"), make("th", { scope: "col" }, "exit 1 above its best"),
-      make("th", { scope: "col" }, "exit 2 above its best"))), make("tbody", {}, ...rows));
+      ...point.losses.map((loss, i) => make("td", {}, times(loss, best[i])))));
+    table.replaceChildren(make("thead", {}, make("tr", {}, make("td"), make("th", { scope: "col" }, "exit 1, times its best"),
+      make("th", { scope: "col" }, "exit 2, times its best"))), make("tbody", {}, ...rows));
     const [first, second] = weights(points[2].losses, gamma);
     const ratio = second >= first ? `exit 2 weighs ${(second / first).toPrecision(2)} times as much as exit 1`
       : `exit 1 weighs ${(first / second).toPrecision(2)} times as much as exit 2`;
@@ -145,7 +146,7 @@ window.Explorable.define("two-exits", [], (root) => {
       ? "On logarithms, equal products are a straight line: the geometric mean is to ln ℓ as CONST is to ℓ."
       : "CONST lies where a straight line of equal sums touches the curve, the geometric mean where a line of equal products does."}`;
     root.dataset.shown = JSON.stringify(points.map((point) => point.u));
-    say(`${points.map((point) => `${point.name}: ${point.losses.map((loss, i) => percent(loss / best[i] - 1)).join(" and ")} above the best`).join(". ")}.`);
+    say(`${points.map((point) => `${point.name}: ${point.losses.map((loss, i) => times(loss, best[i])).join(" and ")} times the best`).join(". ")}.`);
   }
 
   knobs.forEach((knob) => knob.update());
