@@ -169,7 +169,8 @@ def answer(sources: Sources) -> str:
     complete = told is counted and counted.seeds >= counted.planned
     sentences = [f"{capital(finding)}." if complete else f"So far, {finding}.", measured(told, subject="it")]
     if told is counted:
-        short = f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs."
+        short = f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs"
+        short += ", each weighting at its best learning rate."
         return " ".join([*sentences, progress(counted), short])
     sentences += ["This is an estimate: one small network, a short schedule.", progress(counted)]
     if counted.seeds:
