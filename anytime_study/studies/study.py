@@ -86,7 +86,7 @@ def combinations(fields: dict[str, Any], *, where: str) -> list[dict[str, Any]]:
         where: For the message: what the grid is part of.
 
     Raises:
-        InputError: a list is empty: else a slip of the pen leaves a study without runs, and nobody is told.
+        InputError: a list is empty, which would leave the study without runs.
     """
     for name, value in fields.items():
         if value == []:
