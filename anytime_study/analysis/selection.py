@@ -11,7 +11,7 @@ import pandas as pd
 
 from anytime_core.errors import InputError
 from anytime_study.foundations.validation import validated
-from anytime_study.studies.experiments import with_own_rate
+from anytime_study.studies.own_rates import with_own_rate
 
 if TYPE_CHECKING:  # torch comes with the records, not with this module
     from anytime_study.analysis import claims

@@ -15,7 +15,7 @@ from anytime_study.foundations import ROOT
 from anytime_study.foundations.validation import read_yaml, validated
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import Outcome, RunRecord, finished, load_outcome, outcomes
-from anytime_study.studies.experiments import with_own_rate
+from anytime_study.studies.own_rates import with_own_rate
 
 _log = logging.getLogger(__name__)
 

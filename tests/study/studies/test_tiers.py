@@ -63,7 +63,7 @@ def test_the_language_tier_has_five_paired_seeds_and_opt_at_the_exits_that_the_m
     assert opt == {"opt", *(f"opt(exit={exit})" for exit in nearest - {last})}
 
 
-WAITING = {"three_sets", "dose"}  # their regime is chosen by the gate (workflow/studies/cifar/gate.yaml)
+WAITING = {"dose"}  # its file follows the learning rate of OPT (workflow/studies/cifar/rates.yaml)
 
 
 def test_every_experiment_with_a_claim_has_a_study_on_a_laptop():
