@@ -40,6 +40,23 @@ def mean_interval(values: Sequence[float] | pd.Series | np.ndarray, *, confidenc
     return Interval(mean=mean, low=mean - half_width, high=mean + half_width, n=len(numbers))
 
 
+def ratio_interval(part: Sequence[float] | pd.Series, whole: Sequence[float] | pd.Series) -> Interval:
+    """Ratio of the means of paired values with Fieller's 95 % interval (1954).
+
+    It holds every r for which the t interval of the mean of part − r · whole holds 0.
+
+    Raises:
+        ValueError: the interval of the mean of ``whole`` holds 0, so that the ratio has no bounds.
+    """
+    above, below = float(np.mean(part)), float(np.mean(whole))
+    covariances = stats.t.ppf(0.975, len(whole) - 1) ** 2 * np.cov(part, whole) / len(whole)
+    (c, b), (_, a) = np.outer([above, below], [above, below]) - covariances  # a r² − 2 b r + c = 0 at both ends
+    if a <= 0:
+        raise ValueError("whole: expected values whose mean is surely not 0")
+    root = np.sqrt(max(b * b - a * c, 0))
+    return Interval(mean=above / below, low=float((b - root) / a), high=float((b + root) / a), n=len(whole))
+
+
 def seeds_needed(standard_deviation: float, effect: float, *, power: float = 0.8, level: float = 0.05) -> int:
     """The smallest n for which a two-sided t test of n paired differences finds ``effect`` with this power.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from anytime_study.analysis.comparisons import finished
-from anytime_study.analysis.statistics import mean_interval
+from anytime_study.analysis.statistics import mean_interval, ratio_interval
 from anytime_study.analysis.trade_offs import change_table, pairs
 from anytime_study.pages.words import (
     FEWEST,
@@ -18,6 +19,7 @@ from anytime_study.pages.words import (
     mean_in_words,
     part_of,
     percent,
+    written,
 )
 
 if TYPE_CHECKING:
@@ -47,34 +49,46 @@ COMPARISONS: dict[str, tuple[Mapping[str, object], Mapping[str, object]]] = {
 }
 
 
-def batch_table(experiment: Experiment) -> pd.DataFrame:
-    """The changes of every comparison in :data:`COMPARISONS`, a row per pair, with the column ``comparison``."""
-    epochs = int(experiment.main["epochs"])
+def batch_table(experiment: Experiment, *others: Experiment) -> pd.DataFrame:
+    """The changes of every comparison in :data:`COMPARISONS`, a row per pair, with the column ``comparison``.
+
+    Args:
+        experiment: Says the number of images and epochs, and the weightings' own learning rates if they have some.
+        others: Whose runs of that setting are compared, too.
+    """
+    epochs, size, rates = int(experiment.main["epochs"]), experiment.main.get("train_size"), experiment.own_rates
+    runs = [run for one in (experiment, *others) for run in finished(replace(one, own_rates=rates), train_size=size)]
     tables = []
     for name, (first, second) in COMPARISONS.items():
         twice = 2 * epochs if name == EQUAL_STEPS else epochs
-        found = pairs(finished(experiment), {**first, "epochs": epochs}, {**second, "epochs": twice})
+        of_one, of_other = {**first, "epochs": epochs}, {**second, "epochs": twice}
+        found = pairs(runs, of_one, of_other, own_rates=bool(rates))
         tables.append(change_table(found).assign(comparison=name))
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
 def batch_in_words(table: pd.DataFrame, where: str) -> str:
     """How much of the difference that the scripts show is the batch, and how much the weighting."""
-    values = {name: own["last"] for name, own in table.groupby("comparison")}
-    if SCRIPTS not in values or BATCH not in values:
+    values = {name: own.set_index("seed")["last"] for name, own in table.groupby("comparison")}
+    whole = max(WITH_DECAY, SCRIPTS, key=lambda name: len(values.get(name, ())))
+    if whole not in values or BATCH not in values:
         return f"On {where}, the runs that tell batch and weighting apart have not finished yet."
+    like = (
+        "as in the scripts" if whole == WITH_DECAY else "with the scripts' batches but without their decay of the heads"
+    )
     told = [
-        f"On {where}, compared as in the scripts, AdaLoss makes "
-        f"{mean_in_words(values[SCRIPTS], 'errors at the last exit')}.",
-        f"Halving the batch alone gives equal weights {mean_in_words(values[BATCH])}.",
+        f"On {where}, compared {like}, AdaLoss makes {change_in_words(values[whole], 'errors at the last exit')}.",
+        f"Halving the batch alone gives equal weights {change_in_words(values[BATCH])}.",
+        *_share(values[BATCH], values[whole]),
     ]
+    if whole == WITH_DECAY and SCRIPTS in values:
+        told.append(f"Without the scripts' decay of the heads, AdaLoss makes {change_in_words(values[SCRIPTS])}.")
     fair = [(name, size) for name, size in ((FAIR_64, 64), (FAIR_128, 128)) if name in values]
-    like = listed(f"{mean_in_words(values[name], '')} at {size}" for name, size in fair)
-    told.append(f"At equal batches AdaLoss makes {like}.")
-    if len(values[SCRIPTS]) >= FEWEST and mean_interval(values[SCRIPTS]).high < 0:
-        told.append(_share(values[BATCH], values[SCRIPTS]))
+    if fair:
+        like = listed(change_in_words(values[name], f"at {size}") for name, size in fair)
+        told.append(f"At equal batches AdaLoss makes {like}.")
     if EQUAL_STEPS in values:
-        steps = mean_in_words(values[EQUAL_STEPS])
+        steps = change_in_words(values[EQUAL_STEPS])
         told.append(
             f"Against batches of 128 for twice the epochs, as many steps, batches of 64 give equal weights {steps}."
         )
@@ -92,24 +106,26 @@ def batches_in_a_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         by_source = {source: table.loc[table["comparison"] == name, "last"] for source, table in tables.items()}
         if any(map(len, by_source.values())):
             cells = {
-                source: change_in_a_table(values) if len(values) else "not yet" for source, values in by_source.items()
+                source: change_in_a_table(values) if len(values) else "no runs" for source, values in by_source.items()
             }
             rows.append({"change at the last exit (%)": name, **cells})
     return pd.DataFrame(rows)
 
 
-def _share(batch: pd.Series, scripts: pd.Series) -> str:
-    """Of the batch in the difference of the scripts, where that is fewer errors."""
-    share, sure = 100 * float(batch.mean() / scripts.mean()), mean_interval(batch).high < 0
-    if share <= 0:
-        return "So the smaller batch does not explain the scripts' difference."
-    part = "all" if share >= 100 else f"{share:.0f} %"
-    if sure:
-        return f"So the batch accounts for {part} of the scripts' difference."
-    return (
-        f"Going by these averages, the batch accounts for {part} of the difference, but the seeds are too few to be "
-        "sure."
-    )
+def _share(batch: pd.Series, whole: pd.Series) -> list[str]:
+    """A sentence on the batch's part in a whole difference, from seeds of both; none unless that is surely below 0."""
+    both = pd.concat([batch, whole], axis=1, keys=["batch", "whole"]).dropna()
+    if len(both) < FEWEST or mean_interval(both["whole"]).high >= 0:
+        return []
+    found = ratio_interval(both["batch"], both["whole"])
+    share, low, high = (written(100 * value, 0) for value in (found.mean, found.low, found.high))
+    if found.mean <= 0:
+        part, mean = "none", f"{share} %, "
+    elif found.mean >= 1:
+        part, mean = "all", f"{share} %, "
+    else:
+        part, mean = f"{share} %", ""
+    return [f"So it accounts for {part} of that difference ({mean}95 % interval {low} to {high} %, {found.n} seeds)."]
 
 
 def _extremes(table: pd.DataFrame, x: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from anytime_study.analysis.statistics import Interval, detection_power, mean_interval, seeds_needed
+from anytime_study.analysis.statistics import Interval, detection_power, mean_interval, ratio_interval, seeds_needed
 
 # Two-sided quantiles of Student's t, from printed tables: (confidence, degrees of freedom) -> t
 QUANTILES = {(0.95, 1): 12.706, (0.95, 2): 4.303, (0.95, 4): 2.776, (0.90, 2): 2.920, (0.99, 4): 4.604}
@@ -36,6 +36,16 @@ def test_equal_values_have_an_interval_of_no_width_and_give_no_warning(value):
 def test_fewer_than_two_numbers_have_no_interval(values):
     with pytest.raises(ValueError, match="values: expected at least 2 finite numbers"):
         mean_interval(values)
+
+
+def test_a_ratio_lies_where_part_minus_its_share_of_the_whole_may_be_0():
+    part, whole = np.array([-4.0, -7.0, -1.0, -6.0]), np.array([-9.0, -11.0, -6.0, -8.0])
+    found = ratio_interval(part, whole)
+    assert (found.mean, found.n) == (pytest.approx(18 / 34), 4)
+    assert mean_interval(part - found.low * whole).high == pytest.approx(0)
+    assert mean_interval(part - found.high * whole).low == pytest.approx(0)
+    with pytest.raises(ValueError, match="whole"):
+        ratio_interval(whole, [-9.0, 11.0, -6.0, 8.0])
 
 
 @pytest.mark.parametrize(("deviation", "effect"), [(2.0, 4.0), (3.0, 4.0), (1.0, 0.5)])

@@ -1,8 +1,10 @@
-"""What the pages read from the records: here the choice of the learning rates."""
+"""What the pages read from the records: the choice of the learning rates, and the settings that are shown."""
+
+from pathlib import Path
 
 import pytest
 
-from anytime_study.pages.evidence import load_evidence
+from anytime_study.pages.evidence import Evidence, load_evidence
 from anytime_study.studies.study import ROOT, load_study
 
 _, PLANNED = load_study(ROOT / "workflow/studies/cifar/rates.yaml")
@@ -40,3 +42,21 @@ def test_of_opt_the_last_exit_decides(rates):
     table = rates({("opt", 0.1): [0.9, 0.2], ("opt", 0.2): [0.1, 0.3], ("opt", 0.4): [0.1, 0.4]})
     assert table.loc[("opt", 0.1), "error"] == pytest.approx(20)
     assert table.loc[("opt", 0.1), "best"]
+
+
+def test_the_experiment_with_more_seeds_shows_a_setting(made_up_record, made_up_experiment):
+    def runs(seeds, *rates):
+        kinds = [*zip(("const", "adaloss"), rates, strict=True)]
+        fields = {"dataset": "cifar10", "train_size": 10000, "epochs": 40}
+        return [made_up_record(weighting=w, learning_rate=r, seed=s, **fields) for w, r in kinds for s in range(seeds)]
+
+    def rates_shown(dose_seeds):
+        rates = {"const": 0.2, "adaloss": 0.4}
+        dose = made_up_experiment(runs(dose_seeds, 0.2, 0.4), own_rates=rates)
+        cifar = {"dose": dose, "scripts": made_up_experiment(runs(2, 0.1, 0.1))}
+        evidence = Evidence({}, cifar, Path(), [], {})
+        assert (evidence.shorter.changes["learning_rate"].tolist(), evidence.shorter.seeds) == ([0.1] * 2, 2)
+        return evidence.own_data["learning_rate"].tolist()
+
+    assert rates_shown(1) == [0.1] * 2
+    assert rates_shown(2) == [0.2] * 2
