@@ -57,12 +57,13 @@ def pairs(
 ) -> list[Pair]:
     """Runs that differ as said, in fields of the config, and in nothing else; in the order of their setting and seed.
 
-    With ``own_rates`` each weighting has its own learning rate; else the rates of a pair are equal.
+    With ``own_rates`` each weighting has its own learning rate; else the rates of a pair are equal. A run on a CPU
+    and one on a GPU are no pair: one seed draws other crops there.
     """
     apart = {*first, *second, "device", "workers", *(["learning_rate"] if own_rates else [])}
-    found: dict[str, list[RunRecord | None]] = {}
+    found: dict[tuple[str, bool], list[RunRecord | None]] = {}
     for record in records:
-        shared = record.config.model_dump_json(exclude=apart)
+        shared = record.config.model_dump_json(exclude=apart), "NVIDIA" in record.provenance.device
         for place, fields in enumerate((first, second)):
             if all(getattr(record.config, name) == value for name, value in fields.items()):
                 found.setdefault(shared, [None, None])[place] = record

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from anytime_study.datasets import find_card
+from anytime_study.pages.words import FEWEST
 
 if TYPE_CHECKING:  # pages of theory have no tables of runs
     import pandas as pd
@@ -27,14 +28,12 @@ def seeds_text(table: pd.DataFrame, *by: str, intervals: bool = True) -> str:
     """
     seeds = table.groupby(list(by))["seed"].nunique() if by else table[["seed"]].nunique()
     fewest, most = int(seeds.min()), int(seeds.max())
-    if most == 1:
-        return "1 seed, so no interval" if intervals else "1 seed"
-    parts = [f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"]
-    if intervals:
-        parts.append("Student's t")
-    if intervals and fewest == 1:
-        parts.append("none for a single seed")
-    return ", ".join(parts)
+    count = "1 seed" if most == 1 else f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
+    if not intervals:
+        return count
+    if most < FEWEST:
+        return f"{count}, so no interval"
+    return f"{count}, Student's t" + ", none for fewer than three" * (fewest < FEWEST)
 
 
 def images_text(configs: Iterable[RunConfig]) -> str:

@@ -64,8 +64,8 @@ def difference_curves(
     """How many per cent more or fewer errors each weighting makes than the one at the line at 0.
 
     A curve is the mean over seeds, its band the 95 % interval of that mean (Student's t of the paired changes), small
-    points are seeds. AdaLoss is coloured, other weightings are grey. One seed has no band. All panels have the same
-    axes, made for the points: a band of two seeds may leave the picture.
+    points are seeds. AdaLoss is coloured, other weightings are grey. Fewer than three have no band. All panels
+    have the same axes, made for the points: a wide band may leave the picture.
 
     Args:
         changes: From :func:`changes_by_exit`, or another table with the columns ``weighting``, ``seed``, ``x`` and

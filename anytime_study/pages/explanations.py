@@ -118,6 +118,8 @@ def _share(batch: pd.Series, whole: pd.Series) -> list[str]:
     if len(both) < FEWEST or mean_interval(both["whole"]).high >= 0:
         return []
     found = ratio_interval(both["batch"], both["whole"])
+    if found.low <= 0 and found.high >= 1:
+        return ["It may account for none of that difference or for all of it: these seeds cannot tell."]
     share, low, high = (written(100 * value, 0) for value in (found.mean, found.low, found.high))
     if found.mean <= 0:
         part, mean = "none", f"{share} %, "
@@ -190,17 +192,21 @@ def price_in_words(table: pd.DataFrame) -> str:
         return "The settings are too few to say whether AdaLoss's price at the first exit grows with the ratio."
     for name, own in means.groupby("dataset", sort=False):
         if len(own) < _FEWEST_PLACES and own["ratio"].min() > within["ratio"].max():
-            pays = "more than all" if own["first"].min() > within["first"].max() else "less than the highest"
-            told.append(f"{name} lies further right and pays {pays} of them.")
+            more, count = int((own["first"] > within["first"].max()).sum()), len(own)
+            pays = "more than all of them" if more else "less than the highest of them"
+            some = f" in {part_of(more, count)} settings" if 0 < more < count else ""
+            told.append(f"{name} lies further right and pays {pays}{some}.")
     return " ".join(told)
 
 
 def room_in_words(table: pd.DataFrame) -> str:
-    """Whether the change at the last exit falls with the headroom, as it would if AdaLoss used it."""
-    means = table.groupby("place")[["headroom", "last"]].mean()
-    if len(means) < _FEWEST_PLACES:
-        return "So far, the settings are too few to tell."
-    return "They do." if _trend(means, "headroom", "last") < 0 else "They do not."
+    """Whether the change at the last exit falls with the headroom within each data set, as if AdaLoss used it."""
+    told = []
+    for name, own in table.groupby(["dataset", "place"], sort=False)[["headroom", "last"]].mean().groupby("dataset"):
+        if len(own) >= _FEWEST_PLACES:
+            do = "do" if _trend(own, "headroom", "last") < 0 else "do not"
+            told.append(f"Within {name}, they {do} on average.")
+    return " ".join(told) or "So far, the settings are too few to tell."
 
 
 def prices_in_words(steps: pd.DataFrame) -> str:
@@ -229,11 +235,10 @@ def rates_in_words(tried: pd.DataFrame) -> str:
     same, edges = const == adaloss, int(chosen.loc[["const", "adaloss"], "at_the_edge"].sum())
     text = f"{const:g} for equal weights and {adaloss:g} for AdaLoss"
     text = f"Validation images choose {f'the same rate for both, {const:g}' if same else text}."
-    if same and edges:
-        which = "largest" if const == tried["learning_rate"].max() else "smallest"
-        return f"{text} This is the {which} rate that we tried, so better ones may lie beyond."
-    ends = {1: "One of them is an end", 2: "These are the ends"}
-    return f"{text} {ends[edges]} of the range that we tried, so better ones may lie beyond." if edges else text
+    if not edges:
+        return text
+    one, both = ("For one of them it is an end", "It is an end") if same else ("One is an end", "Both are ends")
+    return f"{text} {one if edges == 1 else both} of the range that we tried, so better ones may lie beyond."
 
 
 def moved_in_words(places: pd.Series | None) -> str:

@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from anytime_study.analysis.statistics import mean_interval
-from anytime_study.pages.words import as_percent
+from anytime_study.pages.words import FEWEST, as_percent
 
 if TYPE_CHECKING:  # pages of theory draw figures without waiting for torch to load
     from torch import Tensor
@@ -135,8 +135,8 @@ def sources(names: Iterable[str]) -> dict[str, Look]:
 
 
 def ends(values: Sequence[float] | pd.Series) -> tuple[float, float]:
-    """Both ends of the 95 % interval of a mean, for seaborn's ``errorbar``; NaN where there is one value."""
-    interval = mean_interval(values) if len(values) > 1 else None
+    """Both ends of the 95 % interval of a mean, for seaborn's ``errorbar``; NaN for fewer than three values."""
+    interval = mean_interval(values) if len(values) >= FEWEST else None
     return (interval.low, interval.high) if interval else (math.nan, math.nan)
 
 
@@ -165,7 +165,7 @@ def draw_means(
     steps: bool = False,
     in_per_cent: bool = False,
 ) -> None:
-    """Means over seeds with 95 % intervals where there are several, a curve per value of ``hue``; seeds are small.
+    """Means over seeds with 95 % intervals from three on, a curve per value of ``hue``; seeds are small.
 
     Args:
         axes: Where to draw.

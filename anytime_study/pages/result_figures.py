@@ -32,7 +32,7 @@ def dots(
     share_x: bool = True,
     changes: bool = False,
 ) -> Figure:
-    """Values of seeds as small marks, their mean with its 95 % interval as a large one; a line per row.
+    """Values of seeds as small marks, their mean as a large one, from three on with its 95 % interval; a line per row.
 
     Args:
         table: A row per seed, with the columns ``value``, ``row`` and, if given, ``panel``.
@@ -86,7 +86,7 @@ def _with_arms(mean_low_high: np.ndarray) -> tuple[float, list[list[float]] | No
 
 
 def dose(table: pd.DataFrame, x: str, xlabel: str, *, series: Mapping[str, str], log_x: bool = False) -> Figure:
-    """The change in each setting against something that might explain it: means with 95 % intervals.
+    """The change in each setting against something that might explain it: means, from three on with 95 % intervals.
 
     Args:
         table: A row per pair, with the columns ``dataset``, ``place`` (what is averaged), ``x`` and of ``series``.

@@ -132,7 +132,7 @@ def competence_found(
             f"**None of the {number(count)} networks is competent.** Even their last exits make {means.min():.0f} to "
             f"{means.max():.0f} % more errors than separate networks. So theory promises nothing for these sequences."
         )
-        if not (lows > tolerance).any():  # nothing is known of a single seed
+        if not (lows > tolerance).any():  # nothing is known of one or two seeds
             text += " This is an estimate: the interval of each last exit reaches down to the tolerance."
     elif good < count:
         text += (

@@ -42,6 +42,11 @@ def test_runs_are_paired_that_differ_in_the_weighting_alone(records, made_up_rec
     assert all(a.config.model_copy(update={"weighting": "const"}) == b.config for a, b in found)
 
 
+def test_a_cpu_and_a_gpu_make_no_pair(records):
+    gpu = records[0].provenance.model_copy(update={"device": "NVIDIA H200"})
+    assert len(pairs([records[0].model_copy(update={"provenance": gpu}), *records[1:]])) == 3
+
+
 def test_with_own_rates_a_pair_may_differ_in_its_rate_too(made_up_record, made_up_experiment):
     rates = {"const": 0.1, "adaloss": 0.2}
     made = [made_up_record(weighting=name, learning_rate=rate, seed=1) for name, rate in rates.items()]

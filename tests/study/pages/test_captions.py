@@ -19,7 +19,8 @@ def table(**seeds):
         ({"a": 1}, "1 seed, so no interval"),
         ({"a": 5, "b": 5}, "5 seeds, Student's t"),
         ({"a": 5, "b": 3}, "3 to 5 seeds, Student's t"),
-        ({"a": 5, "b": 1}, "1 to 5 seeds, Student's t, none for a single seed"),
+        ({"a": 1, "b": 2}, "1 to 2 seeds, so no interval"),
+        ({"a": 5, "b": 2}, "2 to 5 seeds, Student's t, none for fewer than three"),
     ],
 )
 def test_seeds_are_counted_by_mark(seeds, text):

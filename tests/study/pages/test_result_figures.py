@@ -21,15 +21,15 @@ def values(panel="a", row="const", numbers=(1.0, 2.0, 6.0)):
 
 
 def test_dots_show_mean_interval_seeds_and_the_published_value():
-    table = pd.concat([values(), values(row="adaloss", numbers=(4.0,))])
+    table = pd.concat([values(), values(row="adaloss", numbers=(4.0, 6.0))])
     figure = dots(
         table, value="value", row="row", rows=["adaloss", "const"], reference={("", "const"): 9.0}, xlabel="x"
     )
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["AdaLoss", "CONST"]
     means = {container.lines[0].get_ydata()[0]: container for container in axes.containers}
-    assert means[0].lines[0].get_xdata().tolist() == [4.0]
-    assert means[0].lines[2] == ()  # one seed has no interval
+    assert means[0].lines[0].get_xdata().tolist() == [5.0]
+    assert means[0].lines[2] == ()  # two seeds have no interval
     interval = mean_interval([1.0, 2.0, 6.0])
     ((left, right),) = means[1].lines[2][0].get_segments()
     assert (left[0], right[0]) == pytest.approx((interval.low, interval.high))
