@@ -66,7 +66,8 @@ def ledger_lines(found: Iterable[Verdict]) -> Iterator[str]:
             ours = f"{_text(trial.interval)}, {trial.interval.n} seeds, p {trial.evidence.claimed:.3g}"
             yield f"    {trial.protocol}: {ours}{paper}"
         if verdict.stopped_by:
-            yield f"    an estimate only: {verdict.stopped_by}, which is tested before it, was not shown"
+            why = "has not been judged yet" if verdict.queued else "was not shown"
+            yield f"    an estimate only: {verdict.stopped_by}, which is tested before it, {why}"
         if verdict.note:
             yield f"    {verdict.note}"
 

@@ -73,6 +73,7 @@ class Verdict:
         stopped_by: The confirmatory claim before it that was not shown, so that this is an estimate only; else None.
         amended: Whether a record used for it was made under another rule, or under none.
         note: What else a reader should know: missing runs, learning rates chosen.
+        queued: Whether that claim before it has not been judged yet.
     """
 
     claim: str
@@ -89,6 +90,7 @@ class Verdict:
     stopped_by: str | None
     amended: bool
     note: str
+    queued: bool = False
 
     @property
     def effect(self) -> Effect | Literal["not tested", "withdrawn"]:
@@ -121,14 +123,14 @@ def verdicts(claims: Claims, experiments: Mapping[str, Experiment], *, tier: str
     Raises:
         InputError: a claim's measure does not fit its experiment.
     """
-    found, stopped_by = [], None
+    found, stopped_by, queued = [], None, False
     for claim in claims.claims:
         if claim.judged_in(tier):
             verdict = _verdict(claim, experiments.get(claim.experiment_in(tier)), claims.rules, tier)
             if claim.role != "estimate":
-                verdict = replace(verdict, stopped_by=stopped_by)
-                if verdict.effect != "shown as claimed":
-                    stopped_by = stopped_by or claim.id
+                verdict = replace(verdict, stopped_by=stopped_by, queued=queued)
+                if verdict.effect != "shown as claimed" and stopped_by is None:
+                    stopped_by, queued = claim.id, verdict.evidence is None
             found.append(verdict)
     return found
 

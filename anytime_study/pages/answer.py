@@ -17,42 +17,47 @@ from anytime_study.pages.words import (
     FEWEST,
     as_percent,
     capital,
+    change_in_words,
     interval_in_words,
     mean_in_words,
     number,
     part_of,
 )
 
-Side = Literal["more", "fewer", "slightly", "same", "open"]
+Side = Literal["more", "slightly more", "same", "slightly fewer", "fewer", "open"]
 
-# What AdaLoss does early, at a quarter of the cost, and at the end.
-CONCLUSIONS: dict[tuple[Side, Side], str] = {
-    ("more", "fewer"): "AdaLoss trades early accuracy for late accuracy",
-    ("more", "slightly"): "AdaLoss costs early accuracy and gives little back at the end",
-    ("more", "same"): "AdaLoss costs early accuracy and gives nothing back that matters",
-    ("more", "open"): "AdaLoss costs early accuracy, and whether it gives anything back at the end is still open",
+# What AdaLoss does early, at a quarter of the cost, and at the end; a slight change early is a `little` one.
+CONCLUSIONS: dict[tuple[str, Side], str] = {
+    ("more", "fewer"): "AdaLoss trades {little}early accuracy for late accuracy",
+    ("more", "slightly fewer"): "AdaLoss costs {little}early accuracy and gives little back at the end",
+    ("more", "same"): "AdaLoss costs {little}early accuracy and gives nothing back that matters",
+    ("more", "open"): "AdaLoss costs {little}early accuracy, and what it gives back at the end is still open",
+    ("more", "slightly more"): "AdaLoss costs {little}early accuracy, and a little late accuracy, too",
     ("more", "more"): "AdaLoss is worse than equal weights, early and late",
     ("fewer", "fewer"): "AdaLoss is better than equal weights, early and late",
-    ("fewer", "slightly"): "AdaLoss helps early, and a little at the end",
-    ("fewer", "same"): "AdaLoss helps early and changes nothing that matters at the end",
-    ("fewer", "open"): "AdaLoss helps early, and what it does at the end is still open",
-    ("fewer", "more"): "AdaLoss trades late accuracy for early accuracy, the reverse of what the paper found",
+    ("fewer", "slightly fewer"): "AdaLoss helps {little}early, and a little at the end",
+    ("fewer", "same"): "AdaLoss helps {little}early and changes nothing that matters at the end",
+    ("fewer", "open"): "AdaLoss helps {little}early, and what it does at the end is still open",
+    ("fewer", "slightly more"): "AdaLoss helps {little}early and costs a little late accuracy",
+    ("fewer", "more"): "AdaLoss trades late accuracy for {little}early accuracy, the reverse of what the paper found",
     ("same", "fewer"): "AdaLoss helps at the end, at no early price that matters",
-    ("same", "slightly"): "AdaLoss helps a little at the end, at no early price that matters",
-    ("same", "same"): "AdaLoss and equal weights differ too little to matter, early and late",
+    ("same", "slightly fewer"): "AdaLoss helps a little at the end, at no early price that matters",
+    ("same", "same"): "AdaLoss and equal weights do not differ enough to matter, early and late",
     ("same", "open"): "AdaLoss costs nothing that matters early, and what it does at the end is still open",
+    ("same", "slightly more"): "AdaLoss changes nothing that matters early and costs a little late accuracy",
     ("same", "more"): "AdaLoss is worse than equal weights at the end and no better early",
     ("open", "fewer"): "AdaLoss helps at the end, and what it costs early is still open",
-    ("open", "slightly"): "AdaLoss helps a little at the end, and what it costs early is still open",
+    ("open", "slightly fewer"): "AdaLoss helps a little at the end, and what it costs early is still open",
     ("open", "same"): "AdaLoss changes nothing that matters at the end, and what it costs early is still open",
     ("open", "open"): "these seeds cannot tell AdaLoss from equal weights",
+    ("open", "slightly more"): "AdaLoss costs a little late accuracy, and what it does early is still open",
     ("open", "more"): "AdaLoss is worse than equal weights at the end, and what it does early is still open",
 }
 
 _JUDGED = {
     "shown as claimed": "the trade-off is shown: fewer errors at the end, more at a quarter of the cost",
-    "shown opposite": "at least one half of the claimed trade-off is refuted: the change goes the other way",
-    "no effect as large as δ": "at least one half of the claimed trade-off is too small to matter",
+    "shown opposite": "the trade-off is shown to go the other way {half}",
+    "no effect as large as δ": "the trade-off is too small to matter {half}",
     "undecided": "the claim stays undecided",
 }
 
@@ -67,6 +72,9 @@ class Found:
         planned: How many seeds are planned; 0 if that is not decided yet.
         effect: Of the claim that is judged by them, an effect or ``not tested``.
         epochs: Of training.
+        half: Where a half of the claim decided this effect alone, such as ``at the last exit``.
+        amended: Whether the rule of the claim was amended after some of the runs.
+        diverged: How many seeds have no pair because a run diverged.
     """
 
     where: str
@@ -74,11 +82,19 @@ class Found:
     planned: int = 0
     effect: str = NOT_TESTED
     epochs: int = 0
+    half: str = ""
+    amended: bool = False
+    diverged: int = 0
 
     @property
     def seeds(self) -> int:
         """How many have a pair of runs."""
         return len(self.changes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether no planned run is to come."""
+        return 0 < self.planned <= self.seeds + self.diverged
 
 
 Relevant = Mapping[str, float]
@@ -86,27 +102,28 @@ Relevant = Mapping[str, float]
 
 
 def side(values: Sequence[float] | pd.Series, relevant: float) -> Side:
-    """On which side of 0 the mean lies, by its 95 % interval; ``slightly``: fewer, but less than is relevant."""
+    """On which side of 0 the mean lies, by its 95 % interval; ``slightly``: by less than is relevant."""
     interval = mean_interval(values)
+    small = -relevant < interval.low and interval.high < relevant
     if interval.high < 0:
-        return "slightly" if interval.low > -relevant else "fewer"
+        return "slightly fewer" if small else "fewer"
     if interval.low > 0:
-        return "more"
-    return "same" if -relevant < interval.low and interval.high < relevant else "open"
+        return "slightly more" if small else "more"
+    return "same" if small else "open"
 
 
-def conclusion(found: Found, relevant: Relevant) -> str:
-    """What AdaLoss does, early and late, as a clause; from three seeds on."""
-    early, late = side(found.changes["quarter"], relevant["quarter"]), side(found.changes["last"], relevant["last"])
-    return CONCLUSIONS["fewer" if early == "slightly" else early, late]
+def conclusion(early: Side, late: Side) -> str:
+    """What AdaLoss does, as a clause."""
+    little = "a little " if early.startswith("slightly") else ""
+    return CONCLUSIONS[early.removeprefix("slightly "), late].format(little=little)
 
 
-def measured(found: Found, *, subject: str = "AdaLoss") -> str:
+def measured(found: Found) -> str:
     """Both changes in one sentence, and how sure they are in another; from one seed on."""
     quarter, last = found.changes["quarter"], found.changes["last"]
     early = mean_in_words(quarter, "errors at a quarter of the cost")
     late = mean_in_words(last, "at the last exit")
-    changed = f"On {found.where}, {subject} makes {early} and {late}, compared with equal weights."
+    changed = f"On {found.where}, AdaLoss makes {early} and {late}, compared with equal weights."
     if found.seeds == 1:
         return f"{changed} This is one seed, so there is no interval."
     if found.seeds < FEWEST:
@@ -117,17 +134,17 @@ def measured(found: Found, *, subject: str = "AdaLoss") -> str:
 
 def progress(found: Found) -> str:
     """How far the runs are, and the verdict once they are complete."""
-    if found.planned and found.seeds >= found.planned and found.effect in _JUDGED:
-        return f"By the rule that was written before the runs, {_JUDGED[found.effect]}."
+    if found.complete and found.effect in _JUDGED:
+        rule = "a rule that we amended after some" if found.amended else "the rule that was written before"
+        return f"By {rule}{' of' * found.amended} the runs, {_JUDGED[found.effect].format(half=found.half)}."
     if not found.seeds:
         begun = "has no finished pair of runs yet" if found.planned else "has not begun"
         return f"The main comparison, on {found.where}, {begun}."
-    first = capital(number(found.seeds))
-    verb = "has" if found.seeds == 1 else "have"
-    if found.planned > found.seeds:
-        made = f"{first} of {number(found.planned)} planned pairs of runs {verb} finished"
+    has = "has" if found.seeds == 1 else "have"
+    made = f"{capital(number(found.seeds))} of {number(found.planned)} planned pairs of runs {has} finished"
+    if not found.diverged:
         return f"{made}; the claim is judged when all have."
-    return f"{first} {'pair' if found.seeds == 1 else 'pairs'} of runs {verb} finished; the claim is not judged yet."
+    return f"{made}. {capital(number(found.diverged))} diverged, so the claim cannot be judged: its rule needs all."
 
 
 @dataclass(frozen=True)
@@ -157,40 +174,45 @@ class Sources:
         early, late = (side(self.told.changes[name], self.relevant[name]) for name in ("quarter", "last"))
         return early, late
 
+    def finding(self, where: str = "") -> str:
+        """What AdaLoss does, as a sentence that may begin with a place; from three seeds on."""
+        finding = f"{where}{conclusion(*self.sides)}"
+        complete = self.told is self.counted and self.counted.complete
+        return f"{capital(finding)}." if complete else f"So far, {finding}."
+
 
 def answer(sources: Sources) -> str:
     """The answer in a few sentences, the finding first."""
     told, counted, relevant = sources.told, sources.counted, sources.relevant
     if told.seeds < FEWEST:
         return progress(counted)
-    finding = conclusion(told, relevant)
-    if sources.sides[1] == "slightly":
-        finding += f": less than the {as_percent(relevant['last']):.0f} % that we call relevant"
-    complete = told is counted and counted.seeds >= counted.planned
-    sentences = [f"{capital(finding)}." if complete else f"So far, {finding}.", measured(told, subject="it")]
+    sentences = [sources.finding(), measured(told)]
+    if " little " in sentences[0]:
+        late, early = (f"{as_percent(relevant[name]):.0f} %" for name in ("last", "quarter"))
+        sentences.append(f"Little means less than is relevant: {late} at the end, {early} early.")
     if told is counted:
-        short = f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs"
-        short += ", each weighting at its best learning rate."
-        return " ".join([*sentences, progress(counted), short])
+        short = f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs."
+        rates = "Each weighting has its own learning rate: of those tried, the best by one seed's validation error "
+        rates += "with 10,000 images."
+        return " ".join([*sentences, progress(counted), short, rates])
     sentences += ["This is an estimate: one small network, a short schedule.", progress(counted)]
     if counted.seeds:
         sentences += [measured(counted), "That is too few to tell an effect from chance."]
     return " ".join(sentences)
 
 
-def answer_short(sources: Sources) -> str:
-    """The answer in one sentence; from three seeds on."""
-    return f"On {sources.told.where}, {conclusion(sources.told, sources.relevant)}."
-
-
 def advice(sources: Sources) -> str:
-    """What the answer means for somebody who chooses a weighting, in one sentence."""
-    early, late = sources.sides
-    if late != "fewer":
-        return "Nothing that we measured between exits is a reason to replace them with AdaLoss."
-    if early == "more":
-        return "What AdaLoss offers in our runs is a trade, not an improvement."
-    return "In our runs AdaLoss improved the last exit without a clear early price, so it is worth a try."
+    """The answer in short, and what it means for somebody who chooses a weighting."""
+    sides = sources.sides
+    if "fewer" not in sides:
+        means = "Nothing that we measured between exits is a reason to leave equal weights for AdaLoss."
+    elif "more" in sides or "slightly more" in sides:
+        means = "This is a trade, not an improvement."
+    elif "open" in sides:
+        means = f"So try it only where {'late' if sides[1] == 'fewer' else 'early'} accuracy counts more."
+    else:
+        means = "So it is worth a try."
+    return means if sources.told.seeds < FEWEST else f"{sources.finding(f'on {sources.told.where}, ')} {means}"
 
 
 def landing_caption(sources: Sources, published: Mapping[str, float]) -> str:
@@ -212,35 +234,43 @@ def against_the_paper(tables: Iterable[pd.DataFrame], published: Mapping[str, fl
 
 
 def power(found: Found, relevant: Relevant) -> str:
-    """How likely these seeds would have found the smallest relevant change at the last exit; from four seeds on."""
+    """How likely these seeds would have found the smallest relevant changes; from four seeds on."""
     if found.seeds < FEWEST + 1:
         return ""
-    spread = float(found.changes["last"].std())
-    chance = 100 * detection_power(found.seeds, spread, relevant["last"])
-    sure = "more than 99" if chance > 99 else f"{chance:.0f}"
+    told, needed = [], []
+    for name, where in (("last", "at the last exit"), ("quarter", "at a quarter of the cost")):
+        spread = float(found.changes[name].std())
+        chance = 100 * detection_power(found.seeds, spread, relevant[name])
+        sure = "more than 99" if chance > 99 else f"{chance:.0f}"
+        told.append(f"one of {as_percent(relevant[name]):.0f} % {where} with a chance of {sure} %")
+        needed.append(seeds_needed(spread, relevant[name]))
     return (
-        f"These {number(found.seeds)} seeds would find a true change of {as_percent(relevant['last']):.0f} % at the "
-        f"last exit with a chance of {sure} %; for 80 % it takes {number(seeds_needed(spread, relevant['last']))}."
+        f"Of true changes, these {number(found.seeds)} seeds would find {' and '.join(told)}. The chance to find both "
+        f"is at most the smaller of these; to bring each to 80 % takes {number(max(needed))} seeds."
     )
 
 
-def objective(changes: pd.DataFrame) -> str:
-    """Whether AdaLoss lowers its own objective, over the rows of a table of pairs by ``place``; empty without any."""
-    if not len(changes):
-        return ""
+def objective(changes: pd.DataFrame, counted: Found) -> str:
+    """Whether AdaLoss lowers its own objective: in the main comparison, and in all rows of a table by ``place``."""
+    told = []
+    if counted.seeds:
+        change = change_in_words(counted.changes["objective"], "")
+        for of_errors, of_losses in (("about as many", "about as high"), ("fewer", "lower"), ("more", "higher")):
+            change = change.replace(of_errors, of_losses)
+        told.append(f"In the main comparison AdaLoss ends with its own objective {change}.")
     by = changes.groupby("place")["objective"]
-    intervals = [mean_interval(values) for _, values in by if len(values) >= FEWEST]
+    ends = [mean_interval(values) for _, values in by if len(values) >= FEWEST]
     higher, rows = int((by.mean() > 0).sum()), by.ngroups
-    if higher:
-        some, word, where, sure = higher, "higher", "right", sum(one.low > 0 for one in intervals)
-    else:
-        some, word, where, sure = rows, "lower", "left", sum(one.high < 0 for one in intervals)
-    places = "the only row so far" if rows == 1 else f"{part_of(some, rows)} rows"
-    whole = {0: "none", some: "all"}.get(sure, number(sure))
-    return (
-        f"In {places} AdaLoss ends with a {word} value of its own objective on average. In {whole} of them the whole "
-        f"interval lies {where} of the line."
-    )
+    for some, word, where, sure in (
+        (higher, "higher", "right", sum(one.low > 0 for one in ends)),
+        (rows - higher, "lower", "left", sum(one.high < 0 for one in ends)),
+    ):
+        if some:
+            places = "the only row" if rows == 1 else f"{part_of(some, rows)} rows"
+            whole = f"{'' if sure == some else f'{number(sure)} '}with the whole interval {where} of the line"
+            whole = whole if sure else f"but no interval lies wholly {where} of the line"
+            told.append(f"In {places} AdaLoss's objective ends {word} on average, {whole}.")
+    return " ".join(told)
 
 
 def halves(found: Found, relevant: Relevant) -> str:
@@ -250,8 +280,8 @@ def halves(found: Found, relevant: Relevant) -> str:
     trade = found.changes[(found.changes["quarter"] > 0) & (found.changes["last"] < 0)]
     both, little = len(trade), "a little " if (trade["last"] > -relevant["last"]).all() else ""
     if not both:
-        return f"On {found.where}, no seed so far both pays early and gains at the end."
-    who = "the only seed so far" if found.seeds == 1 else f"{part_of(both, found.seeds)} seeds"
+        return f"On {found.where}, no seed both pays early and gains at the end."
+    who = "the only seed" if found.seeds == 1 else f"{part_of(both, found.seeds)} seeds"
     pay, gain = ("pays", "gains") if both == 1 else ("pay", "gain")
     return f"On {found.where}, {who} {pay} early and {gain} {little}at the end."
 
@@ -266,8 +296,8 @@ def gate_in_words(table: pd.DataFrame) -> str:
     if not len(rooms) or rooms.isna().any(axis=None):
         return "The gate runs have not all finished, so no regime can be judged yet."
     best = rooms.max(axis=1)
-    chosen = f"train on {best.idxmax()}" if best.max() >= NEEDED else "need another regime"
+    chosen = f"trains on {best.idxmax()}" if best.max() >= NEEDED else "needs another regime"
     return (
         f"A rule written before these runs takes the regime with the most headroom, if that is at least {NEEDED:.0f} "
-        f"%. So the main comparison will {chosen}."
+        f"%. So the main comparison {chosen}."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,24 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from anytime_study.analysis.comparisons import finished
+from anytime_study.analysis.decisions import LEVEL
 from anytime_study.analysis.selection import validation_error
-from anytime_study.analysis.trade_offs import averaged_by_seed, change_table, headroom_table, pairs_of, setting
+from anytime_study.analysis.trade_offs import (
+    ADALOSS,
+    CONST,
+    averaged_by_seed,
+    change_table,
+    headroom_table,
+    pairs,
+    pairs_of,
+    setting,
+)
 from anytime_study.analysis.verdicts import Verdict, verdicts
 from anytime_study.datasets import find_card
 from anytime_study.pages.answer import Found, Relevant, Sources
 from anytime_study.pages.figures import label
 from anytime_study.pages.result_pages import collect, origin
-from anytime_study.pages.words import interval_text
+from anytime_study.pages.words import change_in_words, interval_text, number
 from anytime_study.studies.experiments import Experiment, load_experiments
 from anytime_study.studies.study import RECORDS, ROOT, load_study
 
@@ -89,13 +99,47 @@ class Evidence:
     @property
     def counted(self) -> Found:
         """The primary comparison on CIFAR-10; without a seed as long as none has finished."""
-        if (experiment := self.cifar.get("trade_off")) is None:
+        if (experiment := self._primary) is None:
             return Found("CIFAR-10", change_table([]).set_index("seed"))
         changes = change_table(pairs_of([experiment])).set_index("seed")
-        planned = experiment.planned.values()
-        epochs, seeds = max(config.epochs for config in planned), len({config.seed for config in planned})
-        effect = next(verdict.effect for verdict in self.found if verdict.claim == PRIMARY)
-        return Found(f"CIFAR-10, trained for {epochs} epochs", changes, seeds, effect, epochs)
+        planned, epochs = experiment.planned, int(experiment.main["epochs"])
+        seeds = len({config.seed for config in planned.values()})
+        outcomes = [outcome for name, outcome in experiment.outcomes.items() if name in planned]
+        lost = len({outcome.config.seed for outcome in outcomes if outcome.outcome != "finished"})
+        verdict = next(verdict for verdict in self.found if verdict.claim == PRIMARY)
+        where, half = f"CIFAR-10, trained for {epochs} epochs", _deciding_half(verdict)
+        return Found(where, changes, seeds, verdict.effect, epochs, half, verdict.amended, lost)
+
+    @cached_property
+    def _primary(self) -> Experiment | None:
+        """The primary comparison: only runs that differ from its main grid in weighting, seed or rate alone."""
+        from anytime_study.runs.config import RunConfig
+
+        if (experiment := self.cifar.get("trade_off")) is None:
+            return None
+        apart = {"weighting", "seed", "learning_rate"}
+        main = RunConfig(**experiment.main).model_dump(exclude=apart)
+        same = {name: one for name, one in experiment.planned.items() if one.model_dump(exclude=apart) == main}
+        return replace(experiment, planned=same)
+
+    def at_common_rates(self) -> str:
+        """What the weighting changes at one learning rate, and the rate alone, in the primary comparison's setting."""
+        primary, control = self._primary, self.cifar.get("common_rates")
+        if primary is None or control is None:
+            return ""
+        runs = [*finished(primary), *finished(control)]
+        low, high = ({"learning_rate": primary.own_rates[name]} for name in ("const", "adaloss"))
+        slow, fast = (f"{rate['learning_rate']:g}" for rate in (low, high))
+        told = []
+        for who, first, second in (
+            (f"With a learning rate of {fast} for both, AdaLoss makes", ADALOSS | high, CONST | high),
+            (f"The rate alone, {fast} instead of {slow}, gives equal weights", CONST | high, CONST | low),
+            (f"With a learning rate of {slow} for both, AdaLoss makes", ADALOSS | low, CONST | low),
+        ):
+            if len(changes := change_table(pairs(runs, first, second))):
+                early = change_in_words(changes["quarter"], "errors at a quarter of the cost")
+                told.append(f"{who} {early} and {change_in_words(changes['last'], 'at the last exit')}.")
+        return " ".join(told)
 
     def origins(self) -> str:
         """Where the numbers come from, a fold per tier; see :func:`anytime_study.pages.result_pages.origin`."""
@@ -238,19 +282,30 @@ def over_opt_beside(evidence: Evidence, table3a: pd.DataFrame) -> pd.DataFrame:
 
 def confirmatory(evidence: Evidence) -> pd.DataFrame:
     """The claims that are tested, in their order: a row each, with what has become of it so far."""
-    tested = [verdict for verdict in evidence.found if verdict.role != "estimate"]
     return pd.DataFrame(
-        {"claim": verdict.says, "where it stands": _standing(verdict, tested, evidence.cifar.get(verdict.experiment))}
-        for verdict in tested
+        {"claim": verdict.says, "where it stands": _standing(verdict, evidence.cifar.get(verdict.experiment))}
+        for verdict in evidence.found
+        if verdict.role != "estimate"
     )
 
 
-def _standing(verdict: Verdict, tested: list[Verdict], experiment: Experiment | None) -> str:
+def _standing(verdict: Verdict, experiment: Experiment | None) -> str:
+    if verdict.stopped_by and not verdict.queued:
+        return "not tested: a claim before it was not shown"
     if verdict.trials:
-        before = next((one for one in tested if one.claim == verdict.stopped_by), None)
-        if before is None:
-            return verdict.effect
-        return "waits for the claims before it" if not before.trials else "not tested: a claim before it was not shown"
+        return "waits for the claims before it" if verdict.queued else verdict.effect
     if experiment is None:
         return "not started"
-    return f"{len(experiment.outcomes)} of {len(experiment.planned)} runs made; judged when all are"
+    made = f"{len(experiment.outcomes)} of {len(experiment.planned)} runs made"
+    lost = sum(outcome.outcome != "finished" for outcome in experiment.outcomes.values())
+    return f"{made}, {number(lost)} diverged; cannot be judged" if lost else f"{made}; judged when all are"
+
+
+def _deciding_half(verdict: Verdict) -> str:
+    """Where a part of a claim of two parts goes the other way, or is too small to matter, by itself (Bonferroni)."""
+    by = {"shown opposite": "opposite", "no effect as large as δ": "small"}.get(verdict.effect)
+    return " and ".join(
+        "at a quarter of the cost" if "fraction" in trial.measure else "at the last exit"
+        for trial in verdict.trials
+        if by and 2 * getattr(trial.evidence, by) < LEVEL
+    )

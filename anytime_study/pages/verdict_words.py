@@ -57,7 +57,7 @@ def verdict_table(found: Sequence[Verdict], *, unsaid: Collection[str] = ()) -> 
 def _limits(verdict: Verdict) -> list[str]:
     """What limits a finding: its scope, a flag, an amended rule, runs that are missing."""
     missing = ", ".join(_PROTOCOLS[protocol] for protocol in verdict.untested)
-    waiting = f"waits for runs with {missing}" if verdict.waits else ""
+    waiting = f"waits for runs with {missing}" if verdict.waits else "waits for a claim before it" * verdict.queued
     return [limit for limit in (verdict.scope, verdict.flag, AMENDED * verdict.amended, waiting) if limit]
 
 

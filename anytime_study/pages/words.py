@@ -93,9 +93,15 @@ def interval_in_words(values: Values) -> str:
     interval = mean_interval(values)
     low, high = as_percent([interval.low, interval.high])
     if low < 0 < high:
-        return f"{percent(-low)} % fewer to {percent(high)} % more"
+        return f"{_end(-low)} % fewer to {_end(high)} % more"
     small, large = sorted((abs(low), abs(high)))
-    return f"{percent(small)} to {percent(large)} % {'fewer' if high <= 0 else 'more'}"
+    return f"{_end(small)} to {_end(large)} % {'fewer' if high <= 0 else 'more'}"
+
+
+def _end(value: float) -> str:
+    """As a percentage with two digits; one close to 0 with the digit that tells it from 0: ``0.003``."""
+    near = 1e-9 < value < 0.05
+    return np.format_float_positional(value, precision=1, fractional=False) if near else percent(value)
 
 
 def change_in_a_table(values: Values) -> str:

@@ -223,6 +223,7 @@ def test_claims_are_tested_in_order_until_one_is_not_shown(sequence, means, effe
     found = [sequence(*means)[name] for name in ("adaloss", "linear", "sieve")]
     assert [verdict.effect for verdict in found] == effects
     assert [verdict.stopped_by for verdict in found] == stopped_by
+    assert not any(verdict.queued for verdict in found)
     assert found[2].evidence.effect == "shown as claimed"  # the estimate is there, the verdict may not be
 
 
@@ -231,7 +232,9 @@ def test_a_confirmatory_claim_waits_for_its_last_seed(sequence, runs):
     found = sequence(-9, -9, -9, unmade=[late])
     assert (found["adaloss"].effect, found["adaloss"].trials) == ("not tested", ())
     assert "waits for its last runs: weighting adaloss, seeds 4: no record yet" in found["adaloss"].note
-    assert found["linear"].stopped_by == "adaloss"
+    assert (found["linear"].stopped_by, found["linear"].queued) == ("adaloss", True)
+    lines = [line for line in ledger_lines(found.values()) if "an estimate only" in line]
+    assert lines == ["    an estimate only: adaloss, which is tested before it, has not been judged yet"] * 2
 
 
 # --- runs that are not there ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from anytime_study.pages.words import (
     compared_sizes,
     differs,
     in_each_pair,
+    interval_in_words,
     interval_text,
     listed,
     number,
@@ -59,6 +60,14 @@ def test_an_interval_across_zero_names_both_sides():
     half = 4.303 * 2.6458 / 3**0.5  # Student's t for two degrees of freedom, times the standard error
     low, high = (100 * (math.exp(value / 100) - 1) for value in (-1 - half, -1 + half))
     assert text.endswith(f"{-low:.1f} % fewer to {high:.1f} % more, 3 seeds)")
+
+
+@pytest.mark.parametrize(
+    ("low", "text"), [(0.04, "0.04 to"), (0.0031, "0.003 to"), (-0.04, "0.04 % fewer to"), (0.06, "0.1 to")]
+)
+def test_an_interval_that_ends_near_zero_says_on_which_side(low, text):
+    half = 4.302653 * 2**0.5 / 3  # of the interval of 0, 0, sqrt 2 about their mean
+    assert interval_in_words([low + half - 2**0.5 / 3 + value for value in (0, 0, 2**0.5)]).startswith(text)
 
 
 def test_intervals_in_tables_and_of_what_is_no_change():
