@@ -27,8 +27,9 @@ PLACES = {  # where a student writes: the place, a right answer, a wrong one, an
         {6: "you predicted 'more'. It came otherwise."},
     ),
     "my_ratio = None": ("last.max() / last[1]", "1.0", {7: "too small."}),
-    "my_floor = None": ("1", "0.001", {8: "too small. Exit 1 errs on"}),
+    "my_floor = None": ("(lab.check(8, 0.2), 0.5)[1]", "0.001", {8: "too small."}),
     "my_stopped_exit = None": ("2", "6", {9: "too large."}),
+    "my_weight_of_exit_1 = None": ("'larger'", "'smaller'", {10: "not yet: compare"}),
 }
 RIGHT = re.compile(r"right\.|.*and so it came\.")
 
@@ -44,7 +45,7 @@ def said(run):
             return source
 
         shown = [value.data for value in run("lab", edit=edit, epochs=epochs).shown if isinstance(value, Markdown)]
-        return {int(number): text for number, text in re.findall(r"\*\*Checkpoint (\d):\*\* (.+)", "\n".join(shown))}
+        return {int(number): text for number, text in re.findall(r"\*\*Checkpoint (\d+):\*\* (.+)", "\n".join(shown))}
 
     return execute
 
@@ -58,14 +59,15 @@ def test_every_place_to_write_is_there_once():
 def test_untouched_it_runs_says_that_answers_are_missing_and_shows_no_result(run):
     found = run("lab", epochs=2)
     said = "\n".join(value.data for value in found.shown if isinstance(value, Markdown))
-    assert re.findall(r"\*\*Checkpoint (\d):\*\* no answer yet", said) == list("123456789")
+    assert re.findall(r"\*\*Checkpoint (\d+):\*\* no answer yet", said) == [str(number) for number in range(1, 11)]
+    assert "No answers yet" in said
     assert said.count("Hidden until") == 4
     assert len(found.figures) == 1  # the images
 
 
 def test_right_answers_are_right(said):
     found = said({place: right for place, (right, _, _) in PLACES.items()}, epochs=8)
-    assert found.keys() == set(range(1, 10))
+    assert found.keys() == set(range(1, 11))
     assert [number for number, text in found.items() if not RIGHT.match(text)] == []
 
 
@@ -91,6 +93,5 @@ def test_equal_weights_always_are_a_floor_that_works_and_none_is_not(seed):
     lab = Lab(LabParameters(seed=seed, epochs=6, units=2, channels=8, floor=0.07))
     lab.plain.fit(progress=False)
     lab.formula.fit(progress=False)
-    assert "right." in lab.check(8, 1).data
+    assert "works, but look for a smaller one." in lab.check(8, 1).data
     assert "too small." in lab.check(8, 0.0).data
-    assert "expected a number from 0 to 1" in lab.check(8, 1.5).data
