@@ -11,8 +11,9 @@ from typing import Literal
 
 import pandas as pd
 
+from anytime_study.analysis.decisions import LEVEL
 from anytime_study.analysis.statistics import detection_power, mean_interval, seeds_needed
-from anytime_study.analysis.verdicts import NOT_TESTED
+from anytime_study.analysis.verdicts import Verdict
 from anytime_study.pages.words import (
     FEWEST,
     as_percent,
@@ -70,20 +71,16 @@ class Found:
         where: The setting in words, after "on": ``Fashion-MNIST, trained for six epochs``.
         changes: A row per seed, with the columns ``quarter`` and ``last`` in hundredths of a logarithm.
         planned: How many seeds are planned; 0 if that is not decided yet.
-        effect: Of the claim that is judged by them, an effect or ``not tested``.
+        verdict: On the claim of a trade-off that is judged by them; None if there is no such claim.
         epochs: Of training.
-        half: Where a half of the claim decided this effect alone, such as ``at the last exit``.
-        amended: Whether the rule of the claim was amended after some of the runs.
         diverged: How many seeds have no pair because a run diverged.
     """
 
     where: str
     changes: pd.DataFrame
     planned: int = 0
-    effect: str = NOT_TESTED
+    verdict: Verdict | None = None
     epochs: int = 0
-    half: str = ""
-    amended: bool = False
     diverged: int = 0
 
     @property
@@ -112,8 +109,16 @@ def side(values: Sequence[float] | pd.Series, relevant: float) -> Side:
     return "same" if small else "open"
 
 
-def conclusion(early: Side, late: Side) -> str:
-    """What AdaLoss does, as a clause."""
+def sides(found: Found, relevant: Relevant) -> tuple[Side, Side]:
+    """Early and late; open with too few seeds."""
+    if found.seeds < FEWEST:
+        return "open", "open"
+    return side(found.changes["quarter"], relevant["quarter"]), side(found.changes["last"], relevant["last"])
+
+
+def conclusion(found: Found, relevant: Relevant) -> str:
+    """What AdaLoss does, early and late, as a clause; from three seeds on."""
+    early, late = sides(found, relevant)
     little = "a little " if early.startswith("slightly") else ""
     return CONCLUSIONS[early.removeprefix("slightly "), late].format(little=little)
 
@@ -134,9 +139,9 @@ def measured(found: Found) -> str:
 
 def progress(found: Found) -> str:
     """How far the runs are, and the verdict once they are complete."""
-    if found.complete and found.effect in _JUDGED:
-        rule = "a rule that we amended after some" if found.amended else "the rule that was written before"
-        return f"By {rule}{' of' * found.amended} the runs, {_JUDGED[found.effect].format(half=found.half)}."
+    if found.complete and found.verdict and found.verdict.effect in _JUDGED:
+        rule = "a rule that we amended after some of" if found.verdict.amended else "the rule that was written before"
+        return f"By {rule} the runs, {_JUDGED[found.verdict.effect].format(half=_deciding_half(found.verdict))}."
     if not found.seeds:
         begun = "has no finished pair of runs yet" if found.planned else "has not begun"
         return f"The main comparison, on {found.where}, {begun}."
@@ -145,6 +150,13 @@ def progress(found: Found) -> str:
     if not found.diverged:
         return f"{made}; the claim is judged when all have."
     return f"{made}. {capital(number(found.diverged))} diverged, so the claim cannot be judged: its rule needs all."
+
+
+def _deciding_half(verdict: Verdict) -> str:
+    """Where a half of the claim goes the other way, or is too small to matter, by itself (Bonferroni)."""
+    by = "opposite" if verdict.effect == "shown opposite" else "small"
+    alone = [trial.measure for trial in verdict.trials if 2 * getattr(trial.evidence, by) < LEVEL]
+    return " and ".join("at a quarter of the cost" if "fraction" in one else "at the last exit" for one in alone)
 
 
 @dataclass(frozen=True)
@@ -166,17 +178,9 @@ class Sources:
         """The one that speaks."""
         return self.counted if self.counted.seeds >= FEWEST else self.shorter
 
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        """Of :attr:`told`, early and late; open with too few seeds."""
-        if self.told.seeds < FEWEST:
-            return "open", "open"
-        early, late = (side(self.told.changes[name], self.relevant[name]) for name in ("quarter", "last"))
-        return early, late
-
     def finding(self, where: str = "") -> str:
         """What AdaLoss does, as a sentence that may begin with a place; from three seeds on."""
-        finding = f"{where}{conclusion(*self.sides)}"
+        finding = f"{where}{conclusion(self.told, self.relevant)}"
         complete = self.told is self.counted and self.counted.complete
         return f"{capital(finding)}." if complete else f"So far, {finding}."
 
@@ -203,13 +207,13 @@ def answer(sources: Sources) -> str:
 
 def advice(sources: Sources) -> str:
     """The answer in short, and what it means for somebody who chooses a weighting."""
-    sides = sources.sides
-    if "fewer" not in sides:
+    early, late = sides(sources.told, sources.relevant)
+    if "fewer" not in (early, late):
         means = "Nothing that we measured between exits is a reason to leave equal weights for AdaLoss."
-    elif "more" in sides or "slightly more" in sides:
+    elif any(each.endswith("more") for each in (early, late)):
         means = "This is a trade, not an improvement."
-    elif "open" in sides:
-        means = f"So try it only where {'late' if sides[1] == 'fewer' else 'early'} accuracy counts more."
+    elif "open" in (early, late):
+        means = f"So try it only where {'late' if late == 'fewer' else 'early'} accuracy counts more."
     else:
         means = "So it is worth a try."
     return means if sources.told.seeds < FEWEST else f"{sources.finding(f'on {sources.told.where}, ')} {means}"

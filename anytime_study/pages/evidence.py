@@ -11,24 +11,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from anytime_study.analysis.comparisons import finished
-from anytime_study.analysis.decisions import LEVEL
 from anytime_study.analysis.selection import validation_error
-from anytime_study.analysis.trade_offs import (
-    ADALOSS,
-    CONST,
-    averaged_by_seed,
-    change_table,
-    headroom_table,
-    pairs,
-    pairs_of,
-    setting,
-)
+from anytime_study.analysis.trade_offs import averaged_by_seed, change_table, headroom_table, pairs, pairs_of, setting
 from anytime_study.analysis.verdicts import Verdict, verdicts
 from anytime_study.datasets import find_card
 from anytime_study.pages.answer import Found, Relevant, Sources
 from anytime_study.pages.figures import label
 from anytime_study.pages.result_pages import collect, origin
-from anytime_study.pages.words import change_in_words, interval_text, number
+from anytime_study.pages.words import change_in_words, interval_text
 from anytime_study.studies.experiments import Experiment, load_experiments
 from anytime_study.studies.study import RECORDS, ROOT, load_study
 
@@ -107,8 +97,7 @@ class Evidence:
         outcomes = [outcome for name, outcome in experiment.outcomes.items() if name in planned]
         lost = len({outcome.config.seed for outcome in outcomes if outcome.outcome != "finished"})
         verdict = next(verdict for verdict in self.found if verdict.claim == PRIMARY)
-        where, half = f"CIFAR-10, trained for {epochs} epochs", _deciding_half(verdict)
-        return Found(where, changes, seeds, verdict.effect, epochs, half, verdict.amended, lost)
+        return Found(f"CIFAR-10, trained for {epochs} epochs", changes, seeds, verdict, epochs, lost)
 
     @cached_property
     def _primary(self) -> Experiment | None:
@@ -128,15 +117,15 @@ class Evidence:
         if primary is None or control is None:
             return ""
         runs = [*finished(primary), *finished(control)]
-        low, high = ({"learning_rate": primary.own_rates[name]} for name in ("const", "adaloss"))
-        slow, fast = (f"{rate['learning_rate']:g}" for rate in (low, high))
+        low, high = (primary.own_rates[weighting] for weighting in ("const", "adaloss"))
         told = []
         for who, first, second in (
-            (f"With a learning rate of {fast} for both, AdaLoss makes", ADALOSS | high, CONST | high),
-            (f"The rate alone, {fast} instead of {slow}, gives equal weights", CONST | high, CONST | low),
-            (f"With a learning rate of {slow} for both, AdaLoss makes", ADALOSS | low, CONST | low),
+            (f"With a learning rate of {high:g} for both, AdaLoss makes", ("adaloss", high), ("const", high)),
+            (f"The rate alone, {high:g} instead of {low:g}, gives equal weights", ("const", high), ("const", low)),
+            (f"With a learning rate of {low:g} for both, AdaLoss makes", ("adaloss", low), ("const", low)),
         ):
-            if len(changes := change_table(pairs(runs, first, second))):
+            apart = [{"weighting": weighting, "learning_rate": rate} for weighting, rate in (first, second)]
+            if len(changes := change_table(pairs(runs, *apart))):
                 early = change_in_words(changes["quarter"], "errors at a quarter of the cost")
                 told.append(f"{who} {early} and {change_in_words(changes['last'], 'at the last exit')}.")
         return " ".join(told)
@@ -296,16 +285,5 @@ def _standing(verdict: Verdict, experiment: Experiment | None) -> str:
         return "waits for the claims before it" if verdict.queued else verdict.effect
     if experiment is None:
         return "not started"
-    made = f"{len(experiment.outcomes)} of {len(experiment.planned)} runs made"
-    lost = sum(outcome.outcome != "finished" for outcome in experiment.outcomes.values())
-    return f"{made}, {number(lost)} diverged; cannot be judged" if lost else f"{made}; judged when all are"
-
-
-def _deciding_half(verdict: Verdict) -> str:
-    """Where a part of a claim of two parts goes the other way, or is too small to matter, by itself (Bonferroni)."""
-    by = {"shown opposite": "opposite", "no effect as large as δ": "small"}.get(verdict.effect)
-    return " and ".join(
-        "at a quarter of the cost" if "fraction" in trial.measure else "at the last exit"
-        for trial in verdict.trials
-        if by and 2 * getattr(trial.evidence, by) < LEVEL
-    )
+    then = "cannot be judged: one diverged" if "diverged:" in verdict.note else "judged when all are"
+    return f"{len(experiment.outcomes)} of {len(experiment.planned)} runs made; {then}"
