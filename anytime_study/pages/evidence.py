@@ -18,7 +18,7 @@ from anytime_study.datasets import find_card
 from anytime_study.pages.answer import Found, Relevant, Sources
 from anytime_study.pages.figures import label
 from anytime_study.pages.result_pages import collect, origin
-from anytime_study.pages.words import change_in_words, interval_text
+from anytime_study.pages.words import FEWEST, interval_in_words, interval_text, mean_in_words, number
 from anytime_study.studies.experiments import Experiment, load_experiments
 from anytime_study.studies.study import RECORDS, ROOT, load_study
 
@@ -126,8 +126,16 @@ class Evidence:
         ):
             apart = [{"weighting": weighting, "learning_rate": rate} for weighting, rate in (first, second)]
             if len(changes := change_table(pairs(runs, *apart))):
-                early = change_in_words(changes["quarter"], "errors at a quarter of the cost")
-                told.append(f"{who} {early} and {change_in_words(changes['last'], 'at the last exit')}.")
+                quarter, last = changes["quarter"], changes["last"]
+                early, late = (
+                    mean_in_words(quarter, "errors at a quarter of the cost"),
+                    mean_in_words(last, "at the last exit"),
+                )
+                sure = f"{'one seed' if len(last) == 1 else 'two seeds'}, so no intervals"
+                if len(last) >= FEWEST:
+                    ends = f"{interval_in_words(quarter)}, and {interval_in_words(last)}"
+                    sure = f"95 % intervals over {number(len(last))} seeds: {ends}"
+                told.append(f"{who} {early} and {late} ({sure}).")
         return " ".join(told)
 
     def origins(self) -> str:
