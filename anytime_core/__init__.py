@@ -20,11 +20,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from anytime_core.costs import ExitCosts, exit_costs
+    from anytime_core.errors import InputError
     from anytime_core.inference.calibration import expected_calibration_error, fit_temperatures
     from anytime_core.inference.early_exit import EarlyExit, EarlyExitPrediction, answer_costs
     from anytime_core.inference.export import export_onnx
     from anytime_core.inference.generation import Decoding, generate
-    from anytime_core.inference.latency import LatencyTable, measure_latency
+    from anytime_core.inference.latency import LatencyTable, find_table, measure_latency
     from anytime_core.inference.logits import exit_logits
     from anytime_core.inference.predictor import AnytimePredictor, Prediction
     from anytime_core.inference.saving import ModelCard, load_model, save_model
@@ -44,11 +45,12 @@ if TYPE_CHECKING:
 
 _NAMES = {  # module -> public names that it defines
     "costs": ("ExitCosts", "exit_costs"),
+    "errors": ("InputError",),
     "inference.calibration": ("expected_calibration_error", "fit_temperatures"),
     "inference.early_exit": ("EarlyExit", "EarlyExitPrediction", "answer_costs"),
     "inference.export": ("export_onnx",),
     "inference.generation": ("Decoding", "generate"),
-    "inference.latency": ("LatencyTable", "measure_latency"),
+    "inference.latency": ("LatencyTable", "find_table", "measure_latency"),
     "inference.logits": ("exit_logits",),
     "inference.predictor": ("AnytimePredictor", "Prediction"),
     "inference.saving": ("ModelCard", "load_model", "save_model"),
@@ -80,6 +82,7 @@ __all__ = [
     "EarlyExitPrediction",
     "ExitCosts",
     "GradientNorms",
+    "InputError",
     "LatencyTable",
     "LossWeighting",
     "MSDNet",
@@ -95,6 +98,7 @@ __all__ = [
     "exit_logits",
     "expected_calibration_error",
     "export_onnx",
+    "find_table",
     "fit_non_inferior_thresholds",
     "fit_temperatures",
     "fit_thresholds",

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anytime_core.errors import InputError
 from anytime_core.inference.logits import checked_labels, checked_logits, checked_temperatures, softmax_at
 
 RANGE = 0.05, 20.0  # of temperatures
@@ -40,8 +41,8 @@ def fit_temperatures(logits_validation: Any, labels_validation: Any) -> Tensor:
     logits = checked_logits(logits_validation, "logits_validation")
     labels = checked_labels(labels_validation, logits)
     logits = logits.double()
-    of_label = logits[:, torch.arange(len(labels)), labels].mean(1)  # [K]
-    low, high = (torch.full((len(logits),), math.log(end), dtype=torch.float64) for end in RANGE)
+    of_label = logits[:, torch.arange(len(labels), device="cpu"), labels].mean(1)  # [K]
+    low, high = (logits.new_full((len(logits),), math.log(end)) for end in RANGE)
     for _ in range(34):  # halve the interval of log T; 6 / 2^34 is far below the noise of any validation set
         middle = (low + high) / 2
         expected = (softmax_at(logits, middle.exp()[:, None, None]) * logits).sum(-1).mean(1)
@@ -66,12 +67,14 @@ def expected_calibration_error(logits: Any, labels: Any, temperatures: Any = Non
         float64 [K].
 
     Raises:
-        InputError: logits, labels or temperatures that cannot be used.
+        InputError: logits, labels, temperatures or bins that cannot be used.
     """
+    if not isinstance(bins, int) or bins < 1:
+        raise InputError(f"bins: expected a whole number of at least 1, found {bins!r}")
     found = checked_logits(logits)
     targets = checked_labels(labels, found)
     confidence, answers = softmax_at(found, checked_temperatures(temperatures, len(found))[:, None, None]).max(-1)
-    place = torch.bucketize(confidence, torch.linspace(0, 1, bins + 1)[1:-1], right=True)  # [K, N]
+    place = torch.bucketize(confidence, torch.linspace(0, 1, bins + 1, device="cpu")[1:-1], right=True)  # [K, N]
     distance = confidence.double() - (answers == targets).double()
-    sums = torch.zeros(len(found), bins, dtype=torch.float64).scatter_add_(1, place, distance)
+    sums = distance.new_zeros(len(found), bins).scatter_add_(1, place, distance)
     return sums.abs().sum(1) / len(targets)  # n_b / N · |mean of a bin| is |its sum| / N

@@ -19,6 +19,7 @@ from anytime_core.inference.inputs import InputChecks
 from anytime_core.inference.logits import checked_temperatures, checked_thresholds, softmax_at
 from anytime_core.inference.steps import find_steps, ready_for_inference, step_costs
 from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.inputs import example_batch, on_meta
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +71,12 @@ class EarlyExit:
     """
 
     def __init__(self, net: AnytimeNetwork, thresholds: Any, temperatures: Any = None) -> None:
-        self.net = ready_for_inference(net)
-        self._steps = find_steps(net)
+        self.net, self._steps = net, ready_for_inference(net)
         self.exits = tuple(step.exit for step in self._steps)
         self.thresholds = checked_thresholds(thresholds, len(self.exits)).tolist()
         self._temperatures = checked_temperatures(temperatures, len(self.exits)).tolist()
-        self._checked = InputChecks(net)
+        self._checked = InputChecks(net, self._steps)
+        self._alone: dict[str, list[list[Any]]] = {}  # by kind of inputs: the state after each segment for one input
 
     def predict(self, inputs: Any) -> EarlyExitPrediction:
         """Answer each input at the first exit that is sure of it.
@@ -89,7 +90,7 @@ class EarlyExit:
             InputError: inputs that cannot be used; or a state of the network that is not made of tensors [N, ...].
         """
         with torch.inference_mode():
-            costs = self._checked(inputs).costs.streamed
+            costs = self._checked(inputs).streamed
             first = tree_leaves(inputs)[0]
             places = torch.arange(len(first), device=first.device)  # in the input, of those still in the batch
             state = inputs
@@ -100,8 +101,8 @@ class EarlyExit:
                 for segment in step.segments:
                     state = segment(state)
                 logits = step.head(state)
-                if len(logits) != len(places):
-                    raise InputError(f"exit {step.exit}: expected logits of {len(places)} inputs, found {len(logits)}")
+                if logits.shape[:-1] != places.shape:
+                    raise InputError(f"exit {step.exit}: expected [{len(places)}, classes], found {list(logits.shape)}")
                 probabilities = softmax_at(logits.float(), self._temperatures[position])
                 if position == len(self.thresholds):  # the last exit answers what is left
                     number = len(places)
@@ -116,28 +117,38 @@ class EarlyExit:
                     break
                 done.append((places[leaves], exit_and_macs, logits[leaves], probabilities[leaves]))
                 stays = (~leaves).nonzero()[:, 0]
-                state = _rows(state, stays, len(places), step.exit)
+                state = self._rows(state, stays, len(places), step.exit, inputs)
                 places = places[stays]
             came, *answers = (torch.cat(parts) for parts in zip(*done, strict=True))
             order = came.argsort()
             exit_and_macs, logits, probabilities = (answer[order] for answer in answers)
             return EarlyExitPrediction(exit_and_macs[:, 0], logits, probabilities, exit_and_macs[:, 1])
 
+    def _rows(self, state: Any, rows: Tensor, number: int, exit: int, inputs: Any) -> Any:
+        """The same state for some of its inputs: tensors with a row for each, alone or in lists, tuples and dicts."""
+        kind = str(tree_map_only(Tensor, lambda x: x.shape[1:], inputs))
+        if kind not in self._alone:
+            self._alone[kind] = _states_of_one(self.net, inputs)
+        for x, one in zip(tree_leaves(state), self._alone[kind][exit - 1], strict=True):
+            if isinstance(x, Tensor) and (x.shape[:1] != (number,) or one.shape[:1] != (1,)):  # N by chance is no row
+                found = f"{list(x.shape)} for {number} and {list(one.shape)} for one"
+                raise InputError(f"state after exit {exit}: expected a row per input, to shrink a batch, found {found}")
+        return tree_map_only(Tensor, lambda x: x[rows], state)  # keeps channels_last, which index_select does not
+
 
 def answer_costs(net: AnytimeNetwork, inputs: Any) -> tuple[int, ...]:
     """``exit_costs(net, inputs).macs_cumulative`` of the K exits that answer; other heads are not paid."""
-    return step_costs(net, inputs).streamed
+    return step_costs(net, inputs, find_steps(net)).streamed
 
 
-def _rows(state: Any, rows: Tensor, number: int, exit: int) -> Any:
-    """The same state for some of its inputs; a tensor, or tensors nested in lists, tuples and dicts."""
-
-    def chosen(x: Tensor) -> Tensor:
-        if x.ndim == 0 or len(x) != number:
-            raise InputError(
-                f"state after exit {exit}: expected tensors [{number}, ...], a row per input, "
-                f"found shape {list(x.shape)}: this network cannot shrink its batch"
-            )
-        return x[rows]  # keeps channels_last, which index_select does not
-
-    return tree_map_only(Tensor, chosen, state)
+def _states_of_one(net: AnytimeNetwork, inputs: Any) -> list[list[Any]]:
+    """What the state after each segment is made of for one input alone, without data."""
+    if net.macs_now(inputs) is not None:
+        raise InputError("net: expected one that keeps no text, as a batch of texts cannot shrink")
+    with torch.inference_mode(mode=False), torch.no_grad():
+        shadow, given = on_meta(net), example_batch(inputs, net)
+        state, found = given, []
+        for position, segment in enumerate(shadow.segments):
+            state = segment(given if position in net.starts else state)
+            found.append(tree_leaves(state))
+    return found

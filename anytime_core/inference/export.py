@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 from anytime_core.errors import needed_package
 from anytime_core.files import atomic_write
 from anytime_core.inference.inputs import InputChecks
-from anytime_core.inference.steps import Step, find_steps, ready_for_inference
+from anytime_core.inference.steps import Step, ready_for_inference
 from anytime_core.networks.base import AnytimeNetwork
 
 STEPS = "steps.json"
@@ -44,8 +44,8 @@ def export_onnx(net: AnytimeNetwork, inputs: Any, folder: Path | str, about: Map
     for package in ("onnx", "onnxscript"):
         needed_package(package, extra="onnx")
     folder = Path(folder)
-    steps = find_steps(ready_for_inference(net))
-    costs = InputChecks(net)(inputs).costs.streamed
+    steps = ready_for_inference(net)
+    costs = InputChecks(net, steps)(inputs).streamed
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STEPS).unlink(missing_ok=True)  # without it nobody runs old steps together with new ones
     # two rows, so that the exporter does not take 1 for a constant of the network

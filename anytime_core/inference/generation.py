@@ -32,7 +32,7 @@ class Decoding(AnytimeNetwork):
     on the new one. Every answer is what its exit gives for the whole text read at once, and each token passes each
     segment once at most: nothing is computed twice, but a token that goes deeper pays for those before it that did not,
     and is late accordingly. ``macs`` of a prediction has what was really run. A latency table is measured on the
-    decoder itself, with one token; it knows nothing of texts before it.
+    decoder itself, which is warmed up too: with one token, so that no prompt of several can have a deadline by it.
 
     Args:
         net: Of :func:`~anytime_core.networks.decoder.decoder_with_exits`, used as it is, not copied. Its model takes a
@@ -45,7 +45,7 @@ class Decoding(AnytimeNetwork):
     """
 
     def __init__(self, net: AnytimeNetwork) -> None:
-        if not all(getattr(segment, "remembers", False) for segment in net.segments):
+        if not all(getattr(segment, "remembers", False) for segment in getattr(net, "segments", [None])):
             raise InputError("net: expected a decoder whose model takes cache or past_key_values, found none")
         steps: list[_Step] = []
         for segment in net.segments:
@@ -61,7 +61,7 @@ class Decoding(AnytimeNetwork):
 
         A segment costs a q + b q n for q tokens that see n: a and b were counted on texts of one and two tokens.
         """
-        if not isinstance(inputs, Tensor) or inputs.ndim != 2 or inputs.is_floating_point():
+        if not isinstance(inputs, Tensor) or inputs.ndim != 2 or 0 in inputs.shape or inputs.is_floating_point():
             raise InputError(f"inputs: expected token ids [N, T], found {shapes_of(inputs)}")
         length = self._pasts[0].get_seq_length() + inputs.shape[1]
         missed = [length - past.get_seq_length() for past in self._pasts]

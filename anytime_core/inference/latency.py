@@ -95,9 +95,8 @@ class LatencyTable:
     def needed(self) -> list[float]:
         """Seconds that are allowed for each step when a deadline is kept, [steps].
 
-        The 99th percentile; a call that is slower than :meth:`usual` stretches it. A step is begun only if as much
-        time is left, and most have more, since the time left is anything between this and this plus one step: much
-        fewer than one answer in a hundred is late.
+        The 99th percentile; a call that is slower than :meth:`usual` stretches it. As most steps begin with more than
+        that left, much fewer than one answer in a hundred is late.
         """
         return [row.step.p99 for row in self.exits]
 
@@ -132,19 +131,17 @@ class LatencyTable:
         return found
 
     def check_network(self, net: AnytimeNetwork, device: torch.device) -> None:
-        """Refuse to plan with the times of another network or device. Raises InputError."""
+        """Refuse to plan with the times of another network, device or version of PyTorch. Raises InputError."""
         if self.network != fingerprint(net) or len(self.exits) != len(find_steps(net)):
             raise InputError("latency: expected a table of this network, found that of another one; measure it anew")
-        if self.device != device_name(device):
-            raise InputError(
-                f"latency: expected a table of this device, {device_name(device)}, found one of {self.device}; "
-                "measure it anew"
-            )
+        here = f"{device_name(device)} with PyTorch {torch.__version__}"
+        if (found := f"{self.device} with PyTorch {self.torch}") != here:
+            raise InputError(f"latency: expected a table of this device, {here}, found one of {found}; measure it anew")
 
-    def check_call(self, inputs: tuple[str, ...], device: torch.device) -> None:
+    def check_call(self, inputs: Any, device: torch.device) -> None:
         """Refuse to plan with the times of another shape of batch or number of threads. Raises InputError."""
-        if inputs != self.inputs:
-            expected, found = (" and ".join(texts) for texts in (self.inputs, inputs))
+        if (texts := described(inputs)) != self.inputs:
+            expected, found = " and ".join(self.inputs), " and ".join(texts)
             raise InputError(f"latency: the table is for {expected}, found {found}; measure a table for these")
         if device.type == "cpu" and torch.get_num_threads() != self.threads:
             raise InputError(
@@ -183,9 +180,9 @@ def measure_latency(
     for _ in progress(range(rounds)):
         streamed.append([prediction.elapsed_s for prediction in predictor.refine(inputs)])
         fixed.append([predictor.predict(inputs, exit=exit_number).elapsed_s for exit_number in predictor.exits])
-    ends = torch.tensor(streamed, dtype=torch.float64)  # [rounds, steps]
-    steps = ends.diff(dim=1, prepend=torch.zeros(rounds, 1, dtype=torch.float64))
-    columns = [_quantiles(times) for times in (steps, torch.tensor(fixed, dtype=torch.float64), ends)]
+    ends = torch.tensor(streamed, dtype=torch.float64, device="cpu")  # [rounds, steps]
+    steps = ends.diff(dim=1, prepend=torch.zeros_like(ends[:, :1]))
+    columns = [_quantiles(times) for times in (steps, ends.new_tensor(fixed), ends)]
     return LatencyTable(
         network=fingerprint(predictor.net),
         device=device_name(predictor.device),
@@ -229,5 +226,5 @@ def device_name(device: torch.device) -> str:
 
 def _quantiles(seconds: Tensor) -> list[Quantiles]:
     """Of each step: [rounds, steps] -> [steps]. Four significant digits: finer than any clock is steady."""
-    rows = seconds.quantile(torch.tensor([0.5, 0.9, 0.99], dtype=seconds.dtype), dim=0).T.tolist()
+    rows = seconds.quantile(seconds.new_tensor([0.5, 0.9, 0.99]), dim=0).T.tolist()
     return [Quantiles(*(float(f"{value:.4g}") for value in row)) for row in rows]

@@ -14,7 +14,8 @@ import onnxruntime
 class OnnxRunner:
     """Answers of an exported network, exit by exit, on one thread."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
+        folder = Path(folder)
         self.card = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -23,7 +23,8 @@ from torch import Tensor
 from anytime_core.errors import InputError
 from anytime_core.inference.inputs import InputChecks
 from anytime_core.inference.latency import LatencyTable
-from anytime_core.inference.steps import StepCosts, find_steps, ready_for_inference
+from anytime_core.inference.logits import softmax_at
+from anytime_core.inference.steps import StepCosts, ready_for_inference
 from anytime_core.networks.base import AnytimeNetwork
 
 SLOWEST = 2.0
@@ -32,12 +33,12 @@ SLOWEST = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One answer for N inputs.
+    """One answer for N inputs, made in inference mode: ``clone()`` what a gradient shall pass through.
 
     Attributes:
         exit: The exit that answered, from 1.
         logits: Its logits, [N, classes].
-        probabilities: Softmax of the logits, [N, classes].
+        probabilities: Softmax of the logits, float32 [N, classes].
         macs: Multiply-adds spent on each input since the call: what was run, and nothing else.
         elapsed_s: Seconds since the call, with the checks of the input and, on a GPU, with all kernels finished.
         late: Whether the answer came after its deadline; False where none was set.
@@ -83,12 +84,10 @@ class AnytimePredictor:
         *,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.net, self.latency = ready_for_inference(net), latency
-        self._clock = clock
-        self._steps = find_steps(net)
-        exits = [step.exit for step in self._steps]
-        self._answers = [bisect_right(exits, number) - 1 for number in range(1, net.num_exits + 1)]  # by exit
-        self._checked = InputChecks(net)
+        self.net, self.latency, self._clock = net, latency, clock
+        self._steps = ready_for_inference(net)
+        self._answers = [bisect_right(self.exits, number) - 1 for number in range(1, net.num_exits + 1)]  # by exit
+        self._checked = InputChecks(net, self._steps)
         self._counter = itertools.count(1)  # next() is atomic, += is not
         self._interrupts = 0
         self._needed = [0.0] * len(self._steps)  # without a table: a step may start as long as there is any time
@@ -148,7 +147,7 @@ class AnytimePredictor:
             given = [name for name, value in limits.items() if value is not None]
             raise InputError(f"predict: expected one of {', '.join(limits)}, found {' and '.join(given) or 'none'}")
         with torch.inference_mode():  # around the checks too: a sum that autograd looks at takes 20 µs more
-            costs, what = self._checked(inputs)
+            costs = self._checked(inputs)
             if confidence is not None:
                 return self._until(confidence, self._stream(inputs, costs, start, interrupts))
             last = len(self._steps) - 1
@@ -156,10 +155,12 @@ class AnytimePredictor:
             if deadline is not None:
                 _check(_is_number(deadline) and deadline > 0, "deadline", "more than 0 seconds", deadline)
                 if self.latency is not None:
-                    self.latency.check_call(what, self.device)
+                    self.latency.check_call(inputs, self.device)
                 spent = costs.walked
             elif exit is not None:
-                last = self._answering(exit)
+                whole = isinstance(exit, numbers.Integral) and not isinstance(exit, bool)
+                _check(whole and 1 <= exit <= self.net.num_exits, "exit", f"1 to {self.net.num_exits}", exit)
+                last = self._answers[exit - 1]
             elif macs is not None:
                 within = [position for position, cost in enumerate(spent) if _is_number(macs) and cost <= macs]
                 _check(bool(within), "macs", f"at least {min(spent)}, the cost of the cheapest exit", macs)
@@ -199,11 +200,12 @@ class AnytimePredictor:
         """
         start, interrupts = self._clock(), self._interrupts
         with torch.inference_mode():
-            costs, _ = self._checked(inputs)
+            costs = self._checked(inputs)
         return self._stream(inputs, costs, start, interrupts)
 
     def warm_up(self, inputs: Any, rounds: int = 10) -> None:
         """Answer a few times, so that no later call pays what PyTorch sets up in its first ones."""
+        _check(self.net.macs_now(inputs) is None, "net", "one that keeps no text", type(self.net).__name__)
         for _ in range(rounds):
             for _ in self.refine(inputs):
                 pass
@@ -226,14 +228,13 @@ class AnytimePredictor:
         _check(_is_number(confidence) and 0 <= confidence <= 1, "confidence", "0 to 1", confidence)
         prediction = next(predictions)
         while not bool((prediction.probabilities.amax(-1) >= confidence).all()):
-            better = next(predictions, None)
-            if better is None:
+            if (better := next(predictions, None)) is None:
                 break
             prediction = better
         return prediction
 
     def _prediction(self, exit: int, logits: Tensor, macs: int, start: float, deadline: float | None) -> Prediction:
-        probabilities = logits.softmax(-1)
+        probabilities = softmax_at(logits.float())
         self._synchronise()
         elapsed = self._clock() - start
         return Prediction(exit, logits, probabilities, macs, elapsed, deadline is not None and elapsed > deadline)
@@ -242,12 +243,6 @@ class AnytimePredictor:
         """Wait until the device has done what it was told, so that the clock tells of it. A CPU has no queue."""
         if self.device.type != "cpu":
             torch.accelerator.synchronize(self.device)
-
-    def _answering(self, exit: int) -> int:
-        """Position of the step that answers for an exit: its own, or that of the last adopted one before it."""
-        if not isinstance(exit, numbers.Integral) or isinstance(exit, bool) or not 1 <= exit <= len(self._answers):
-            raise InputError(f"exit: expected 1 to {len(self._answers)}, found {exit!r}")
-        return self._answers[exit - 1]
 
 
 def _is_number(value: object) -> bool:

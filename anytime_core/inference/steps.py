@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -45,16 +46,19 @@ class StepCosts(NamedTuple):
     streamed: tuple[int, ...]
 
 
-def ready_for_inference(net: AnytimeNetwork) -> AnytimeNetwork:
-    """The network itself, in evaluation mode and in the layout channels_last, which 3-D convolutions do not have."""
-    if not isinstance(net, AnytimeNetwork):
-        raise InputError(f"net: expected an AnytimeNetwork, found {type(net).__name__}; with_exits makes one of it")
-    flat = all(parameter.ndim <= 4 for parameter in net.parameters())
-    return net.eval().to(memory_format=torch.channels_last) if flat else net.eval()
+def ready_for_inference(net: AnytimeNetwork) -> tuple[Step, ...]:
+    """Its steps; it is put in evaluation mode and in the layout channels_last, which 3-D convolutions do not have."""
+    steps = find_steps(net)
+    net.eval()
+    if all(parameter.ndim <= 4 for parameter in net.parameters()):
+        net.to(memory_format=torch.channels_last)
+    return steps
 
 
 def find_steps(net: AnytimeNetwork) -> tuple[Step, ...]:
     """The steps of a network: one per exit that answers. The device is asked once which those are."""
+    if not isinstance(net, AnytimeNetwork):
+        raise InputError(f"net: expected an AnytimeNetwork, found {type(net).__name__}; with_exits makes one of it")
     answering = net.answering_exits
     if 1 not in answering:
         raise InputError("EANN adopted: expected True for the first exit, as there is no answer before it")
@@ -70,11 +74,10 @@ def find_steps(net: AnytimeNetwork) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def step_costs(net: AnytimeNetwork, inputs: Any) -> StepCosts:
+def step_costs(net: AnytimeNetwork, inputs: Any, steps: Sequence[Step]) -> StepCosts:
     """What each step costs for one input; arguments and errors as for :func:`anytime_core.costs.exit_costs`."""
     with torch.inference_mode(mode=False):  # the count makes a copy, which may outlive this call
         macs = part_macs(net, inputs)
-    steps = find_steps(net)
     parts = [
         (sum(segment for segment, _ in macs[step.exit - len(step.segments) : step.exit]), macs[step.exit - 1][1])
         for step in steps

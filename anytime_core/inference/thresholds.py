@@ -15,6 +15,7 @@ from torch import Tensor
 
 from anytime_core.errors import InputError
 from anytime_core.inference.logits import (
+    as_numbers,
     checked_labels,
     checked_logits,
     checked_temperatures,
@@ -41,7 +42,7 @@ def exits_taken(confidence: Tensor, thresholds: Any) -> Tensor:
     Returns:
         int64 [N].
     """
-    sure = torch.ones(confidence.shape, dtype=torch.uint8)
+    sure = torch.ones_like(confidence, dtype=torch.uint8)
     sure[:-1] = confidence[:-1] >= checked_thresholds(thresholds, len(confidence))[:, None]
     return sure.argmax(0)  # the first
 
@@ -60,10 +61,10 @@ def geometric_shares(costs: Any, budgets_macs: Any) -> Tensor:
         float64 [..., K], with sum 1.
     """
     costs = _checked_costs(costs)
-    budgets = torch.as_tensor(budgets_macs, dtype=torch.float64)
+    budgets = as_numbers(budgets_macs, "budget_macs", torch.float64)
     if not bool((budgets >= costs[0]).all()):
         raise InputError(f"budget_macs: expected at least {costs[0]:g}, the first exit's cost, found {budgets_macs}")
-    exits = torch.arange(len(costs))
+    exits = torch.arange(len(costs), device="cpu")
     low, high = torch.full_like(budgets, -60.0), torch.full_like(budgets, 60.0)  # of log q: e^-60 is less than rounding
     for _ in range(60):  # halve the interval: the mean cost grows with q
         middle = (low + high) / 2
@@ -117,7 +118,8 @@ def fit_non_inferior_thresholds(
     costs = _checked_costs(costs, len(logits))
     wrong = logits.argmax(-1) != checked_labels(labels_validation, logits)  # [K, N]
     confidence = confidences(logits, temperatures)
-    candidates = _fitted(confidence, costs, torch.linspace(costs[0], costs[-1], BUDGETS, dtype=torch.float64))
+    budgets = torch.linspace(costs[0], costs[-1], BUDGETS, dtype=costs.dtype, device="cpu")
+    candidates = _fitted(confidence, costs, budgets)
     taken = torch.stack([exits_taken(confidence, thresholds) for thresholds in candidates])  # [BUDGETS, N]
     errors = wrong.gather(0, taken).double().mean(1)
     allowed = errors <= wrong[-1].double().mean() + margin_points / 100 + 1e-9  # rounding is no input
@@ -131,9 +133,9 @@ def _fitted(confidence: Tensor, costs: Any, budgets: Any) -> Tensor:
     # rounded up, so that the budget is kept; what rounding of the sum has added is no input
     planned = (number * geometric_shares(costs, budgets).cumsum(1) - 1e-6).ceil().long()  # [B, K]
     ordered, order = confidence.sort(1, descending=True)
-    thresholds = torch.zeros(len(planned), len(confidence) - 1)
+    thresholds = confidence.new_zeros(len(planned), len(confidence) - 1)
     for found, quotas in zip(thresholds, planned.tolist(), strict=True):
-        waiting = torch.ones(number, dtype=torch.bool)
+        waiting = confidence.new_ones(number, dtype=torch.bool)
         for exit, quota in enumerate(quotas[:-1]):
             here = ordered[exit, waiting[order[exit]]]  # the surest first
             found[exit] = _threshold_of(here, quota - (number - len(here)))
@@ -156,7 +158,7 @@ def _threshold_of(confidence: Tensor, count: int) -> float | Tensor:
 
 
 def _checked_costs(costs: Any, exits: int | None = None) -> Tensor:
-    found = torch.as_tensor(costs, dtype=torch.float64)
+    found = as_numbers(costs, "costs", torch.float64)
     if found.ndim != 1 or len(found) != (exits or len(found)) or len(found) == 0:
         raise InputError(f"costs: expected one for each of {exits or 'the'} exits, found shape {list(found.shape)}")
     if not bool(found.isfinite().all() and (found.diff() > 0).all()):

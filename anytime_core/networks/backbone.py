@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,9 +13,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from anytime_core.errors import did_you_mean
-from anytime_core.networks.base import AnytimeNetwork, modes_kept
+from anytime_core.networks.base import AnytimeNetwork, check_positive, he_initialise, modes_kept
 from anytime_core.networks.heads import global_average
-from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.inputs import example_batch
 from anytime_core.networks.tracing import trace
 
@@ -52,11 +53,11 @@ def with_exits(
         ValueError: A name that the backbone does not have, or a place named twice; features that no head reads; no
             logits; a backbone that cannot be cut into segments, with the reason and what to do instead.
     """
-    if num_classes is not None and num_classes < 1:
-        raise ValueError(f"num_classes: expected at least 1, found {num_classes}")
+    check_positive(num_classes=1 if num_classes is None else num_classes)
     training = backbone.training
     with modes_kept(backbone):
         given = example_batch(inputs, backbone, samples=2)
+        given = given[0] if isinstance(given, tuple) and len(given) == 1 else given  # as the result will take it
         graph, ends = trace(backbone, given)
         last = _find_logits(graph, output)
         _leave_out_what_nobody_reads(graph, last)
@@ -81,9 +82,10 @@ def with_exits(
                 )
             own_head = nn.Linear(own_head.in_features, classes).apply(he_initialise).to(like)
         heads = []
+        square = not isinstance(given, Tensor) or len({*given.shape[2:]}) < 2
         for name, node in cuts.items():
             try:
-                head = (make_head or ExitHead)(node.meta["value"].shape, classes)
+                head = (make_head or partial(ExitHead, square=square))(node.meta["value"].shape, classes)
             except ValueError as error:
                 raise ValueError(f"at: {name}: {error}") from None
             heads.append(_OnFeatures(head).to(like))
@@ -95,18 +97,18 @@ class ExitHead(nn.Module):
     """A new exit: one linear layer, for the shape of the features that the exit reads.
 
     Maps [N, C, H, W] are averaged globally, without a ReLU before it: the blocks of stock networks end with their own.
-    So are maps [N, H, H, C], as Swin's, which are told by their two equal sizes, and normalised by their layer (layer
-    norm, as blocks of transformers leave their sum as it is). Of tokens [N, T, D] the first one, which is ViT's class
-    token, is taken and normalised. Features [N, D] are taken as they are.
+    So are maps [N, H, H, C], as Swin's, which are told by their two equal sizes where the images are ``square``, and
+    normalised by their layer (layer norm, as blocks of transformers leave their sum as it is). Of tokens [N, T, D] the
+    first one, which is ViT's class token, is taken and normalised. Features [N, D] are taken as they are.
 
     ``shape`` is that of the features, of any N. Raises ValueError for features of another number of dimensions.
     """
 
-    def __init__(self, shape: Sequence[int], num_classes: int) -> None:
+    def __init__(self, shape: Sequence[int], num_classes: int, *, square: bool = True) -> None:
         super().__init__()
         if len(shape) not in (2, 3, 4):
             raise ValueError(f"expected features of 2 to 4 dimensions, found shape {tuple(shape)}")
-        self.channels_first = len(shape) == 4 and not shape[1] == shape[2] != shape[3]
+        self.channels_first = len(shape) == 4 and not (square and shape[1] == shape[2] != shape[3])
         channels = shape[1] if self.channels_first else shape[-1]
         norm = len(shape) == 3 or (len(shape) == 4 and not self.channels_first)
         self.norm = nn.LayerNorm(channels, eps=1e-6) if norm else nn.Identity()  # ViT's eps
@@ -180,7 +182,7 @@ def _find_cuts(
         if ends[name] in places:
             raise ValueError(f"at: expected different places, found {places[ends[name]]!r} and {name!r}")
         places[ends[name]] = name
-    return {name: ends[name] for name in sorted(at, key=lambda name: nodes.index(ends[name]))}
+    return {name: ends[name] for name in sorted(places.values(), key=lambda name: nodes.index(ends[name]))}
 
 
 def _split(backbone: nn.Module, nodes: list[fx.Node], places: Sequence[fx.Node], inputs: Any) -> list[fx.GraphModule]:
@@ -192,6 +194,8 @@ def _split(backbone: nn.Module, nodes: list[fx.Node], places: Sequence[fx.Node],
     position = {node: number for number, node in enumerate(nodes)}
     keys = list(inputs) if isinstance(inputs, Mapping) else range(len(inputs))
     placeholders = [node for node in nodes if node.op == "placeholder"]
+    root = copy.copy(backbone)  # of which the segments take their modules
+    root._modules = {**backbone._modules, **{str(n.target): n.meta["choice"] for n in nodes if "choice" in n.meta}}
     bounds = [0, *(position[place] + 1 for place in places[:-1]), len(nodes)]
     segments, state = [], []
     for number, ((start, stop), place) in enumerate(zip(pairwise(bounds), places, strict=True), start=1):
@@ -217,7 +221,7 @@ def _split(backbone: nn.Module, nodes: list[fx.Node], places: Sequence[fx.Node],
         needed = {tensor: None for node in read for tensor in _tensors_behind(node)}
         state = [place, *(node for node in needed if node is not place)]
         graph.output(copied(place) if number == len(places) else tuple(copied(node) for node in state))
-        segments.append(fx.GraphModule(backbone, graph, f"{type(backbone).__name__}Segment"))
+        segments.append(fx.GraphModule(root, graph, f"{type(backbone).__name__}Segment"))
     return segments
 
 

@@ -46,7 +46,7 @@ def decoder_with_exits(
             output matrix.
 
     Raises:
-        ValueError: no row of blocks, or several; numbers of no exit; parameters outside of blocks and of other layers.
+        ValueError: no row of blocks, or several; numbers of no exit.
     """
     path = _find_blocks(model) if blocks is None else blocks
     whole = _Model(model, path)
@@ -61,9 +61,12 @@ def decoder_with_exits(
     like = next(model.parameters())
     heads = [last if make_head is None else make_head(width, classes).to(like) for _ in ends]
     net = AnytimeNetwork(segments, [*heads, last], model=type(model).__name__, at=tuple(cuts[1:]))
-    kept = {id(parameter) for parameter in net.parameters()}
-    if lost := [name for name, parameter in model.named_parameters() if id(parameter) not in kept]:
-        raise ValueError(f"model: expected all parameters in the blocks or in layers around them, found {lost[0]}")
+    known = set(net.modules())
+    for part in (part for part in model.modules() if part not in known and (part._parameters or part._buffers)):
+        held = nn.Module()  # in the same dicts, so that what one of the two moves or loads the other has
+        held._parameters, held._buffers = part._parameters, part._buffers
+        held._non_persistent_buffers_set = part._non_persistent_buffers_set
+        segments[0].before.append(held)
     return net.train(model.training)
 
 

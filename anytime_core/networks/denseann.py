@@ -7,9 +7,8 @@ from itertools import accumulate
 
 from torch import nn
 
-from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units
+from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, he_initialise
 from anytime_core.networks.heads import Head
-from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.units import DenseUnit
 
 

@@ -26,7 +26,7 @@ class EANN(AnytimeNetwork):
     Shapes: inputs [N, ...] -> logits [K, N, num_classes], K = sum of the members' numbers of exits.
 
     Raises:
-        ValueError: No member, or a member that is an ensemble.
+        ValueError: No member, or one that is an ensemble or no anytime network.
 
     Source: Hu et al. 2019, section 4.
     """
@@ -35,8 +35,8 @@ class EANN(AnytimeNetwork):
         members = list(members)
         if not members:
             raise ValueError("EANN members: expected at least one network, found none")
-        if any(member.adopted is not None for member in members):
-            raise ValueError("EANN members: expected single networks, found an EANN; put its members in its place")
+        if others := [type(m).__name__ for m in members if not isinstance(m, AnytimeNetwork) or m.adopted is not None]:
+            raise ValueError(f"EANN members: expected single networks (of an EANN its own members), found {others[0]}")
         super().__init__(
             [segment for member in members for segment in member.segments],
             [head for member in members for head in member.heads],

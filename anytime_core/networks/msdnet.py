@@ -8,9 +8,8 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor, nn
 
-from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, join_units
+from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, he_initialise, join_units
 from anytime_core.networks.heads import Head, convolution
-from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.units import imagenet_stem
 
 # By scale, finest first. A factor multiplies the growth of its scale. It is also the width of the 1×1 convolution in an
@@ -113,9 +112,8 @@ class MSDNet(AnytimeNetwork):
             scales: Maps, 1 to 4, with factors 1, 2, 4 and 4 on the number of channels (``--grFactor``, ``--bnFactor``).
             large_images, num_classes, in_channels: As for :class:`MSDNet`.
         """
-        check_positive(
-            num_exits=num_exits, base=base, step=step, growth=growth, channels=channels, num_classes=num_classes
-        )
+        sizes = {"base": base, "step": step, "growth": growth, "channels": channels}
+        check_positive(num_exits=num_exits, **sizes, num_classes=num_classes, in_channels=in_channels)
         if not 1 <= scales <= len(FACTORS):
             raise ValueError(f"scales: expected 1 to {len(FACTORS)}, found {scales}")
         ends = list(accumulate([base, *(step * k + 1 if growing else step for k in range(1, num_exits))]))

@@ -6,9 +6,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, join_units
+from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, he_initialise, join_units
 from anytime_core.networks.heads import linear_head
-from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.units import BasicUnit
 
 

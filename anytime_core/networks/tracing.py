@@ -157,22 +157,27 @@ class _Attribute(_Known, fx.proxy.Attribute):  # ty: ignore[lost-keyword-for-reg
     pass
 
 
-def choose(training: bool, then: Any, otherwise: Any) -> Any:
-    """A constant that is another one in training."""
-    return then if training else otherwise
+class Choice(nn.Module):
+    """A constant that is another one in training. Unpickling traces again, and only modules are left as they are."""
+
+    def __init__(self, in_training: Any, otherwise: Any) -> None:
+        super().__init__()
+        self.in_training, self.otherwise = in_training, otherwise
+
+    def forward(self) -> Any:
+        """The one for the present mode."""
+        return self.in_training if self.training else self.otherwise
 
 
 def _join(graph: fx.Graph, in_training: fx.Graph) -> None:
-    """Let constants that differ in training be chosen when ``graph`` runs. Raises ValueError if operations differ."""
+    """Let a module, in ``meta["choice"]``, give each constant that differs in training. Raises if operations differ."""
     nodes, others = list(graph.nodes), list(in_training.nodes)
-    for node, other in zip(nodes, others, strict=False):
+    for node, other in zip(nodes, others, strict=False):  # of two lengths, one ends where the other goes on
         if (node.op, node.target) != (other.op, other.target):
             raise ValueError(
                 f"backbone: cannot be cut into segments (in training it runs {other.name} where in evaluation it runs "
                 f"{node.name}). {ADVICE}."
             )
-    if len(nodes) != len(others):
-        raise ValueError(f"backbone: cannot be cut into segments (more operations in one mode). {ADVICE}.")
 
     def joined(node: fx.Node, one: Any, other: Any) -> Any:
         if isinstance(one, fx.Node) or one is other:
@@ -184,9 +189,8 @@ def _join(graph: fx.Graph, in_training: fx.Graph) -> None:
         if str(one) == str(other):
             return one
         with graph.inserting_before(node):
-            training = graph.get_attr("training")
-            chosen = graph.call_function(choose, (training, other, one))
-        training.meta["value"], chosen.meta["value"] = False, one
+            chosen = graph.call_module(f"_choice_of_{node.name}_{len(graph.nodes)}")
+        chosen.meta.update(value=one, choice=Choice(other, one))
         return chosen
 
     for node, other in zip(nodes, others, strict=True):

@@ -7,10 +7,9 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, join_units
+from anytime_core.networks.base import AnytimeNetwork, check_positive, exit_units, he_initialise, join_units
 from anytime_core.networks.denseann import segments_and_heads
 from anytime_core.networks.heads import linear_head
-from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.msdnet import MSDNet
 from anytime_core.networks.units import BasicUnit, imagenet_stem
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from anytime_core.networks.base import AnytimeNetwork
+from anytime_core.networks.base import AnytimeNetwork, he_initialise
 from anytime_core.networks.heads import linear_head
-from anytime_core.networks.initialisation import he_initialise
 from anytime_core.networks.resann import ResANN
 
 

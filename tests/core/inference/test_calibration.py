@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
@@ -78,3 +79,20 @@ def test_bad_input(function):
         function(logits, labels)
     with pytest.raises(InputError, match=r"^labels: "):
         function(logits[None], labels[:2])
+    for bad in ("abc", None):
+        with pytest.raises(InputError, match=r"^logits\w*: expected numbers"):
+            function(bad, labels)
+
+
+@pytest.mark.parametrize("bins", [0, -1, 1.5])
+def test_bins_that_are_none(bins):
+    with pytest.raises(InputError, match=r"^bins: "):
+        expected_calibration_error(np.zeros((1, 2, 2)), [0, 1], bins=bins)
+
+
+@pytest.mark.parametrize("function", [fit_temperatures, expected_calibration_error])
+def test_the_default_device_does_not_matter(function):
+    logits, labels = drawn(1, number=50)
+    expected = function(logits[None], labels)
+    with torch.device("meta"):
+        assert torch.equal(function(logits[None], labels), expected)

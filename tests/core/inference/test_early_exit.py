@@ -7,8 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from anytime_core import EANN, AnytimeNetwork, EarlyExit, ResANN, answer_costs, exit_costs
-from anytime_core.errors import InputError
+from anytime_core import (
+    EANN,
+    AnytimeNetwork,
+    Decoding,
+    EarlyExit,
+    InputError,
+    ResANN,
+    answer_costs,
+    decoder_with_exits,
+    exit_costs,
+    with_exits,
+)
+from tests.core.decoders import small_decoder, tokens
 from tests.core.inference.networks import KINDS, NETWORKS, SHAPE, made, small, table
 from tests.core.on_device import on_device, randn
 
@@ -154,6 +165,9 @@ def test_a_confidence_equal_to_the_threshold_leaves_also_where_float64_is_finer(
     assert EarlyExit(net, 0.1).predict(images).exit.item() == 1  # float32 0.1 is not Python's 0.1
 
 
+LEVELS = st.floats(0, 1) | st.just(math.inf)
+
+
 @given(data=st.data())
 @settings(max_examples=60)
 def test_any_thresholds_on_any_logits(data):
@@ -161,7 +175,7 @@ def test_any_thresholds_on_any_logits(data):
     count = exits * number * 3
     drawn = data.draw(st.lists(st.floats(-9, 9, width=32), min_size=count, max_size=count))
     logits = torch.tensor(drawn).view(exits, number, 3)
-    thresholds = data.draw(st.lists(st.floats(0, 1.1), min_size=exits - 1, max_size=exits - 1))
+    thresholds = data.draw(st.lists(LEVELS, min_size=exits - 1, max_size=exits - 1))
     net, images = table(*logits.tolist())
     prediction = EarlyExit(net, thresholds).predict(images)
     for image in range(number):
@@ -196,13 +210,51 @@ class Stubborn(nn.Module):
 
 @pytest.mark.parametrize(
     ("segment", "head", "message"),
-    [(Turned, FirstRow, r"^state after exit 1: .*\[1, 2, 2, 2\]"), (nn.Identity, Stubborn, r"^exit 2: .*found 2")],
+    [(Turned, FirstRow, r"^state after exit 1: .*\[1, 2, 2, 2\]"), (nn.Identity, Stubborn, r"^exit 2: .*found \[2,")],
 )
 def test_a_batch_that_cannot_shrink_is_refused_and_not_cut_wrongly(segment, head, message):
     _, images = table([odds(0.9), odds(0.6)], [odds(0.9), odds(0.6)])
     net = AnytimeNetwork([segment(), nn.Identity()], [head(), head()])
     with pytest.raises(InputError, match=message):
         EarlyExit(net, 0.8).predict(images)
+
+
+class Scaled(nn.Module):
+    """A backbone in which a scale per feature, no row of an input, is used before and after its exit."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last, self.logarithm = nn.Linear(4, 4), nn.Linear(4, 3), nn.Parameter(torch.arange(4.0))
+
+    def forward(self, x):
+        scale = self.logarithm.exp()
+        return self.last(torch.relu(self.first(x) * scale) * scale)
+
+
+@pytest.mark.parametrize("number", [3, 4])  # 4: as many inputs as the scale has features
+def test_a_tensor_that_has_no_row_per_input_is_not_cut_where_its_size_fits_by_chance(number):
+    torch.manual_seed(0)
+    net, inputs = on_device(with_exits(Scaled(), at=["first"], inputs=(4,))), randn(number, 4)
+    sure = net.eval()(inputs)[0].softmax(-1).amax(-1).median().item()
+    with pytest.raises(InputError, match=r"^state after exit 1: .*\[4\] for one"):
+        EarlyExit(net, sure).predict(inputs)
+    assert EarlyExit(net, math.inf).predict(inputs).exit.tolist() == [2] * number  # nothing to cut
+
+
+def test_texts_are_refused():
+    net = decoder_with_exits(small_decoder(), at=[2])
+    with pytest.raises(InputError, match=r"^exit 1: expected \[2, classes\], found \[2, 5, 31\]"):
+        EarlyExit(net, 0.5).predict(tokens(2, 5))
+    confidence = net(tokens(2, 5))[0, :, -1].softmax(-1).amax(-1)
+    with pytest.raises(InputError, match=r"^net: .*text"):
+        EarlyExit(Decoding(net), confidence.mean().item()).predict(tokens(2, 5))
+
+
+def test_the_default_device_does_not_matter(images):
+    net = made(NETWORKS["resann"])
+    expected = EarlyExit(net, 0.3, 1.5).predict(images)
+    with torch.device("meta"):
+        assert torch.equal(EarlyExit(net, 0.3, 1.5).predict(images).exit, expected.exit)
 
 
 def test_every_image_is_answered_even_if_logits_are_not_numbers():
@@ -219,7 +271,7 @@ def test_bad_inputs(inputs):  # the checks are the predictor's
         EarlyExit(made(NETWORKS["resann"]), 0.5).predict(inputs)
 
 
-@pytest.mark.parametrize("thresholds", [[0.5], [0.5] * 6, -0.1, math.nan, "high"])
+@pytest.mark.parametrize("thresholds", [[0.5], [0.5] * 6, -0.1, 90, math.nan, "high"])
 def test_bad_thresholds(thresholds):
     with pytest.raises(InputError, match=r"^thresholds: "):
         EarlyExit(ResANN(n=2, c=4, in_channels=1), thresholds)

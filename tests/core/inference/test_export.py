@@ -66,7 +66,7 @@ def test_several_inputs_that_are_no_images(tmp_path):
 
 def test_it_stops_between_segments(resann):
     net, folder = resann
-    runner = OnnxRunner(folder)
+    runner = OnnxRunner(str(folder))
     assert runner.predict(IMAGE.numpy(), deadline=60.0)[0] == net.num_exits
     assert runner.predict(IMAGE.numpy(), deadline=1e-9)[0] == 1
 

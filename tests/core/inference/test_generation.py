@@ -138,12 +138,27 @@ def test_a_call_that_fails_within_a_segment_leaves_the_text_as_it_was():
 
 
 def test_what_remembers_nothing_and_what_is_no_text_is_refused():
-    with pytest.raises(InputError, match=r"net: expected a decoder whose model takes cache"):
-        Decoding(decoder_with_exits(of_torch()))
+    for net in (decoder_with_exits(of_torch()), torch.nn.Linear(2, 2)):
+        with pytest.raises(InputError, match=r"net: expected a decoder whose model takes cache"):
+            Decoding(net)
     predictor = AnytimePredictor(Decoding(decoder_with_exits(small_decoder())))
-    for inputs in (torch.zeros(1, 3), tokens(1, 3)[0], {"ids": tokens(1, 3)}):
+    for inputs in (torch.zeros(1, 3), tokens(1, 3)[0], {"ids": tokens(1, 3)}, tokens(1, 0)):
         with pytest.raises(InputError, match="inputs: expected"):
             predictor.predict(inputs, exit=1)
+
+
+def test_warming_up_is_refused_as_it_would_lengthen_the_text():
+    net, ids = decoder_with_exits(small_decoder()), tokens(1, 4)
+    predictor = AnytimePredictor(Decoding(net))
+    for call in (predictor.warm_up, lambda ids: measure_latency(predictor, ids)):
+        with pytest.raises(InputError, match=r"^net: expected one that keeps no text"):
+            call(ids)
+    torch.testing.assert_close(predictor.predict(ids, exit=4).logits, net(ids)[-1][:, -1])
+
+
+def test_a_token_that_is_not_in_the_vocabulary_is_refused():
+    with pytest.raises(InputError, match=r"^inputs: .*out of range"):
+        AnytimePredictor(decoder_with_exits(small_decoder())).predict(tokens(1, 3) + 99, exit=1)
 
 
 def test_tokens_can_be_drawn():

@@ -41,6 +41,12 @@ def test_a_table_says_what_was_measured(table):
     assert table.exits[0].step == table.exits[0].streamed  # the first step is all there is until then
 
 
+def test_it_is_made_on_the_cpu_whatever_the_default_device_is():
+    predictor = AnytimePredictor(network())
+    with torch.device("meta"):
+        assert measure_latency(predictor, IMAGE, rounds=100).rounds == 100
+
+
 def test_a_table_survives_json(table):
     assert LatencyTable.from_dict(json.loads(json.dumps(dataclasses.asdict(table)))) == table
 
@@ -102,6 +108,7 @@ OTHERS = {"s": network(s=3), "n": network(n=2), "dtype": network().to(torch.bflo
         *((other, lambda _: {}, "network") for other in OTHERS),
         (None, lambda table: {"exits": table.exits[:2]}, "network"),
         (None, lambda _: {"device": "Abacus"}, "device.*Abacus"),
+        (None, lambda _: {"torch": "0.4"}, r"device.*PyTorch 0\.4"),
     ],
 )
 def test_a_table_of_another_network_or_device_is_refused(table, other, change, told):

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from anytime_core import EANN, AnytimeNetwork, AnytimePredictor, ResANN, exit_costs
-from anytime_core.errors import InputError
+from anytime_core import EANN, AnytimeNetwork, AnytimePredictor, EarlyExit, InputError, ResANN, exit_costs, with_exits
+from anytime_core.inference import inputs as checks
 from anytime_core.inference.latency import ExitLatency, LatencyTable, Quantiles, device_name, fingerprint
 from anytime_core.inference.steps import find_steps
 from tests.core.inference.networks import KINDS, SHAPE, adopted, small, table, two_resanns
@@ -397,6 +397,64 @@ def test_a_network_can_be_trained_on_and_still_answers_in_evaluation_mode(images
     net.train()
     net(images).square().mean().backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def with_batch_norm():
+    backbone = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(400, 3))
+    return with_exits(backbone, at=["0"], inputs=SHAPE), backbone
+
+
+def of_members():
+    members = [ResANN(n=n, c=4, in_channels=1) for n in (1, 2)]
+    return EANN(members), members[0]
+
+
+@pytest.mark.parametrize("build", [with_batch_norm, of_members])
+def test_a_part_that_is_trained_on_is_put_back_into_evaluation_mode_too(images, build):
+    net, part = map(on_device, build())
+    predictor = AnytimePredictor(net)
+    before = predictor.predict(images, exit=2).logits
+    part.train()
+    assert torch.equal(predictor.predict(images, exit=2).logits, before)
+
+
+def test_costs_are_counted_once_for_all_numbers_of_inputs(monkeypatch):
+    counted, count = [], checks.step_costs
+    monkeypatch.setattr(checks, "step_costs", lambda *given: counted.append(len(given[1])) or count(*given))
+    predictor = AnytimePredictor(resann())
+    for number in (2, 1, 3):
+        predictor.predict(randn(number, *SHAPE), exit=1)
+    assert counted == [2]
+    for inputs in (ZEROS[:0], ZEROS[0, 0, 0, 0]):  # which such inputs before them do not let in
+        with pytest.raises(InputError, match=r"^inputs: "):
+            predictor.predict(inputs, exit=1)
+
+
+def test_exits_that_are_adopted_later_change_neither_what_runs_nor_what_it_costs(images):
+    net = on_device(two_resanns())
+    predictor = AnytimePredictor(net)
+    expected = predictor.predict(images, exit=9).macs
+    adopted(net)
+    other = randn(3, 1, 8, 8)  # a shape that is new
+    assert predictor.predict(images, exit=9).macs == expected
+    assert predictor.predict(other, exit=9).macs == exit_costs(net, other).macs_fixed[-1]
+
+
+def test_confidence_is_that_of_early_exit_in_half_precision_too():
+    net, inputs = table([[7.875, 0.0, 0.0, 0.0, 0.0]], [[9.0, 0.0, 0.0, 0.0, 0.0]])
+    inputs = inputs.bfloat16()  # in which 0.9985 is 1
+    net.heads[0].register_parameter("dtype", nn.Parameter(torch.zeros((), dtype=torch.bfloat16)))
+    prediction = AnytimePredictor(net).predict(inputs, confidence=0.999)
+    assert prediction.exit == EarlyExit(net, 0.999).predict(inputs).exit.item() == 2
+    assert prediction.probabilities.dtype == torch.float32
+
+
+def test_weights_of_another_precision_can_be_loaded_in_place_of_those_that_were_there(images):
+    net = resann()
+    predictor = AnytimePredictor(net)
+    predictor.predict(images, exit=1)
+    net.load_state_dict({name: x.double() for name, x in net.state_dict().items()}, assign=True)
+    assert predictor.predict(images.double(), exit=1).logits.dtype == torch.float64
 
 
 # --- bad input: one clear error ------------------------------------------------------------------------------------

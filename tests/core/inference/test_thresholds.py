@@ -100,6 +100,9 @@ def test_logits_of_the_exits_that_answer():
     with torch.inference_mode():
         expected = net.eval()(inputs)[[0, 1, 4, 6, 7]]
     torch.testing.assert_close(logits, expected.cpu(), rtol=1e-4, atol=1e-5)
+    for others in (labels.int(), labels.tolist()):
+        found = exit_logits(net, [(inputs, others)])[1]
+        assert (found.dtype, found.tolist()) == (torch.int64, labels.tolist())
 
 
 # --- laws ----------------------------------------------------------------------------------------------------------
@@ -145,6 +148,15 @@ def test_non_inferior_thresholds_keep_the_error_and_a_margin_makes_them_cheaper(
     assert spent[0] >= spent[1] >= spent[2] == 0
 
 
+@pytest.mark.parametrize(
+    "fit", [lambda x, _: fit_thresholds(x, [1, 2, 3, 4], 2.5), lambda *x: fit_non_inferior_thresholds(*x, [1, 2, 3, 4])]
+)
+def test_the_default_device_does_not_matter(fit):
+    expected = fit(*random_logits(0))
+    with torch.device("meta"):
+        assert torch.equal(fit(*random_logits(0)), expected)
+
+
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 LOGITS, LABELS = random_logits(0, exits=3, number=10)
@@ -153,10 +165,13 @@ LOGITS, LABELS = random_logits(0, exits=3, number=10)
 @pytest.mark.parametrize(
     ("call", "field"),
     [
-        *[(lambda budget=budget: fit_thresholds(LOGITS, COSTS, budget), "budget_macs") for budget in (0.9, math.nan)],
+        *[
+            (lambda budget=budget: fit_thresholds(LOGITS, COSTS, budget), "budget_macs")
+            for budget in (0.9, math.nan, None)
+        ],
         *[
             (lambda costs=costs: fit_thresholds(LOGITS, costs, 2), "costs")
-            for costs in ([1, 2], [1, 2, 2], [1, 2, math.inf])
+            for costs in ([1, 2], [1, 2, 2], [1, 2, math.inf], None, "abc")
         ],
         *[
             (lambda logits=logits: fit_thresholds(logits, COSTS, 2), "logits")
@@ -169,7 +184,11 @@ LOGITS, LABELS = random_logits(0, exits=3, number=10)
         (lambda: fit_non_inferior_thresholds(LOGITS, LABELS, COSTS, -1), "margin_points"),
         (lambda: exits_taken(confidences(LOGITS), [0.5]), "thresholds"),
         (lambda: exit_logits(two_resanns(), []), "batches"),
-        (lambda: exit_logits(two_resanns(), [(torch.zeros(2, *SHAPE), torch.zeros(2, 2).long())]), "labels"),
+        *[
+            (lambda labels=labels: exit_logits(on_device(two_resanns()), [(randn(2, *SHAPE), labels)]), "labels")
+            for labels in (torch.zeros(2, 2).long(), torch.zeros(2), torch.zeros(3).long())
+        ],
+        (lambda: exit_logits(torch.nn.Linear(2, 2), []), "net"),
     ],
 )
 def test_bad_input(call, field):

@@ -1,4 +1,5 @@
 import copy
+import pickle
 
 import pytest
 import torch
@@ -225,7 +226,7 @@ def odd():
         (chain, ["2"], {"inputs": (2, 5, 5)}, "backbone", "in 4: "),
         (of(TwoTensors), ["0"], {"inputs": (1, 2, 2)}, "output", "(0, 1)"),
         (lambda: nn.Sequential(*odd(), nn.ReLU()), [], {"num_classes": 5, "inputs": (2, 2, 2)}, "num_classes", "3"),
-        (odd, [], {"num_classes": 0, "inputs": (2, 2, 2)}, "num_classes", "0"),
+        *[(odd, [], {"num_classes": bad, "inputs": (2, 2, 2)}, "num_classes", str(bad)) for bad in (0, 2.5)],
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(build, at, options, field, told):
@@ -271,6 +272,32 @@ def test_several_inputs_and_a_dict_of_outputs(named):
     assert net.eval()(fewer).shape == (2, 1, 7)  # the batch is not that of the example
     block, classifier, head = 5 * 8 * 8, 8 * 7, 8 * 7
     assert exit_costs(net, inputs).macs_fixed == (block + head, block + classifier)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_network_from_a_file_follows_its_mode_whatever_that_was_when_it_was_saved(training):
+    torch.manual_seed(0)
+    features = torch.randn(4, 8)
+    net = with_exits(nn.Sequential(Dropping(8, 8), nn.Linear(8, 3)), ["0"], inputs=(8,)).train(training)
+    other = pickle.loads(pickle.dumps(net))
+    assert torch.equal(other.eval()(features), net.eval()(features))
+    assert not torch.equal(other.train()(features), other(features))  # the dropout is back
+
+
+def test_a_tuple_of_one_argument_is_that_argument():
+    backbone, _, images = make(chain, [], CHAIN_SHAPE)
+    net = with_exits(backbone, ["2"], inputs=(images,)).eval()
+    assert torch.equal(net(images)[-1], backbone.eval()(images))
+
+
+def test_names_come_from_anything_that_gives_them_once():
+    assert with_exits(chain(), (name for name in ("2", "4")), inputs=CHAIN_SHAPE).num_exits == 3
+
+
+def test_a_map_as_high_as_it_has_channels_is_no_map_of_channels_last():
+    backbone = nn.Sequential(nn.Conv2d(1, 8, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    net = with_exits(backbone, ["0"], inputs=(1, 8, 12))
+    assert net(torch.randn(2, 1, 8, 16)).shape == (2, 2, 3)  # [N, 8, 8, 16]
 
 
 def test_what_holds_the_logits_can_be_named():

@@ -23,6 +23,14 @@ def test_segments_run_in_a_row_and_each_head_reads_its_own_state():
     assert logits[:, 0, 0].tolist() == [1, 11.5, 111]
 
 
+@pytest.mark.parametrize("last_exit", [0, -1, 3])
+def test_a_last_exit_that_there_is_not_is_refused(last_exit):
+    net = AnytimeNetwork([Add(1), Add(10)], [nn.Identity(), nn.Identity()])
+    assert len(net(torch.zeros(2, 4), last_exit=1)) == 1
+    with pytest.raises(ValueError, match=rf"^last_exit: expected 1 to 2, found {last_exit}"):
+        net(torch.zeros(2, 4), last_exit=last_exit)
+
+
 class Product(nn.Module):
     def forward(self, inputs):
         return [inputs[0] * inputs[1], inputs[0]]

@@ -141,9 +141,32 @@ def test_costs_by_hand():
 
 
 class Loose(GivesTuples):
+    """It holds a weight and a buffer itself, and so does the module around its blocks."""
+
     def __init__(self):
         super().__init__()
-        self.start = nn.Parameter(torch.zeros(4))
+        self.start = nn.Parameter(torch.ones(4))
+        self.register_buffer("scale", torch.ones(4))
+        self.inner.register_buffer("shift", torch.zeros(31), persistent=False)
+
+    def forward(self, ids):
+        return {"logits": super().forward(ids)["logits"] * (self.start * self.scale).sum() + self.inner.shift}
+
+
+def test_what_a_model_holds_outside_of_its_layers_is_moved_loaded_and_copied_with_it():
+    torch.manual_seed(0)
+    model, ids = Loose(), torch.tensor([[1, 2, 3]])
+    net, other = decoder_with_exits(model), decoder_with_exits(Loose())
+    assert set(net.parameters()) == set(model.parameters())
+    with torch.no_grad():
+        model.scale.fill_(3.0)
+        model.start.fill_(2.0)
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(other(ids), net(ids))
+    assert torch.equal(net(ids)[-1], model(ids)["logits"])
+    assert copy.deepcopy(net).double()(ids).dtype == torch.float64
+    assert net.to("meta")(ids.to("meta")).is_meta
+    assert {x.device.type for x in (model.start, model.scale, model.inner.shift)} == {"meta"}
 
 
 def two_rows():
@@ -158,7 +181,6 @@ def two_rows():
         (lambda: nn.Linear(2, 2), {}, "blocks"),
         (two_rows, {}, "blocks"),
         *[(GivesTuples, {"at": at}, "at") for at in ([0], [4], [2, 1], [1, 1])],
-        (Loose, {}, "model"),
     ],
 )
 def test_what_has_no_exits_is_refused(make, options, name):

@@ -73,7 +73,10 @@ def test_costs_by_hand():
     assert costs.parameters_cumulative == tuple(m + bias * k for k, m in enumerate(costs.macs_cumulative, start=1))
 
 
-@pytest.mark.parametrize("members", [[], [EANN([ResANN(n=1, c=4)]), ResANN(n=1, c=4)]], ids=["none", "an EANN"])
+MEMBERS = {"none": [], "an EANN": [EANN([ResANN(n=1, c=4)]), ResANN(n=1, c=4)], "a layer": [nn.Linear(2, 2)]}
+
+
+@pytest.mark.parametrize("members", MEMBERS.values(), ids=MEMBERS)
 def test_members_are_single_networks(members):
     with pytest.raises(ValueError, match=r"^EANN members: "):
         EANN(members)

@@ -9,6 +9,8 @@ from anytime_study.runs.imagenet import denseann_imagenet, msdnet_imagenet, resa
 REFUSED = [
     *[(ResANN, name, value) for name in ("n", "c", "num_classes", "in_channels") for value in (0, -3)],
     (ResANN, "c", 7),
+    *[(ResANN, name, 1.5) for name in ("n", "s", "first_exit", "num_classes")],
+    (ResANN, "num_classes", "10"),
     *[(ResANN, name, value) for name in ("s", "first_exit") for value in (0, 10)],
     *[(resann_imagenet, name, 0) for name in ("s", "first_exit", "num_classes", "in_channels")],
     (resann_imagenet, "depth", 20),
@@ -21,7 +23,10 @@ REFUSED = [
     *[(MSDNet, name, 0) for name in ("growth", "num_classes", "in_channels", "s", "first_exit")],
     *[(MSDNet, name, 16) for name in ("s", "first_exit")],
     (msdnet_imagenet, "depth", 50),
-    *[(MSDNet.original, name, 0) for name in ("num_exits", "base", "step", "growth", "channels", "scales")],
+    *[
+        (MSDNet.original, name, 0)
+        for name in ("num_exits", "base", "step", "growth", "channels", "scales", "in_channels")
+    ],
     (MSDNet.original, "scales", 5),
 ]
 

@@ -178,7 +178,7 @@ JITTER = {"colour_jitter": True}
         ({"train_size": "100"}, "train_size: expected a valid integer, found '100'"),
         ({"augment": 1}, "augment: expected a valid boolean, found 1"),
         ({"network": "resnet"}, r"network: .*did you mean resann\?"),
-        ({"network": "resann(n=0)"}, r"network resann\(n=0\): n: expected at least 1, found 0"),
+        ({"network": "resann(n=0)"}, r"network resann\(n=0\): n: expected a whole number of at least 1, found 0"),
         ({"weighting": "opt(exit=99)"}, "opt exit: expected 1 to 9, found 99"),
         ({"seed": True}, "seed: .*found True"),
         ({"epochs": 1.5}, "epochs: .*found 1.5"),
