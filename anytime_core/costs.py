@@ -56,8 +56,10 @@ def exit_costs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> ExitCosts:
             N, of what the network takes: tensors [N, ...], alone or in lists, tuples and dicts.
 
     Raises:
-        InputError: The network does not take such inputs, or its operations depend on values and not on shapes alone.
+        InputError: It is no anytime network, does not take such inputs, or asks for values and not for shapes alone.
     """
+    if not hasattr(net, "macs_now"):
+        raise InputError(f"net: expected an AnytimeNetwork, found {type(net).__name__}; with_exits makes one of it")
     macs = part_macs(net, inputs)
     passed: set[nn.Parameter] = set()  # parts may share some, such as a head: each counts once
     member: set[nn.Parameter] = set()
@@ -84,10 +86,9 @@ def part_macs(net: AnytimeNetwork, inputs: Sequence[int] | Any) -> list[tuple[in
         for position, (segment, head) in enumerate(zip(shadow.segments, shadow.heads, strict=True)):
             macs, state = _count(segment, given if position in net.starts else state)
             pairs.append((macs, _count(head, state)[0]))
-    except (RuntimeError, ValueError, TypeError, IndexError, KeyError) as error:  # PyTorch has no one error for this
-        problem = str(error).partition("\n")[0]
-        found = f"found {shapes_of(inputs)}: {problem}"
-        raise InputError(f"inputs: expected a shape that the network takes, {found}") from error
+    except Exception as error:  # PyTorch and networks have no one error for this
+        found = f"{shapes_of(inputs)}: {error}".partition("\n")[0]
+        raise InputError(f"inputs: expected a shape that the network takes, found {found}") from error
     return pairs
 
 
@@ -105,6 +106,6 @@ def summed(starts: Collection[int], parts: list[tuple[int, int]]) -> tuple[tuple
 
 def _count(module: nn.Module, state: Any) -> tuple[int, Any]:
     """MACs of one call, and its result."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as counter:
         state = module(state)
     return counter.get_total_flops() // 2, state

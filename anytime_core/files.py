@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
@@ -17,27 +17,19 @@ def atomic_write(path: Path, content: str | bytes) -> None:
         OSError: the folder cannot be written or the disk is full; names ``path``. What was there before still is.
     """
     data = content.encode() if isinstance(content, str) else content
-    try:
-        _replace(path, data)
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from None  # a full disk does not say which file
-
-
-def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
+    temporary = path.parent / f".{path.name}-{secrets.token_hex(8)}.tmp"
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        with temporary.open("xb") as file:  # with the rights of any new file: those of tempfile are private
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes private files; records and pages are for everyone
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file
         raise
+    finally:
+        temporary.unlink(missing_ok=True)
     if os.name == "posix":  # the rename, too, survives a power cut
         folder = os.open(path.parent, os.O_RDONLY)
         try:

@@ -1,7 +1,8 @@
-"""Cross-entropy of every exit in one call."""
+"""Cross-entropy of every exit in one call: small networks spend their time starting kernels, not running them."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,8 +16,6 @@ def cross_entropy_per_exit(
 ) -> Tensor:
     """Mean cross-entropy, in nats, of each exit over the batch.
 
-    One call over K·N rows instead of K calls: small networks spend their time starting kernels, not running them.
-
     Args:
         logits: [K, N, num_classes], all exits on the same batch; or [K, N, T, num_classes], where each of N sequences
             has T tokens, and so on.
@@ -28,10 +27,10 @@ def cross_entropy_per_exit(
             of nothing but padding has the loss NaN.
 
     Returns:
-        [K], the ℓ_i that a weighting takes.
+        [K], the ℓ_i that a weighting takes, in single precision or more.
 
     Raises:
-        ValueError: the shapes do not fit together.
+        ValueError: the shapes do not fit together, or a label is no class and not ``ignore_index`` (a GPU stops at it).
     """
     exits, *batch, _ = logits.shape if logits.ndim > 2 else (0, 0)
     if list(labels.shape) == batch:
@@ -43,13 +42,17 @@ def cross_entropy_per_exit(
             f"expected logits [K, N, num_classes] and labels [N] or [N, K], "
             f"found {list(logits.shape)} and {list(labels.shape)}"
         )
-    losses = F.cross_entropy(
-        logits.flatten(0, -2),
-        targets.flatten(),
-        reduction="none",
-        ignore_index=-100 if ignore_index is None else ignore_index,
-        label_smoothing=label_smoothing,
-    ).view(exits, -1)
+    try:
+        losses = F.cross_entropy(
+            logits.flatten(0, -2),
+            targets.flatten(),
+            reduction="none",
+            ignore_index=-(2**63) if ignore_index is None else ignore_index,  # by default it would be -100
+            label_smoothing=label_smoothing,
+        )
+    except IndexError as error:
+        raise ValueError(f"labels: expected 0 to {logits.shape[-1] - 1} or an ignore_index: {error}") from None
+    losses = losses.to(torch.promote_types(losses.dtype, torch.float32)).view(exits, -1)
     if ignore_index is None:
         return losses.mean(1)
     return losses.sum(1) / (targets != ignore_index).flatten(1).sum(1)

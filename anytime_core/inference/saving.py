@@ -10,12 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 import anytime_core
@@ -37,7 +38,7 @@ class ModelCard:
     """What a user of the weights has to know.
 
     Attributes:
-        network: Class of the network, such as ``ResANN``.
+        network: Class of the network, such as ``ResANN``, or ``MSDNet.original``.
         options: Its arguments by keyword: what JSON can hold, with tuples as lists.
         class_names: Names of the classes 0, 1, ….
         input_shape: Shape of one input, such as (C, H, W).
@@ -59,12 +60,12 @@ class ModelCard:
     weights_sha256: str = ""
 
     def __post_init__(self) -> None:
-        channels = self.input_shape[0] if self.mean or self.std else 0
+        channels = self.input_shape[0] if self.input_shape and (self.mean or self.std) else 0
         fits = len(self.mean) == len(self.std) == channels and all(0 < value < math.inf for value in self.std)
         if not fits or not math.isfinite(sum(self.mean)):
             raise InputError(
-                f"mean and std: expected {channels} finite numbers each, one per channel, those of std above 0, "
-                f"found {list(self.mean)} and {list(self.std)}"
+                f"mean and std: expected {channels} finite numbers each, one per channel of input_shape "
+                f"{self.input_shape}, those of std above 0, found {list(self.mean)} and {list(self.std)}"
             )
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -77,10 +78,7 @@ class ModelCard:
 
     def with_latency(self, table: LatencyTable) -> ModelCard:
         """The card with another table, in the place of one for the same device, threads and inputs."""
-
-        def use(table: LatencyTable) -> tuple[object, ...]:
-            return table.device, table.threads, table.inputs
-
+        use = attrgetter("device", "threads", "inputs")
         return replace(self, latency=(*(old for old in self.latency if use(old) != use(table)), table))
 
 
@@ -92,7 +90,7 @@ class SavedModel(NamedTuple):
 
 
 def save_model(folder: Path | str, net: AnytimeNetwork, card: ModelCard, *, build: Build | None = None) -> ModelCard:
-    """Write a trained network and its card; a model that was in the folder is replaced.
+    """Write a trained network and its card, which is returned as written; a model in the folder is replaced.
 
     Args:
         folder: Made if it is missing.
@@ -100,27 +98,25 @@ def save_model(folder: Path | str, net: AnytimeNetwork, card: ModelCard, *, buil
         card: Its checksum is filled in here.
         build: As for :func:`load_model`.
 
-    Returns:
-        The card as it was written.
-
     Raises:
         ImportError: the package safetensors is missing; it says how to get it.
-        InputError: the card names another network, or weights are no numbers.
+        InputError: the card names another network or holds what JSON cannot, or weights are no numbers.
         OSError: the folder cannot be written.
     """
     # clones: safetensors takes no views, no shared memory and no other layout than the plain one
-    tensors = {
-        name: tensor.detach().cpu().contiguous(memory_format=torch.contiguous_format).clone()
-        for name, tensor in net.state_dict().items()
-    }
+    tensors = {name: x.cpu().clone(memory_format=torch.contiguous_format) for name, x in net.state_dict().items()}
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
             raise InputError(f"model: expected finite weights, found NaN or infinity in {name}")
-    _filled(card, tensors, build, where=f"model for {folder}")
-    content = needed_package("safetensors.torch", extra="save").save(tensors)
+    built = _filled(card, tensors, build, where=f"model for {folder}")
+    once = {name: tensors[name] for name, first in _first_names(built).items() if name == first}
+    content = needed_package("safetensors.torch", extra="save").save(once)
     card = replace(card, weights_sha256=hashlib.sha256(content).hexdigest())
+    try:
+        text = json.dumps({"format": FORMAT, **asdict(card)}, indent=1, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"card: expected what JSON can hold: {error}") from None
     atomic_write(Path(folder) / WEIGHTS, content)
-    text = json.dumps({"format": FORMAT, **asdict(card)}, indent=1, ensure_ascii=False, allow_nan=False)
     # last: a kill before it leaves a checksum that does not fit, never a wrong model
     atomic_write(Path(folder) / CARD, text + "\n")
     return card
@@ -156,8 +152,11 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu", *, build:
 
 def library_network(network: str, options: dict[str, Any]) -> AnytimeNetwork:
     """A network of anytime_core by the name of its class, without memory for its weights (on PyTorch's meta device)."""
-    cls = getattr(anytime_core, network, None)
-    if not (isinstance(cls, type) and issubclass(cls, AnytimeNetwork)):
+    if any(isinstance(option, int) and option > LARGEST for option in tree_leaves(options)):
+        raise ValueError(f"options: expected whole numbers of at most {LARGEST}, found a larger one")
+    original = network == "MSDNet.original"
+    cls = anytime_core.MSDNet.original if original else getattr(anytime_core, network, None)
+    if not original and not (isinstance(cls, type) and issubclass(cls, AnytimeNetwork)):
         raise ValueError(f"network: expected a class of networks in anytime_core, or build=…, found {network!r}")
     with torch.device("meta"):  # no random numbers for weights that are replaced
         return cls(**options)
@@ -166,15 +165,24 @@ def library_network(network: str, options: dict[str, Any]) -> AnytimeNetwork:
 def _filled(card: ModelCard, tensors: dict[str, Tensor], build: Build | None, *, where: str) -> AnytimeNetwork:
     """The network that a card names, with these weights in their own dtype."""
     try:
-        if any(isinstance(option, int) and option > LARGEST for option in tree_leaves(card.options)):
-            raise ValueError(f"options: expected whole numbers of at most {LARGEST}, found a larger one")
         net = (build or library_network)(card.network, {name: _tuples(v) for name, v in card.options.items()})
-        net.load_state_dict(tensors, assign=True)
+        parameters = dict(net.named_parameters())
+        state = {name: nn.Parameter(x, False) if name in parameters else x for name, x in tensors.items()}
+        for name, first in _first_names(net).items():
+            if first in state and (name not in state or torch.equal(state[name], state[first])):
+                state[name] = state[first]
+        net.load_state_dict(state, assign=True)
         find_steps(net)  # refuses an EANN without its first exit
     except DAMAGE as error:
         problem = " ".join(str(error).split())  # load_state_dict writes a line for each weight
         raise InputError(f"bad {where}: {card.network} {card.options}: {problem[:500]}") from None
     return net
+
+
+def _first_names(net: nn.Module) -> dict[str, str]:
+    """Each name of the state -> the first one of the same tensor: a tied weight has several, and is written once."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(tensor), name) for name, tensor in net.state_dict(keep_vars=True).items()}
 
 
 def _tuples(value: Any) -> Any:
@@ -188,9 +196,6 @@ def _read_card(folder: Path) -> ModelCard:
         values = json.loads(content)
         if values.pop("format") != FORMAT:
             raise ValueError(f"expected format {FORMAT}, found another one")
-        unknown = values.keys() - {one.name for one in fields(ModelCard)}
-        if unknown:
-            raise ValueError(f"there is no such name: {', '.join(sorted(unknown))}")
         values["latency"] = [LatencyTable.from_dict(table) for table in values["latency"]]
         return ModelCard(**{name: _tuples(value) for name, value in values.items()})
     except DAMAGE as error:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from anytime_core.weighting.base import LossWeighting, may_raise, refuse_bad, require
-
-if TYPE_CHECKING:
-    from torch.distributed import ProcessGroup
 
 Normalisation = Literal["max", "sum", "geometric", "none"]
 
@@ -24,24 +22,22 @@ class AdaLoss(LossWeighting):
     of the expected losses is minimised (paper, Eq. 3). One training step with losses ℓ does, after the objective has
     been formed with the current B:
 
-    1. ℓ̂ ← ℓ at an exit's first loss, else β ℓ̂ + (1 - β) ℓ (with bias correction: from 0, ℓ̂ / (1 - β^t));
+    1. ℓ̂ ← ℓ at an exit's first loss, else β ℓ̂ + (1 - β) ℓ (with bias correction: from 0, ℓ̂ / (1 - β^n) after n);
     2. every P-th step: u = 1 / max(ℓ̂, ε); normalise u; add e to the last exit and, if e > 0, normalise again;
        B ← (1 - γ) u + γ. The new B is used from the next step on.
 
     The defaults are those of the paper's published runs, as its Fig. 5c and the authors' scripts imply. :meth:`formula`
     is the paper's text, which has no P, γ and e.
 
-    **Until the first refresh, after P steps, B = 1**: a shorter run trains the plain sum. We keep that, since weights
-    from the first batch would be another method than the published one, and warn, once, when the state is saved before.
-    In a short run set ``refresh_period``.
+    **Until the first refresh, after P steps, B = 1**, as in the published method: a shorter run trains the plain sum.
+    A state that is saved before warns, once. In a short run set ``refresh_period``.
 
     **Cost** with the defaults: 8 operations of the device per step and 7 more in each P-th, none of which is waited
-    for. Whether a refresh is due is counted on the host, from ``step`` once a state is loaded. In a graph of
-    ``torch.compile`` and in a captured CUDA graph the device counts instead, and from then on always; as all state is
-    changed in place, replays refresh in time (on a GPU this has not been run yet).
+    for. ``step`` tells on a CPU whether a refresh is due. Elsewhere the host counts, from ``step`` once a state is
+    loaded; or the device, where this was made on the meta device, and from its first graph on, compiled or captured.
 
-    **Losses of 0** have their limit: with ``"max"`` that exit weighs 1 and every other one γ + (1 - γ) ε / ℓ̂_i, which
-    is γ for all purposes. The released code adds ε after the division instead, which gives NaN there. A bad loss (see
+    **Losses of 0** have their limit: with ``"max"`` that exit weighs 1 and every other one γ + (1 - γ) ε / ℓ̂_i, about
+    γ (the released code has NaN there, as it adds ε after the division). A bad loss (see
     :class:`~anytime_core.weighting.base.LossWeighting`) leaves its exit's average as it is.
 
     **Units.** If ℓ_i is measured in another unit, a_i ℓ_i, then 1/ℓ̂_i undoes it, and normalisation costs one factor
@@ -76,6 +72,7 @@ class AdaLoss(LossWeighting):
     rate: Tensor
     step: Tensor
     start: Tensor | None
+    count: Tensor | None
 
     def __init__(
         self,
@@ -90,11 +87,11 @@ class AdaLoss(LossWeighting):
         epsilon: float = 1e-8,
         floor_kind: Literal["const", "start"] = "const",
         measure: Callable[[Tensor], Tensor] | None = None,
-        process_group: ProcessGroup | None = None,
+        process_group: dist.ProcessGroup | None = None,
     ) -> None:
         require(num_exits >= 1, "AdaLoss num_exits", "at least 1", num_exits)
         require(0 <= momentum < 1, "AdaLoss momentum", "0 or more and below 1", momentum)
-        require(refresh_period >= 1, "AdaLoss refresh_period", "at least 1 step", refresh_period)
+        require(refresh_period % 1 == 0 < refresh_period, "AdaLoss refresh_period", "1, 2, 3, …", refresh_period)
         require(0 <= floor <= 1, "AdaLoss floor", "0 to 1", floor)
         require(0 <= final_extra < float("inf"), "AdaLoss final_extra", "0 or more", final_extra)
         kinds = get_args(Normalisation)
@@ -111,11 +108,12 @@ class AdaLoss(LossWeighting):
         self.epsilon = epsilon
         self.floor_kind = floor_kind
         self.measure = measure
-        self.register_buffer("average", torch.zeros(num_exits))
-        self.register_buffer("rate", torch.zeros(num_exits))  # at which the next loss enters: 1 if it is the first
+        self.register_buffer("average", self.weights.clone())
+        self.register_buffer("rate", self.weights.clone())  # at which the next loss enters: 1 if it is the first
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("start", torch.zeros(num_exits) if floor_kind == "start" else None)
-        self._host_step: int | None = 0  # None once a graph has counted: the device then decides
+        self.register_buffer("start", self.weights.clone() if floor_kind == "start" else None)
+        self.register_buffer("count", self.weights.long() if bias_correction else None)  # of good losses
+        self._host_step = None if self.step.is_meta else 0  # None, also once a graph has counted: the device decides
         self._warned = False
         self.register_load_state_dict_post_hook(_count_on)
         self.reset()
@@ -130,6 +128,7 @@ class AdaLoss(LossWeighting):
     @torch.no_grad()
     def reset(self) -> None:
         """Forget all losses: B = 1 until the next refresh, P steps on."""
+        super().reset()
         self.weights.fill_(1)
         # 1: the weight of an exit without a good loss so far; the first one takes its place, at a rate of 1
         self.average.fill_(0 if self.bias_correction else 1)
@@ -137,13 +136,15 @@ class AdaLoss(LossWeighting):
         self.step.zero_()
         if self.start is not None:
             self.start.fill_(torch.inf)  # none yet
+        if self.count is not None:
+            self.count.zero_()
         self._host_step = None if self._host_step is None else 0
 
     def update(self, losses: Tensor) -> None:
         """Average in the losses [K], or what is measured of them, and refresh the weights when they are due."""
         good = self.good()
         if self.measure is not None:
-            losses = self.measure(losses)
+            losses = self._vector(self.measure(losses), "what AdaLoss measures")
             if self._ranks is not None:
                 losses = self._ranks.mean(losses)
             if may_raise(losses):
@@ -151,26 +152,32 @@ class AdaLoss(LossWeighting):
             good = good & losses.isfinite() & (losses >= 0)
         losses = losses.to(self.average.dtype)
         self.average.lerp_(torch.where(good, losses, self.average), self.rate)
-        self.rate.masked_fill_(good, 1 - self.momentum)
+        if self.count is None:
+            self.rate.masked_fill_(good, 1 - self.momentum)
+        else:
+            self.count += good
         if self.start is not None:
             self.start.copy_(torch.where(good & self.start.isinf(), losses, self.start))
         self.step += 1
         if torch.compiler.is_compiling() or (losses.is_cuda and torch.cuda.is_current_stream_capturing()):
             self._host_step = None
+        elif may_raise(losses):
+            self._host_step = int(self.step)
+        elif self._host_step is not None:
+            self._host_step += 1
         if self._host_step is None:
             due = self.step % self.refresh_period == 0
             self.weights.copy_(torch.where(due, self._refreshed(), self.weights))
-        else:
-            self._host_step += 1
-            if self._host_step % self.refresh_period == 0:
-                self.weights.copy_(self._refreshed())
+        elif self._host_step % self.refresh_period == 0:
+            self.weights.copy_(self._refreshed())
 
     def _refreshed(self) -> Tensor:
         average = self.average
-        if self.bias_correction:
-            # in double precision, where there is one: with a long memory 1 - β^t would round to 0
-            precise = torch.float32 if self.step.device.type == "mps" else torch.float64
-            average = average / (1 - self.momentum ** self.step.to(precise)).to(average.dtype)
+        if self.count is not None:
+            # in double precision, where there is one: with a long memory 1 - β^n would round to 0
+            precise = torch.float32 if self.count.device.type == "mps" else torch.float64
+            average = average / (1 - self.momentum ** self.count.to(precise)).to(average.dtype)
+            average = average.nan_to_num(1)  # 0 / 0 without a good loss so far
         weights = self._inverse(average)
         if self.start is not None:
             weights = (1 - self.floor) * weights + self.floor * self._inverse(self.start)
@@ -185,8 +192,8 @@ class AdaLoss(LossWeighting):
         return values.clamp(min=max(self.epsilon, torch.finfo(values.dtype).tiny)).reciprocal()
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        step = int(self.step) if self._host_step is None else self._host_step
-        if 0 < step < self.refresh_period and not self._warned:
+        step = int(self.step) if self._host_step is None and not self.step.is_meta else self._host_step
+        if step and step < self.refresh_period and not self._warned:
             self._warned = True
             warnings.warn(
                 f"AdaLoss: state saved after step {step}, before the first refresh at step {self.refresh_period}: all "

@@ -20,18 +20,17 @@ class GradientNorms:
     with :func:`torch.compile` gives its buffers away in the first pass; ``torch._functorch.config.donated_buffer =
     False`` makes it keep them.
 
-    Not a module on purpose: the parameters belong to the network. They are neither moved nor saved from here, and a
-    copy of this object alone would hold copies that no loss depends on.
+    No module: the parameters are the network's, neither moved nor saved from here. Copy it with the network or not.
 
     Args:
-        parameters: θ, such as ``net.parameters()``. Those that need no gradient are left out.
+        parameters: θ, such as ``net.parameters()``. Those that need no gradient at a call are left out.
         squared: Return ½‖g‖²/dim θ_(i). θ_(i) are the parameter tensors whose gradient is not exactly 0 throughout: in
             a graph of stacked losses, later parameters have a gradient too, one of zeros.
         smallest: ‖g‖ is raised to this, so that an exit at rest is not divided by 0.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], *, squared: bool = False, smallest: float = 1e-8) -> None:
-        self.parameters = tuple(parameter for parameter in parameters if parameter.requires_grad)
+        self.parameters = tuple(parameters)
         self.squared = squared
         self.smallest = smallest
 
@@ -43,17 +42,15 @@ class GradientNorms:
             ValueError: a loss depends on none of the parameters.
         """
         precision = torch.promote_types(losses.dtype, torch.float32)
+        parameters = [parameter for parameter in self.parameters if parameter.requires_grad]
         values = []
-        for exit_number, loss in enumerate(losses.unbind(), start=1):
-            found = (None,) * len(self.parameters)
-            if loss.requires_grad and self.parameters:
-                found = torch.autograd.grad(loss, self.parameters, retain_graph=True, allow_unused=True)
-            gradients = [gradient.detach() for gradient in found if gradient is not None]
+        for number, loss in enumerate(losses.unbind(), start=1):
+            reaches = loss.requires_grad and parameters
+            found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True) if reaches else ()
+            gradients = [gradient.detach().to(precision) for gradient in found if gradient is not None]
             if not gradients:
-                raise ValueError(
-                    f"parameters: expected those that the losses depend on, found none that reaches exit {exit_number}"
-                )
-            norms = torch.stack(torch._foreach_norm(gradients)).to(precision)  # one per parameter tensor
+                raise ValueError(f"parameters: expected those of the losses, found none that reaches exit {number}")
+            norms = torch.stack(torch._foreach_norm(gradients))  # one per parameter tensor
             value = torch.linalg.vector_norm(norms).clamp(min=self.smallest)
             if self.squared:
                 sizes = torch.tensor([gradient.numel() for gradient in gradients], dtype=precision, device="cpu")

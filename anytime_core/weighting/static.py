@@ -22,7 +22,8 @@ def linear(num_exits: int) -> LossWeighting:
     """LINEAR: from 0.25 at the first exit to 1 at the last (as feedback networks do, Zamir et al. 2017)."""
     if _at_least_one(num_exits) == 1:
         return LossWeighting(torch.ones(1))
-    return LossWeighting(torch.linspace(0.25, 1, num_exits))
+    full = torch.promote_types(torch.get_default_dtype(), torch.float32)
+    return LossWeighting(torch.linspace(0.25, 1, num_exits, dtype=full))
 
 
 def half_end(num_exits: int) -> LossWeighting:
@@ -31,7 +32,7 @@ def half_end(num_exits: int) -> LossWeighting:
     Source: a baseline of the AdaLoss paper (Hu et al. 2019).
     """
     early = _at_least_one(num_exits) - 1
-    return LossWeighting(torch.tensor([1 / early for _ in range(early)] + [1.0]))
+    return LossWeighting([1 / early for _ in range(early)] + [1.0])
 
 
 def sieve(num_exits: int) -> LossWeighting:
@@ -46,7 +47,7 @@ def sieve(num_exits: int) -> LossWeighting:
     total = 2 * early - early.bit_count()
     # j & -j is the largest power of 2 that divides j
     weights = [(j & -j).bit_length() / total for j in range(early, 0, -1)]
-    return LossWeighting(torch.tensor([*weights, 1.0]))
+    return LossWeighting([*weights, 1.0])
 
 
 def opt(num_exits: int, exit: int | None = None) -> LossWeighting:

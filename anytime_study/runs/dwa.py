@@ -62,6 +62,7 @@ class DynamicWeightAverage(LossWeighting):
 
     def reset(self) -> None:
         """Forget all epochs."""
+        super().reset()
         for state, value in ((self.epoch_sum, 0), (self.epoch_steps, 0), (self.epochs, 0), (self.means, 1)):
             state.fill_(value)
         self.weights.fill_(1)

@@ -82,6 +82,7 @@ class Sampled(LossWeighting):
 
     def reset(self) -> None:
         """Go back to the first step."""
+        super().reset()
         self.step.zero_()
         self.weights.copy_(self._rows[-1])
 

@@ -116,6 +116,7 @@ class Scalarized(LossWeighting):
     @torch.no_grad()
     def reset(self) -> None:
         """Start again, what was learned included."""
+        super().reset()
         self.weights.fill_(1)
         getattr(self.scalarizer, "reset", lambda: None)()  # TorchJD's have one if they keep anything
 

@@ -59,6 +59,22 @@ def test_shapes_that_do_not_fit_are_refused(logits, labels):
     assert str(refused.value).endswith(f"found {list(logits)} and {list(labels)}")
 
 
+@pytest.mark.parametrize(("label", "ignore_index"), [(-100, None), (3, None), (-1, None), (-100, -1), (3, 4)])
+def test_a_label_that_is_no_class_is_refused(label, ignore_index):
+    with pytest.raises(ValueError, match=rf"^labels: expected 0 to 2 .* {label} "):
+        cross_entropy_per_exit(torch.zeros(2, 3, 3), torch.tensor([0, 1, label]), ignore_index=ignore_index)
+
+
+@pytest.mark.parametrize("ignore_index", [None, -1])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_mean_over_many_tokens_does_not_overflow_in_half_precision(dtype, ignore_index, draw):
+    logits = (8 * torch.randn(1, 16, 1024, 8, generator=draw)).to(dtype)
+    labels = torch.randint(8, (16, 1024), generator=draw)
+    losses = cross_entropy_per_exit(logits, labels, ignore_index=ignore_index)
+    assert losses.dtype == torch.float32
+    torch.testing.assert_close(losses, cross_entropy_per_exit(logits.float(), labels), rtol=1e-3, atol=0)
+
+
 def test_a_loss_per_token_leaves_padding_out(draw):
     logits = torch.randn(3, 2, 5, 7, generator=draw, requires_grad=True)  # [K, N, T, C]
     labels = torch.randint(7, (2, 5), generator=draw)

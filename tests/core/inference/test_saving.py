@@ -1,16 +1,19 @@
 import hashlib
 import io
 import json
+import os
 import pickle
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save
+from safetensors.torch import load, save
+from torch import nn
 
 from anytime_core import (
     EANN,
@@ -102,6 +105,53 @@ def test_a_network_that_the_caller_builds(tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("kept", ["equal", "untied and changed"])
+def test_a_tied_weight_is_written_once_and_comes_back_tied(tmp_path, kept):
+    def build(*_):
+        net = small(nn.Linear(4, 4))
+        net.heads[1].weight = net.heads[0].weight
+        net.heads[0].register_buffer("scale", torch.ones(2))
+        net.heads[1].register_buffer("scale", net.heads[0].scale)
+        return net
+
+    net = build()
+    if kept == "untied and changed":
+        net.heads[1].weight = nn.Parameter(net.heads[1].weight + 1)
+    save_model(tmp_path, net, ModelCard("mine"), build=build)
+    written = load((tmp_path / WEIGHTS).read_bytes()).keys()
+    loaded = load_model(tmp_path, DEVICE, build=build).net
+    assert net.state_dict().keys() - written == {"heads.1.scale", *({"heads.1.weight"} if kept == "equal" else ())}
+    assert (loaded.heads[0].weight is loaded.heads[1].weight) == (kept == "equal")
+    assert loaded.heads[0].scale is loaded.heads[1].scale
+    assert all(torch.equal(tensor, loaded.state_dict()[name]) for name, tensor in net.state_dict().items())
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_a_builder_of_the_callers_may_take_large_numbers(tmp_path):
+    def build(_, options):
+        assert options == {"vocabulary": 128_256}
+        return small(nn.Linear(4, 4))
+
+    save_model(tmp_path, build(None, {"vocabulary": 128_256}), ModelCard("mine", {"vocabulary": 128_256}), build=build)
+    assert load_model(tmp_path, build=build).card.options == {"vocabulary": 128_256}
+
+
+def test_the_published_msdnet_needs_no_builder(tmp_path):
+    options = {"num_exits": 2, "base": 1, "step": 1, "num_classes": 5, "in_channels": 1}
+    save_model(tmp_path, MSDNet.original(**options), ModelCard("MSDNet.original", options))
+    assert load_model(tmp_path).net(torch.zeros(1, 1, 8, 8)).shape == (2, 1, 5)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_files_have_the_rights_of_any_new_file(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        save_model(tmp_path, network(), card())
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode}
+
+
 def test_an_eann_comes_back_with_what_it_has_adopted_and_needs_its_first_exit(tmp_path):
     def build(*_):
         return two_resanns()
@@ -153,6 +203,7 @@ def test_weights_that_are_no_numbers_are_not_written(tmp_path):
         {"options": {"depth": 1}},
         {"network": "AdaLoss"},
         {"network": "__version__"},
+        {"network": "MSDNet.stream"},
     ],
 )
 def test_a_card_of_another_network_is_not_written(tmp_path, fields):
@@ -161,7 +212,16 @@ def test_a_card_of_another_network_is_not_written(tmp_path, fields):
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("fields", [{"mean": ()}, {"std": (0.0,)}, {"std": (1.0, 1.0)}, {"input_shape": (3, 8, 8)}])
+@pytest.mark.parametrize("told", [Path(), float("nan"), np.float32(1), {(1, 2): 3}], ids=str)
+def test_a_card_that_json_cannot_hold_spares_the_model_that_was_there(folder, told):
+    with pytest.raises(InputError, match=r"^card: "):
+        save_model(folder, network(), card(about={"told": told}))
+    assert load_model(folder).card.about == {}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"input_shape": ()}, {"mean": ()}, {"std": (0.0,)}, {"std": (1.0, 1.0)}, {"input_shape": (3, 8, 8)}]
+)
 def test_a_mean_and_a_standard_deviation_per_channel(fields):
     with pytest.raises(InputError, match=r"^mean and std: "):
         card(**fields)

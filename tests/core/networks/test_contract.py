@@ -11,6 +11,7 @@ from torch import nn
 from torchvision.models import VisionTransformer, resnet18
 
 from anytime_core import EANN, AnytimeNetwork, MSDNet, ResANN, exit_costs, with_exits
+from anytime_core.errors import InputError
 from anytime_study.runs.imagenet import resann_imagenet
 from anytime_study.runs.registries import NETWORKS
 
@@ -189,6 +190,23 @@ def test_costs_grow_and_all_of_the_network_is_counted_and_left_alone(net, images
     assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
     assert all(module.training for module in net.modules())
     assert torch.equal(random_state, torch.get_rng_state())
+
+
+class Positions(nn.Module):
+    """Makes a tensor in each call, as models do with positions and masks, and refuses other widths than 3."""
+
+    def forward(self, x):
+        assert x.shape[1] == 3
+        return x + torch.arange(3)
+
+
+def test_costs_of_a_network_that_makes_tensors_or_asserts():
+    net = AnytimeNetwork([Positions()], [nn.Linear(3, 2)])
+    assert exit_costs(net, (3,)).macs_fixed == (6,)
+    with pytest.raises(InputError, match=r"^inputs: .*\(4,\)"):
+        exit_costs(net, (4,))
+    with pytest.raises(InputError, match=r"^net: .* Linear"):
+        exit_costs(net.heads[0], (3,))
 
 
 def test_adoption_changes_nothing_but_in_an_ensemble(net, images):

@@ -160,15 +160,17 @@ def test_the_average_does_not_stand_still_in_half_precision(dtype):
     assert weigh.weights.tolist() == pytest.approx(adaloss_weights(steps, refresh_period=1)[-1], rel=0.01)
 
 
-@pytest.mark.parametrize("options", [{}, {"floor_kind": "start"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"floor_kind": "start"}, {"bias_correction": True}], ids=str)
 def test_a_bad_loss_leaves_its_exits_average_as_it_is(options):
     weigh, exact = (AdaLoss(2, refresh_period=1, **options).to(DEVICE) for _ in range(2))
     call = torch.compile(weigh, fullgraph=True, backend="eager")  # which raises on no device
     for early in (float("nan"), 4.0, float("inf"), -1.0, 4.0):  # also at the very start
         call(on_device([early, 2.0]))
         assert weigh.weights.isfinite().all()
+        if weigh.step == 1 and weigh.start is None:  # an exit without a good loss counts as one with a loss of 1
+            torch.testing.assert_close(weigh.weights.cpu(), weights_after(AdaLoss(2, refresh_period=1), [1.0, 2.0]))
     weights_after(exact, [4.0, 2.0], [4.0, 2.0])
-    torch.testing.assert_close(weigh.average, exact.average)
+    torch.testing.assert_close(weigh.average[0], exact.average[0])
     torch.testing.assert_close(weigh.weights, exact.weights)
 
 
@@ -180,7 +182,7 @@ def test_a_bad_loss_leaves_its_exits_average_as_it_is(options):
         *(("final_extra", value) for value in (-1.0, float("inf"), float("nan"))),
         *(("epsilon", value) for value in (0.0, 1.0)),
         ("num_exits", 0),
-        ("refresh_period", 0),
+        *(("refresh_period", value) for value in (0, 2.5, float("inf"), float("nan"))),
         ("normalisation", "mean"),
         ("floor_kind", "max"),
     ],
@@ -188,6 +190,12 @@ def test_a_bad_loss_leaves_its_exits_average_as_it_is(options):
 def test_options_out_of_range_are_refused(option, value):
     with pytest.raises(ValueError, match=f"^AdaLoss {option}: "):
         AdaLoss(**{"num_exits": 3, option: value})
+
+
+@pytest.mark.parametrize("measure", [torch.mean, lambda losses: losses[:1], lambda losses: losses.tolist()])
+def test_a_measure_gives_one_number_per_exit(measure):
+    with pytest.raises((ValueError, TypeError), match=r"^what AdaLoss measures: expected .*3, .*found "):
+        AdaLoss(3, measure=measure)(torch.ones(3))
 
 
 # --- among others --------------------------------------------------------------------------------------------------

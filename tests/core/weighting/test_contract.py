@@ -13,6 +13,7 @@ from anytime_core.weighting.base import BadLoss, LossWeighting
 from anytime_study.runs.registries import WEIGHTINGS
 from tests.core.on_device import DEVICE, on_device
 
+LIBRARY = ["const", "linear", "half_end", "sieve", "opt", "adaloss", "adaloss_formula"]
 VARIANTS = ["adaloss(refresh_period=1)", "adaloss(floor_kind='start', refresh_period=2)", "sampled(rho=0.0)"]
 pytestmark = pytest.mark.filterwarnings("ignore:AdaLoss. state saved after step")
 BAD = [-1.0, -1e-30, math.nan, math.inf, -math.inf]
@@ -151,6 +152,28 @@ def test_a_saved_state_goes_on_bit_for_bit(text, stop, tmp_path):
     assert same(state(resumed), state(weigh))
 
 
+@pytest.mark.parametrize("text", [*LIBRARY, *VARIANTS[:2], "adaloss(refresh_period=3)"])
+@pytest.mark.parametrize("way", ["loaded", "assigned", "copied"])
+def test_made_on_the_meta_device_it_goes_on_from_a_state(text, way):
+    weigh = build(text)
+    run(weigh, GOOD[:2])
+    with torch.device("meta"):
+        other = WEIGHTINGS.build(text, num_exits=3, seed=0)
+    other.state_dict()
+    if way != "assigned":
+        other.to_empty(device=DEVICE)
+        for value in other.buffers():
+            value.fill_(7)  # what memory may hold
+        other.check()
+    if way == "copied":  # as Hugging Face's from_pretrained does it, with no hook of ours
+        for name, value in weigh.state_dict().items():
+            other.get_buffer(name).copy_(value)
+    else:
+        other.load_state_dict(state(weigh), assign=way == "assigned")
+    assert torch.equal(run(other, GOOD * 2), run(weigh, GOOD * 2))
+    assert same(state(other), state(weigh))
+
+
 @every
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda weigh: pickle.loads(pickle.dumps(weigh))])
 def test_copies_go_on_alike_and_by_themselves(text, copied):
@@ -182,6 +205,19 @@ def test_the_state_stays_in_single_precision_in_a_model_of_half(text, dtype):
     assert not {value.dtype for value in model.buffers()} & {torch.float16, torch.bfloat16}
 
 
+@pytest.mark.parametrize("text", [*LIBRARY, *VARIANTS[:2]])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_made_where_half_is_the_default_it_is_the_same(text, dtype):
+    usual = build(text, 8)
+    torch.set_default_dtype(dtype)  # as Hugging Face does with dtype=…
+    try:
+        weigh = build(text, 8)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(value.dtype == usual.get_buffer(name).dtype for name, value in weigh.named_buffers())
+    assert same(state(weigh), state(usual))
+
+
 @every
 def test_double_precision_is_kept(text):
     weigh = build(text).double()
@@ -205,8 +241,12 @@ def test_compiles_without_a_graph_break(text):
 def test_under_torch_func_it_works_or_says_what_to_do(text):
     weigh = build(text)
     losses = on_device(GOOD[0])
-    gradient = torch.func.grad(copy.deepcopy(weigh).eval())(losses)
+    still = copy.deepcopy(weigh).eval()
+    gradient = torch.func.grad(still)(losses)
     assert gradient.isfinite().all()
+    still = pickle.loads(pickle.dumps(copy.deepcopy(still)))  # nothing of the transform is left
+    rows = on_device(GOOD[:2])
+    torch.testing.assert_close(torch.func.vmap(still)(rows), torch.stack([still(row) for row in rows]))
     if type(weigh) is LossWeighting:
         assert torch.equal(torch.func.grad(weigh)(losses), gradient)
         weigh.check()
@@ -300,6 +340,9 @@ def test_a_grad_scaler_leaves_out_a_step_with_a_bad_loss(text, bad, deferred):
     with pytest.raises(BadLoss) as caught:
         weigh.check()
     assert caught.value.exit == 2
+    fresh = copy.deepcopy(weigh)
+    fresh.reset()
+    fresh.check()
     assert weigh.weights.isfinite().all()
     assert not any(step([3.0, 2.0, 1.0]))  # and training goes on
     weigh.check()

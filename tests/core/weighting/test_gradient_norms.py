@@ -107,6 +107,21 @@ def test_a_copy_of_network_and_weighting_belongs_together():
     assert not torch.equal(weigh.weights, other.weights)
 
 
+def test_a_parameter_may_be_frozen_and_freed():
+    net = Chain()
+    norms = GradientNorms(net.parameters())
+    net.trunk[0].requires_grad_(False)
+    part = norms(net(INPUTS))
+    assert torch.equal(part, GradientNorms([p for p in net.parameters() if p.requires_grad])(net(INPUTS)))
+    net.trunk[0].requires_grad_(True)
+    assert (norms(net(INPUTS)) > part).all()
+
+
+def test_a_norm_in_half_precision_does_not_overflow():
+    theta = nn.Parameter(torch.ones(4, dtype=torch.float16))
+    assert GradientNorms([theta])((theta * 60000).sum()[None].float()).tolist() == [120000]
+
+
 @pytest.mark.parametrize("losses", ["of another network", "without a graph"])
 def test_losses_that_depend_on_no_parameter_are_refused(losses):
     weigh = first_order(Chain())

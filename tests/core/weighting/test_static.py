@@ -1,9 +1,10 @@
 import copy
+import math
 
 import pytest
 import torch
 
-from anytime_core.weighting.base import BadLoss
+from anytime_core.weighting.base import BadLoss, LossWeighting
 from anytime_core.weighting.static import const, half_end, linear, opt, sieve
 from anytime_study.runs.weightings import exponential
 
@@ -59,6 +60,21 @@ def test_exponential_refuses_weights_that_vanish(base):
 def test_opt_refuses_an_exit_that_is_not_there(exit_number):
     with pytest.raises(ValueError, match=f"^opt exit: .* {exit_number}$"):
         opt(3, exit_number)
+
+
+@pytest.mark.parametrize("bad", [[1.0, -0.5], [1.0, math.nan], [1.0, math.inf], [[1.0, 1.0]]])
+def test_weights_are_numbers_of_0_or_more(bad):
+    for weights in (bad, torch.tensor(bad)):
+        with pytest.raises(ValueError, match=r"^weights: .* found \["):
+            LossWeighting(weights)
+
+
+def test_weights_are_its_own():
+    mine = torch.ones(2, requires_grad=True)
+    weigh = LossWeighting(mine)
+    weigh.weights.mul_(2)
+    assert mine.tolist() == [1, 1]
+    assert LossWeighting([1.0, 2.0])(mine).item() == 3
 
 
 def test_weights_that_vanish_do_not_hide_a_bad_loss():
