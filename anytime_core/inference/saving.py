@@ -155,7 +155,7 @@ def library_network(network: str, options: dict[str, Any]) -> AnytimeNetwork:
     if any(isinstance(option, int) and option > LARGEST for option in tree_leaves(options)):
         raise ValueError(f"options: expected whole numbers of at most {LARGEST}, found a larger one")
     original = network == "MSDNet.original"
-    cls = anytime_core.MSDNet.original if original else getattr(anytime_core, network, None)
+    cls: Any = anytime_core.MSDNet.original if original else getattr(anytime_core, network, None)
     if not original and not (isinstance(cls, type) and issubclass(cls, AnytimeNetwork)):
         raise ValueError(f"network: expected a class of networks in anytime_core, or build=…, found {network!r}")
     with torch.device("meta"):  # no random numbers for weights that are replaced
