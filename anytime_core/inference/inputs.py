@@ -37,10 +37,9 @@ class InputChecks:
                 found = " and ".join(type(x).__name__ for x in leaves) or "none"
                 raise InputError(f"inputs: expected tensors [N, ...], also in lists, tuples and dicts, found {found}")
             key = str(structure), tuple((x.shape[1:], x.dtype, x.device) for x in leaves)
-        if len({x.shape[:1] for x in leaves}) > 1 or leaves[0].ndim == 0:
-            raise InputError(f"inputs: expected shapes [N, ...] with one N, found {' and '.join(described(inputs))}")
-        if len(leaves[0]) == 0:
-            raise InputError("inputs: expected at least one, found an empty batch")
+        first = leaves[0].shape
+        if not first or not first[0] or (len(leaves) > 1 and len({x.shape[:1] for x in leaves}) > 1):
+            raise InputError(f"inputs: expected shapes [N, ...], one N > 0, found {' and '.join(described(inputs))}")
         if any(map(_in_training, self._leaves)):  # somebody has trained on: batch norm would answer by batch
             self.net.eval()
         costs = self._kinds.get(key)
@@ -73,4 +72,5 @@ class InputChecks:
 
 def described(inputs: Any) -> tuple[str, ...]:
     """A text such as ``float32 [1, 3, 32, 32]`` for each tensor."""
-    return tuple(f"{str(x.dtype).removeprefix('torch.')} {list(x.shape)}" for x in tree_leaves(inputs))
+    leaves = [inputs] if isinstance(inputs, Tensor) else tree_leaves(inputs)  # the fast way again
+    return tuple([f"{str(x.dtype).removeprefix('torch.')} {list(x.shape)}" for x in leaves])

@@ -158,8 +158,8 @@ class AnytimePredictor:
                     self.latency.check_call(inputs, self.device)
                 spent = costs.walked
             elif exit is not None:
-                whole = isinstance(exit, numbers.Integral) and not isinstance(exit, bool)
-                _check(whole and 1 <= exit <= self.net.num_exits, "exit", f"1 to {self.net.num_exits}", exit)
+                if not isinstance(exit, numbers.Integral) or exit is True or not 1 <= exit <= len(self._answers):
+                    raise InputError(f"exit: expected 1 to {len(self._answers)}, found {exit!r}")
                 last = self._answers[exit - 1]
             elif macs is not None:
                 within = [position for position, cost in enumerate(spent) if _is_number(macs) and cost <= macs]
@@ -241,7 +241,7 @@ class AnytimePredictor:
 
     def _synchronise(self) -> None:
         """Wait until the device has done what it was told, so that the clock tells of it. A CPU has no queue."""
-        if self.device.type != "cpu":
+        if not self._checked.like.is_cpu:
             torch.accelerator.synchronize(self.device)
 
 
