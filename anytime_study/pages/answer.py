@@ -56,7 +56,7 @@ CONCLUSIONS: dict[tuple[str, Side], str] = {
 }
 
 _JUDGED = {
-    "shown as claimed": "the trade-off is shown: fewer errors at the end, more at a quarter of the cost",
+    "shown as claimed": "the trade-off is shown",
     "shown opposite": "the trade-off is shown to go the other way {half}",
     "no effect as large as δ": "the trade-off is too small to matter {half}",
     "undecided": "the claim stays undecided",
@@ -196,8 +196,8 @@ def answer(sources: Sources) -> str:
         sentences.append(f"Little means less than is relevant: {late} at the end, {early} early.")
     if told is counted:
         short = f"This is one small network, trained for {counted.epochs} of the paper's 300 epochs."
-        rates = "Each weighting has its own learning rate: of those tried, the best by one seed's validation error "
-        rates += "with 10,000 images."
+        rates = "Each weighting has its own learning rate, chosen with one seed on 10,000 images, so the rate may "
+        rates += "explain a part of these changes, or all."
         return " ".join([*sentences, progress(counted), short, rates])
     sentences += ["This is an estimate: one small network, a short schedule.", progress(counted)]
     if counted.seeds:
@@ -210,9 +210,7 @@ def advice(sources: Sources) -> str:
     early, late = sides(sources.told, sources.relevant)
     if "fewer" not in (early, late):
         means = "Nothing that we measured between exits is a reason to leave equal weights for AdaLoss."
-    elif any(each.endswith("more") for each in (early, late)):
-        means = "This is a trade, not an improvement."
-    elif "open" in (early, late):
+    elif any(each == "open" or each.endswith("more") for each in (early, late)):
         means = f"So try it only where {'late' if late == 'fewer' else 'early'} accuracy counts more."
     else:
         means = "So it is worth a try."
@@ -225,7 +223,7 @@ def landing_caption(sources: Sources, published: Mapping[str, float]) -> str:
         (mean_in_words([changes["quarter"]], "errors"), mean_in_words([changes["last"]], ""))
         for changes in (published, sources.told.changes[["quarter", "last"]].mean())
     )
-    return f"The paper's curve goes from {paper[0]} to {paper[1]}; ours from {ours[0]} to {ours[1]}."
+    return f"The paper's curve goes from {paper[0]} to {paper[1]}; ours, in orange, from {ours[0]} to {ours[1]}."
 
 
 def against_the_paper(tables: Iterable[pd.DataFrame], published: Mapping[str, float]) -> str:
@@ -242,15 +240,16 @@ def power(found: Found, relevant: Relevant) -> str:
     if found.seeds < FEWEST + 1:
         return ""
     told, needed = [], []
-    for name, where in (("last", "at the last exit"), ("quarter", "at a quarter of the cost")):
+    whats = {"last": ("a true change", "at the last exit"), "quarter": ("one", "at a quarter of the cost")}
+    for name, (what, where) in whats.items():
         spread = float(found.changes[name].std())
         chance = 100 * detection_power(found.seeds, spread, relevant[name])
         sure = "more than 99" if chance > 99 else f"{chance:.0f}"
-        told.append(f"one of {as_percent(relevant[name]):.0f} % {where} with a chance of {sure} %")
+        told.append(f"{what} of {as_percent(relevant[name]):.0f} % {where} with a chance of {sure} %")
         needed.append(seeds_needed(spread, relevant[name]))
     return (
-        f"Of true changes, these {number(found.seeds)} seeds would find {' and '.join(told)}. The chance to find both "
-        f"is at most the smaller of these; to bring each to 80 % takes {number(max(needed))} seeds."
+        f"These {number(found.seeds)} seeds would find {' and '.join(told)}. They would find both at most with the "
+        f"smaller of these chances; to bring each to 80 % takes {number(max(needed))} seeds."
     )
 
 
@@ -265,15 +264,19 @@ def objective(changes: pd.DataFrame, counted: Found) -> str:
     by = changes.groupby("place")["objective"]
     ends = [mean_interval(values) for _, values in by if len(values) >= FEWEST]
     higher, rows = int((by.mean() > 0).sum()), by.ngroups
+    begun = len(told)
     for some, word, where, sure in (
         (higher, "higher", "right", sum(one.low > 0 for one in ends)),
         (rows - higher, "lower", "left", sum(one.high < 0 for one in ends)),
     ):
         if some:
-            places = "the only row" if rows == 1 else f"{part_of(some, rows)} rows"
+            if len(told) > begun:
+                places, who = "the other row" if some == 1 else f"the other {number(some)} rows", "it"
+            else:
+                places, who = "the only row" if rows == 1 else f"{part_of(some, rows)} rows", "AdaLoss's objective"
             whole = f"{'' if sure == some else f'{number(sure)} '}with the whole interval {where} of the line"
             whole = whole if sure else f"but no interval lies wholly {where} of the line"
-            told.append(f"In {places} AdaLoss's objective ends {word} on average, {whole}.")
+            told.append(f"In {places} {who} ends {word} on average, {whole}.")
     return " ".join(told)
 
 

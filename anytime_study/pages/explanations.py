@@ -67,12 +67,26 @@ def batch_table(experiment: Experiment, *others: Experiment) -> pd.DataFrame:
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
+def batches_in_words(tables: Mapping[str, pd.DataFrame]) -> str:
+    """A paragraph per source whose runs are there, and one that names the others.
+
+    Args:
+        tables: From :func:`batch_table`, by the name of the source.
+    """
+    told = {source: batch_in_words(table, source) for source, table in tables.items()}
+    missing = [source for source, text in told.items() if not text]
+    paragraphs = [text for text in told.values() if text]
+    if missing:
+        paragraphs.append(f"On {listed(missing)}, the runs that tell batch and weighting apart have not finished yet.")
+    return "\n\n".join(paragraphs)
+
+
 def batch_in_words(table: pd.DataFrame, where: str) -> str:
-    """How much of the difference that the scripts show is the batch, and how much the weighting."""
+    """How much of the scripts' difference is the batch, and how much the weighting; nothing without these runs."""
     values = {name: own.set_index("seed")["last"] for name, own in table.groupby("comparison")}
     whole = max(WITH_DECAY, SCRIPTS, key=lambda name: len(values.get(name, ())))
     if whole not in values or BATCH not in values:
-        return f"On {where}, the runs that tell batch and weighting apart have not finished yet."
+        return ""
     like = (
         "as in the scripts" if whole == WITH_DECAY else "with the scripts' batches but without their decay of the heads"
     )
@@ -193,7 +207,8 @@ def price_in_words(table: pd.DataFrame) -> str:
     for name, own in means.groupby("dataset", sort=False):
         if len(own) < _FEWEST_PLACES and own["ratio"].min() > within["ratio"].max():
             more, count = int((own["first"] > within["first"].max()).sum()), len(own)
-            pays = "more than all of them" if more else "less than the highest of them"
+            garments = within["dataset"].iloc[0]
+            pays = f"more than any setting of {garments}" if more else f"less than the dearest setting of {garments}"
             some = f" in {part_of(more, count)} settings" if 0 < more < count else ""
             told.append(f"{name} lies further right and pays {pays}{some}.")
     return " ".join(told)

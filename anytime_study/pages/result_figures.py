@@ -134,5 +134,5 @@ def seed_by_seed(tables: Mapping[str, pd.DataFrame], published: Mapping[str, flo
     low, high = axes.get_ylim()
     axes.set(ylim=(low - 2, max(high, 3) + 2), xlim=(min(axes.get_xlim()[0], -7), axes.get_xlim()[1] + 1))
     axes.set(xlabel="change in test errors at a quarter of the cost (%)", ylabel="at the last exit (%)")
-    axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0.28, 0.12))
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")  # inside it would hide seeds
     return figure

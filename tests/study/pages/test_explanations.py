@@ -16,6 +16,7 @@ from anytime_study.pages.explanations import (
     batch_in_words,
     batch_table,
     batches_in_a_table,
+    batches_in_words,
     headroom_in_words,
     moved_in_words,
     price_in_words,
@@ -112,7 +113,11 @@ def test_the_batch_takes_all_a_part_or_nothing(scripts, batch, whole, text):
 
 def test_one_seed_and_none(scripts):
     assert "makes 18 % fewer errors at the last exit (1 seed, so no" in batch_in_words(batch_table(scripts(1)), "x")
-    assert batch_in_words(batch_table(scripts(0)), "x").endswith("have not finished yet.")
+    none, one = batch_table(scripts(0)), batch_table(scripts(1))
+    first, last = batches_in_words({"x": none, "y": one, "z": none}).split("\n\n")
+    assert first.startswith("On y, compared ")
+    assert last == "On x and z, the runs that tell batch and weighting apart have not finished yet."
+    assert batches_in_words({"y": one}) == first
 
 
 def test_extremes_are_told():
@@ -194,9 +199,18 @@ GROWS = [("Garments", 1, 1), ("Garments", 2, 2), ("Garments", 3, 3)]
         (GROWS, "Within Garments, AdaLoss's price at the first exit grows with the ratio."),
         ([(name, -x, y) for name, x, y in GROWS], "falls with the ratio."),
         ([("Garments", 1, 1), ("Garments", 2, 3), ("Garments", 3, 1)], "does not follow the ratio."),
-        ([("Photos", 6, 2), *GROWS], "the ratio. Photos lies further right and pays less than the highest of them."),
-        ([("Photos", 6, 9), *GROWS], "the ratio. Photos lies further right and pays more than all of them."),
-        ([("Photos", 6, 2), ("Photos", 8, 9), *GROWS], "pays more than all of them in one of two settings."),
+        (
+            [("Photos", 6, 2), *GROWS],
+            "the ratio. Photos lies further right and pays less than the dearest setting of Garments.",
+        ),
+        (
+            [("Photos", 6, 9), *GROWS],
+            "the ratio. Photos lies further right and pays more than any setting of Garments.",
+        ),
+        (
+            [("Photos", 6, 2), ("Photos", 8, 9), *GROWS],
+            "pays more than any setting of Garments in one of two settings.",
+        ),
     ],
 )
 def test_the_price_and_the_ratio(rows, text):
