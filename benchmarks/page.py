@@ -48,7 +48,7 @@ def comparison_table(comparison: Comparison, *, digits: int = 2) -> pd.DataFrame
 
 def bracketed(ratio: Ratio, digits: int = 2) -> str:
     """A ratio and the interval of its median, as text."""
-    return f"{ratio.median:.{digits}f} [{ratio.low:.{digits}f}, {ratio.high:.{digits}f}]"
+    return f"{ratio.median:.{digits}f} [{ratio.low:.{digits}f},\N{NO-BREAK SPACE}{ratio.high:.{digits}f}]"
 
 
 def weighting_sentence(row: Row) -> str:
@@ -163,7 +163,7 @@ def interval_of_share(count: int, total: int) -> tuple[float, float]:
 def percent(count: int, total: int) -> str:
     """A share in per cent with its interval."""
     low, high = interval_of_share(count, total)
-    return f"{100 * count / total:.2g} [{100 * low:.2g}, {100 * high:.2g}]"
+    return f"{100 * count / total:.2g} [{100 * low:.2g},\N{NO-BREAK SPACE}{100 * high:.2g}]"
 
 
 def kept(count: int, total: int, limit: float) -> str:
@@ -194,8 +194,8 @@ def speed_sentence(row: Row) -> str:
     macs = 100 * (1 - row.facts["macs_early_over_last"])
     return (
         f"We timed one of these networks, that of the figure, on part of the test images. With {abs(macs):.2g} % "
-        f"{'fewer' if macs > 0 else 'more'} multiply-adds than the last exit for all, it took {ratio.median:.2f} times "
-        f"as long (95 % interval {ratio.low:.2f} to {ratio.high:.2f})."
+        f"{'fewer' if macs > 0 else 'more'} multiply-adds than if all images went to the last exit, it took "
+        f"{ratio.median:.2f} times as long (95 % interval {ratio.low:.2f} to {ratio.high:.2f})."
     )
 
 

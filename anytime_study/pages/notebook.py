@@ -94,4 +94,5 @@ def _injected_names(cells: Sequence[str]) -> list[str]:
 def show(table: pd.DataFrame, *, digits: int = 3) -> HTML:
     """A table as a page shows it: no index, and numbers with ``digits`` digits after the point."""
     table = table.rename_axis(columns=None)  # pandas would give a name of all columns an empty column of its own
-    return HTML(table.to_html(index=False, border=0, float_format=lambda number: f"{number:.{digits}f}"))
+    wide = "claims" if "claim" in table else None  # a sentence in the first column
+    return HTML(table.to_html(classes=wide, index=False, border=0, float_format=lambda number: f"{number:.{digits}f}"))

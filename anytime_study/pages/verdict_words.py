@@ -133,6 +133,8 @@ def _became(found: Sequence[Verdict]) -> str:
     counts = Counter(verdict.effect for verdict in found)
     if len(found) == 1:
         return f"The only claim is {_EFFECTS[found[0].effect]}."
+    if counts[NOT_TESTED] == len(found):
+        return f"{capital(part_of(0, len(found)))} claims has been tested yet."
     if len(counts) == 1:
         return f"{capital(part_of(len(found), len(found)))} claims are {_EFFECTS[found[0].effect]}."
     told = [
@@ -146,6 +148,16 @@ def _became(found: Sequence[Verdict]) -> str:
 
 
 # --- of the whole ledger ---------------------------------------------------------------------------------------------
+
+
+def of_the_primary(found: Sequence[Verdict]) -> str:
+    """How this study's primary claim stands, empty where no such claim has a run."""
+    tested = [verdict for verdict in found if verdict.role == "primary" and verdict.trials]
+    if not tested:
+        return ""
+    first = tested[0]
+    limits = f" ({told})" if (told := "; ".join(limit for limit in _limits(first) if limit != AMENDED)) else ""
+    return f"This study's primary claim is {_EFFECTS[first.effect]}{limits}: “{first.says}”"
 
 
 def of_the_papers(found: Sequence[Verdict]) -> str:
@@ -204,7 +216,7 @@ def of_amended_rules(found: Sequence[Verdict]) -> str:
     text = f"{amended} of {len(tested)} rules {'was' if amended == 1 else 'were'} amended after the runs"
     if not 0 < len(kept) <= _FEW:
         return f"{text}."
-    return f"{text}; {'the exception is' if len(kept) == 1 else 'the exceptions are'} {' '.join(kept)}"
+    return f"{text}. {'This one is' if len(kept) == 1 else 'These are'} as before: {' '.join(kept)}"
 
 
 def of_missing_runs(found: Sequence[Verdict]) -> str:

@@ -162,7 +162,14 @@ def with_language(tmp_path, made_up_record):
 @pytest.mark.parametrize(
     ("seeds", "said"),
     [
-        (0, ["No answer yet: 0 of 5 planned seeds so far", "<td>0 of 5</td>", "We write the rules before the runs."]),
+        (
+            0,
+            [
+                "No answer yet: none of the five planned seeds has been trained",
+                "<td>0 of 5</td>",
+                "We write the rules before the runs.",
+            ],
+        ),
         (1, ["This is one seed, so there is no interval. One of five planned pairs", "windows of text"]),
         (
             5,

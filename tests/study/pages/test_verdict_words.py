@@ -112,6 +112,11 @@ def test_what_became_of_claims(found, text):
     assert said.judged(found).endswith(text)
 
 
+def test_claims_without_runs():
+    assert said.judged([UNTESTED]).endswith("The only claim is not tested yet.")
+    assert said.judged([UNTESTED] * 3).endswith("None of the three claims has been tested yet.")
+
+
 @pytest.mark.parametrize(
     ("found", "text"),
     [
@@ -152,6 +157,14 @@ def test_of_the_papers(found, text):
     assert said.of_the_papers([verdict(scope="replicated")]).endswith("shown as claimed.")
 
 
+def test_of_the_primary():
+    primary = verdict(role="primary", amended=True)
+    assert said.of_the_primary([UNCLEAR, primary]) == (
+        "This study's primary claim is shown as claimed (other data): “A holds.”"
+    )
+    assert said.of_the_primary([UNCLEAR, replace(primary, trials=())]) == ""
+
+
 def alone(effect="shown as claimed"):
     return verdict(effect, claim=ALONE)
 
@@ -175,8 +188,8 @@ def test_of_the_weights(found, text):
     ("amended", "text"),
     [
         ([True, True], "2 of 2 rules were amended after the runs."),
-        ([True, False], "1 of 2 rules was amended after the runs; the exception is “A holds.”"),
-        ([True, False, False], "1 of 3 rules was amended after the runs; the exceptions are “A holds.” “A holds.”"),
+        ([True, False], "1 of 2 rules was amended after the runs. This one is as before: “A holds.”"),
+        ([True, False, False], "1 of 3 rules was amended after the runs. These are as before: “A holds.” “A holds.”"),
         ([True, *[False] * 4], "1 of 5 rules was amended after the runs."),
     ],
 )
