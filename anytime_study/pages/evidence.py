@@ -15,10 +15,10 @@ from anytime_study.analysis.selection import validation_error
 from anytime_study.analysis.trade_offs import averaged_by_seed, change_table, headroom_table, pairs, pairs_of, setting
 from anytime_study.analysis.verdicts import Verdict, verdicts
 from anytime_study.datasets import find_card
-from anytime_study.pages.answer import Found, Relevant, Sources
+from anytime_study.pages.answer import Found, Relevant, Sources, both_changes
 from anytime_study.pages.figures import label
 from anytime_study.pages.result_pages import collect, origin
-from anytime_study.pages.words import FEWEST, interval_in_words, interval_text, mean_in_words, number
+from anytime_study.pages.words import interval_text
 from anytime_study.studies.experiments import Experiment, load_experiments
 from anytime_study.studies.study import RECORDS, ROOT, load_study
 
@@ -84,7 +84,7 @@ class Evidence:
     @property
     def sources(self) -> Sources:
         """All that may answer the question."""
-        return Sources(self.counted, self.shorter, self.relevant)
+        return Sources(self.counted, self.shorter, self.same_rate, self.relevant)
 
     @property
     def counted(self) -> Found:
@@ -111,31 +111,36 @@ class Evidence:
         same = {name: one for name, one in experiment.planned.items() if one.model_dump(exclude=apart) == main}
         return replace(experiment, planned=same)
 
+    @property
+    def same_rate(self) -> Found:
+        """The primary comparison's AdaLoss against equal weights at its learning rate, by the control runs."""
+        high, where = self._rates[1], self.counted.where
+        changes = self._exchanged(("adaloss", high), ("const", high)).set_index("seed")
+        return Found(f"{where} at one learning rate", changes, epochs=self.counted.epochs)
+
+    @property
+    def _rates(self) -> tuple[float, float]:
+        """Of equal weights and of AdaLoss in the primary comparison."""
+        rates = self._primary.own_rates if self._primary else {}
+        return rates.get("const", 0), rates.get("adaloss", 0)
+
+    def _exchanged(self, *apart: tuple[str, float]) -> pd.DataFrame:
+        """Pairs of two weightings with these rates, of the primary comparison and its control."""
+        primary, control = self._primary, self.cifar.get("common_rates")
+        runs = [*finished(primary), *finished(control)] if primary and control else []
+        return change_table(pairs(runs, *({"weighting": name, "learning_rate": rate} for name, rate in apart)))
+
     def at_common_rates(self) -> str:
         """What the weighting changes at one learning rate, and the rate alone, in the primary comparison's setting."""
-        primary, control = self._primary, self.cifar.get("common_rates")
-        if primary is None or control is None:
-            return ""
-        runs = [*finished(primary), *finished(control)]
-        low, high = (primary.own_rates[weighting] for weighting in ("const", "adaloss"))
+        low, high = self._rates
         told = []
         for who, first, second in (
             (f"With a learning rate of {high:g} for both, AdaLoss makes", ("adaloss", high), ("const", high)),
             (f"The rate alone, {high:g} instead of {low:g}, gives equal weights", ("const", high), ("const", low)),
             (f"With a learning rate of {low:g} for both, AdaLoss makes", ("adaloss", low), ("const", low)),
         ):
-            apart = [{"weighting": weighting, "learning_rate": rate} for weighting, rate in (first, second)]
-            if len(changes := change_table(pairs(runs, *apart))):
-                quarter, last = changes["quarter"], changes["last"]
-                early, late = (
-                    mean_in_words(quarter, "errors at a quarter of the cost"),
-                    mean_in_words(last, "at the last exit"),
-                )
-                sure = f"{'one seed' if len(last) == 1 else 'two seeds'}, so no intervals"
-                if len(last) >= FEWEST:
-                    ends = f"{interval_in_words(quarter)}, and {interval_in_words(last)}"
-                    sure = f"95 % intervals over {number(len(last))} seeds: {ends}"
-                told.append(f"{who} {early} and {late} ({sure}).")
+            if len(changes := self._exchanged(first, second)):
+                told.append(f"{who} {both_changes(changes)}.")
         return " ".join(told)
 
     def origins(self) -> str:
