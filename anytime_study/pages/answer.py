@@ -187,12 +187,12 @@ class Sources:
 
     @property
     def rate_explains(self) -> bool:
-        """Whether the main comparison's gain at the end is not seen at one rate, and equal weights gain by the rate."""
+        """Whether no relevant gain at the end is seen at one rate, and equal weights gain by the rate alone."""
         if self.same_rate.seeds < FEWEST:
             return False
         late, same_rate = (sides(found, self.relevant)[1] for found in (self.counted, self.same_rate))
         gains = side(self.rate_alone, self.relevant["last"])
-        return late.endswith("fewer") and gains.endswith("fewer") and not same_rate.endswith("fewer")
+        return late.endswith("fewer") and gains.endswith("fewer") and same_rate != "fewer"
 
     @property
     def spoken(self) -> Found:

@@ -53,10 +53,11 @@ def verdict(effect, small=(0.02, 0.02), opposite=(0.01, 1.0), *, amended=False):
     return SimpleNamespace(effect=effect, amended=amended, trials=trials)
 
 
-def sources(counted, shorter=4, **changes):
-    """Of so many seeds of the main comparison (or what is found there), and of the shorter one."""
+def sources(counted, shorter=4, same_rate=None, **changes):
+    """Of so many seeds of the main comparison (or what is found there), of the shorter one, and of the control."""
     main = found(counted) if isinstance(counted, int) else counted
-    return Sources(main, found(shorter, where="CIFAR-10, with 10,000 images and 40 epochs", **changes), RELEVANT)
+    short = found(shorter, where="CIFAR-10, with 10,000 images and 40 epochs", **changes)
+    return Sources(main, short, same_rate or found(0, where=f"{main.where} at one learning rate"), RELEVANT)
 
 
 def sentences(text):
@@ -83,6 +84,38 @@ def test_the_answer_reads_well_with_any_number_of_seeds(seeds):
     assert ("Each weighting has its own learning rate" in text) == (seeds >= 3)
     (short, _) = sentences(advice(sources(counted)))
     assert short.startswith("So far, ") == (seeds < 8)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "late", "explains"),
+    [(2, 0.0, False), (3, 0.0, True), (8, -0.5, True), (8, -5.0, False), (8, 4.0, True)],
+)
+def test_the_control_takes_back_a_gain_that_is_the_learning_rates(seeds, late, explains):
+    """Eight pairs at own rates gain 5 %; the control has equal weights at AdaLoss's rate."""
+    there = sources(found(8, effect="shown as claimed"), same_rate=found(seeds, last=late))
+    text = " ".join(sentences(answer(there)))
+    assert there.rate_explains == explains == text.startswith("At the same learning rate, AdaLoss ")
+    assert ("that rate alone gives equal weights" in text) == explains
+    assert ("so the rate may explain" in text) == (seeds < 3)
+    assert ("with AdaLoss's rate for both, it makes" in text) == (seeds >= 3 and not explains)
+    assert "the trade-off is shown" in text  # by its rule, whatever the control says
+    assert ("a reason to leave equal weights" in advice(there)) == explains
+    published = {"quarter": 15.0, "last": -14.0}
+    assert ("at one learning rate" in landing_caption(there, published)) == explains
+
+
+@pytest.mark.parametrize(("late", "part"), [(0.0, "nearly all of that gain"), (-2.0, "most of that gain")])
+def test_the_share_of_the_rate_is_told(late, part):
+    wide = found(8, last=late)
+    wide.changes["last"] += [6.0, -6.0] * 4  # an open end, or it would be a gain of the weighting
+    assert part in answer(sources(found(8, last=-9.0, effect="shown as claimed"), same_rate=wide))
+
+
+def test_a_control_that_shows_no_gain_by_the_rate_takes_nothing_back():
+    """The late change is open at one rate, but so is what the rate changes."""
+    wide = found(3)
+    wide.changes["last"] += [-9.0, 9.0, 4.0]
+    assert not sources(found(8), same_rate=wide).rate_explains
 
 
 def test_without_seeds_the_answer_is_how_far_the_runs_are():
