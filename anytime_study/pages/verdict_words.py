@@ -216,7 +216,7 @@ def of_amended_rules(found: Sequence[Verdict]) -> str:
     text = f"{amended} of {len(tested)} rules {'was' if amended == 1 else 'were'} amended after the runs"
     if not 0 < len(kept) <= _FEW:
         return f"{text}."
-    return f"{text}. {'This one is' if len(kept) == 1 else 'These are'} as before: {' '.join(kept)}"
+    return f"{text}. {'This one is' if len(kept) == 1 else 'These are'} unchanged: {' '.join(kept)}"
 
 
 def of_missing_runs(found: Sequence[Verdict]) -> str:

@@ -188,8 +188,8 @@ def test_of_the_weights(found, text):
     ("amended", "text"),
     [
         ([True, True], "2 of 2 rules were amended after the runs."),
-        ([True, False], "1 of 2 rules was amended after the runs. This one is as before: “A holds.”"),
-        ([True, False, False], "1 of 3 rules was amended after the runs. These are as before: “A holds.” “A holds.”"),
+        ([True, False], "1 of 2 rules was amended after the runs. This one is unchanged: “A holds.”"),
+        ([True, False, False], "1 of 3 rules was amended after the runs. These are unchanged: “A holds.” “A holds.”"),
         ([True, *[False] * 4], "1 of 5 rules was amended after the runs."),
     ],
 )
