@@ -259,6 +259,8 @@ def advice(sources: Sources) -> str:
     early, late = sides(sources.spoken, sources.relevant)
     if "fewer" not in (early, late):
         means = "Nothing that we measured between exits is a reason to leave equal weights for AdaLoss."
+        if sources.rate_explains:
+            means += " If late accuracy counts more, first try a larger learning rate."
     elif any(each == "open" or each.endswith("more") for each in (early, late)):
         means = f"So try it only where {'late' if late == 'fewer' else 'early'} accuracy counts more."
     else:
