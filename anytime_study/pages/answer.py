@@ -243,6 +243,17 @@ def answer(sources: Sources) -> str:
     return " ".join(sentences)
 
 
+def control_in_short(sources: Sources) -> str:
+    """What the control takes back of the primary claim, beside its verdict; empty where it takes nothing back."""
+    if not sources.rate_explains:
+        return ""
+    last = mean_in_words(sources.same_rate.changes["last"], "errors at the last exit")
+    return (
+        f"But the verdict compares two learning rates. In a control with one rate for both, AdaLoss makes {last} "
+        f"(95 % interval {interval_in_words(sources.same_rate.changes['last'])})."
+    )
+
+
 def both_changes(changes: pd.DataFrame) -> str:
     """Early and late, with their intervals in brackets; from one seed on."""
     quarter, last = changes["quarter"], changes["last"]

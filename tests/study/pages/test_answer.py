@@ -19,6 +19,7 @@ from anytime_study.pages.answer import (
     against_the_paper,
     answer,
     conclusion,
+    control_in_short,
     gate_in_words,
     halves,
     landing_caption,
@@ -102,6 +103,7 @@ def test_the_control_takes_back_a_gain_that_is_the_learning_rates(seeds, late, e
     assert ("a reason to leave equal weights" in advice(there)) == explains
     published = {"quarter": 15.0, "last": -14.0}
     assert ("at one learning rate" in landing_caption(there, published)) == explains
+    assert bool(control_in_short(there)) == explains
 
 
 @pytest.mark.parametrize(("late", "part"), [(0.0, "nearly all of that gain"), (-2.0, "most of that gain")])
