@@ -195,6 +195,14 @@ class Sources:
         return late.endswith("fewer") and gains.endswith("fewer") and same_rate != "fewer"
 
     @property
+    def needs_own_rates(self) -> bool:
+        """Whether the main comparison gains at the end and the control, at one rate, cannot confirm it."""
+        if self.told is not self.counted or self.same_rate.seeds < FEWEST or self.rate_explains:
+            return False
+        late, same_rate = (sides(found, self.relevant)[1] for found in (self.counted, self.same_rate))
+        return late.endswith("fewer") and not same_rate.endswith("fewer")
+
+    @property
     def spoken(self) -> Found:
         """The one that the answer rests on: the control, where it takes back what the main comparison shows."""
         return self.same_rate if self.rate_explains else self.told
@@ -202,6 +210,7 @@ class Sources:
     def finding(self, where: str = "") -> str:
         """What AdaLoss does, as a sentence that may begin with a place; from three seeds on."""
         finding = f"{where}{conclusion(self.spoken, self.relevant)}"
+        finding += ", each weighting at its own learning rate" * self.needs_own_rates
         complete = self.told is self.counted and self.counted.complete
         return f"{capital(finding)}." if complete else f"So far, {finding}."
 
@@ -231,11 +240,13 @@ def answer(sources: Sources) -> str:
         late, early = (f"{as_percent(relevant[name]):.0f} %" for name in ("last", "quarter"))
         sentences.append(f"Little means less than is relevant: {late} at the end, {early} early.")
     if told is counted:
-        rates = "Each weighting has its own learning rate, chosen with one seed on 10,000 images"
+        whose = "Each rate was" if sources.needs_own_rates else "Each weighting has its own learning rate,"
+        rates = f"{whose} chosen with one seed on 10,000 images"
         if sources.same_rate.seeds < FEWEST:
             rates += ", so the rate may explain a part of these changes, or all."
         else:
-            rates += f"; with AdaLoss's rate for both, it makes {both_changes(sources.same_rate.changes)}."
+            unsure = " So at one rate the gain is not confirmed." * sources.needs_own_rates
+            rates += f". With AdaLoss's rate for both, it makes {both_changes(sources.same_rate.changes)}.{unsure}"
         return " ".join([*sentences, progress(counted), short, rates])
     sentences += ["This is an estimate: one small network, a short schedule.", progress(counted)]
     if counted.seeds:
@@ -245,7 +256,7 @@ def answer(sources: Sources) -> str:
 
 def control_in_short(sources: Sources) -> str:
     """What the control takes back of the primary claim, beside its verdict; empty where it takes nothing back."""
-    if not sources.rate_explains:
+    if not (sources.rate_explains or sources.needs_own_rates):
         return ""
     last = mean_in_words(sources.same_rate.changes["last"], "errors at the last exit")
     return (
@@ -273,7 +284,8 @@ def advice(sources: Sources) -> str:
         if sources.rate_explains:
             means += " If late accuracy counts more, first try a larger learning rate."
     elif any(each == "open" or each.endswith("more") for each in (early, late)):
-        means = f"So try it only where {'late' if late == 'fewer' else 'early'} accuracy counts more."
+        beside = ", and beside equal weights at the same learning rate" * sources.needs_own_rates
+        means = f"So try it only where {'late' if late == 'fewer' else 'early'} accuracy counts more{beside}."
     else:
         means = "So it is worth a try."
     return means if sources.told.seeds < FEWEST else f"{sources.finding(f'on {sources.spoken.where}, ')} {means}"
@@ -286,7 +298,7 @@ def landing_caption(sources: Sources, published: Mapping[str, float]) -> str:
         for changes in (published, sources.told.changes[["quarter", "last"]].mean())
     )
     orange = f"ours, in orange, from {ours[0]} to {ours[1]}"
-    if sources.rate_explains:
+    if sources.rate_explains or sources.needs_own_rates:
         orange += f", but at one learning rate to {mean_in_words(sources.same_rate.changes['last'], '')}"
     return f"The paper's curve goes from {paper[0]} to {paper[1]}; {orange}."
 

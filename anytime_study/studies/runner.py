@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from anytime_core.errors import InputError
 from anytime_study.runs.config import RunConfig
 from anytime_study.training.interruption import AGAIN, Interrupted, stop_requests
 
@@ -59,10 +60,10 @@ def run_study(
         progress: Whether runs show a bar on standard error; those of several jobs would overwrite each other.
 
     Raises:
-        ValueError: ``jobs`` is below 1.
+        InputError: ``jobs`` is below 1.
     """
     if jobs < 1:
-        raise ValueError(f"jobs: expected at least 1, found {jobs}")
+        raise InputError(f"jobs: expected at least 1, found {jobs}")
     end = None if seconds is None else time.monotonic() + seconds
     todo = list(reversed(runs))
     workers: dict[Connection, _Worker] = {}

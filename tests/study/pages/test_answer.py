@@ -98,7 +98,7 @@ def test_the_control_takes_back_a_gain_that_is_the_learning_rates(seeds, late, e
     assert there.rate_explains == explains == text.startswith("At the same learning rate, AdaLoss ")
     assert ("that rate alone gives equal weights" in text) == explains
     assert ("so the rate may explain" in text) == (seeds < 3)
-    assert ("with AdaLoss's rate for both, it makes" in text) == (seeds >= 3 and not explains)
+    assert ("With AdaLoss's rate for both, it makes" in text) == (seeds >= 3 and not explains)
     assert "the trade-off is shown" in text  # by its rule, whatever the control says
     assert ("a reason to leave equal weights" in advice(there)) == explains
     published = {"quarter": 15.0, "last": -14.0}
@@ -117,7 +117,13 @@ def test_a_control_that_shows_no_gain_by_the_rate_takes_nothing_back():
     """The late change is open at one rate, but so is what the rate changes."""
     wide = found(3)
     wide.changes["last"] += [-9.0, 9.0, 4.0]
-    assert not sources(found(8), same_rate=wide).rate_explains
+    there = sources(found(8), same_rate=wide)
+    assert not there.rate_explains
+    finding, *_, unsure = sentences(answer(there))
+    assert finding.endswith("late accuracy, each weighting at its own learning rate.")
+    assert unsure == "So at one rate the gain is not confirmed."
+    assert advice(there).endswith("late accuracy counts more, and beside equal weights at the same learning rate.")
+    assert control_in_short(there)
 
 
 def test_without_seeds_the_answer_is_how_far_the_runs_are():
