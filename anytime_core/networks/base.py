@@ -80,7 +80,7 @@ class AnytimeNetwork(nn.Module):
     def adopt(self, validation_errors: Sequence[float]) -> None:
         """Decide which exits answer from their validation errors, [K]; nothing to decide but in an ensemble."""
 
-    def macs_now(self, inputs: Any) -> list[tuple[int, int]] | None:  # noqa: ARG002
+    def macs_now(self, inputs: Any) -> list[tuple[int, int]] | None:  # noqa: ARG002 (a sequence looks at it)
         """MACs of each segment and head in the next call, where they depend on the calls before it; else None."""
         return None
 

@@ -231,7 +231,7 @@ def answer(sources: Sources) -> str:
                 "Our main comparison gave each weighting its own rate, chosen with one seed on 10,000 images.",
                 f"There AdaLoss makes {both_changes(counted.changes)}. {progress(counted)}",
                 f"But that rate alone gives equal weights {change_in_words(sources.rate_alone, 'errors there')}, so "
-                f"{part} of that gain is the rate's.",
+                f"on average {part} of that gain is the rate's.",
                 short,
             ]
         )
