@@ -5,18 +5,18 @@ Every branch is written out. The same sentences serve the landing page, the page
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from anytime_study.analysis.decisions import LEVEL
 from anytime_study.analysis.statistics import detection_power, mean_interval, seeds_needed
 from anytime_study.analysis.verdicts import Verdict
+from anytime_study.pages.found import Found, Relevant, Side, Sources, sides
 from anytime_study.pages.words import (
     FEWEST,
     as_percent,
+    both_changes,
     capital,
     change_in_words,
     interval_in_words,
@@ -24,8 +24,6 @@ from anytime_study.pages.words import (
     number,
     part_of,
 )
-
-Side = Literal["more", "slightly more", "same", "slightly fewer", "fewer", "open"]
 
 # What AdaLoss does early, at a quarter of the cost, and at the end; a slight change early is a `little` one.
 CONCLUSIONS: dict[tuple[str, Side], str] = {
@@ -61,59 +59,6 @@ _JUDGED = {
     "no effect as large as δ": "the trade-off is too small to matter {half}",
     "undecided": "the claim stays undecided",
 }
-
-
-@dataclass(frozen=True)
-class Found:
-    """Changes of test error by AdaLoss against equal weights in one setting.
-
-    Attributes:
-        where: The setting in words, after "on": ``Fashion-MNIST, trained for six epochs``.
-        changes: A row per seed, with the columns ``quarter`` and ``last`` in hundredths of a logarithm.
-        planned: How many seeds are planned; 0 if that is not decided yet.
-        verdict: On the claim of a trade-off that is judged by them; None if there is no such claim.
-        epochs: Of training.
-        diverged: How many seeds have no pair because a run diverged.
-    """
-
-    where: str
-    changes: pd.DataFrame
-    planned: int = 0
-    verdict: Verdict | None = None
-    epochs: int = 0
-    diverged: int = 0
-
-    @property
-    def seeds(self) -> int:
-        """How many have a pair of runs."""
-        return len(self.changes)
-
-    @property
-    def complete(self) -> bool:
-        """Whether no planned run is to come."""
-        return 0 < self.planned <= self.seeds + self.diverged
-
-
-Relevant = Mapping[str, float]
-"""The smallest relevant changes by column, ``quarter`` and ``last``, from data/claims.yaml."""
-
-
-def side(values: Sequence[float] | pd.Series, relevant: float) -> Side:
-    """On which side of 0 the mean lies, by its 95 % interval; ``slightly``: by less than is relevant."""
-    interval = mean_interval(values)
-    small = -relevant < interval.low and interval.high < relevant
-    if interval.high < 0:
-        return "slightly fewer" if small else "fewer"
-    if interval.low > 0:
-        return "slightly more" if small else "more"
-    return "same" if small else "open"
-
-
-def sides(found: Found, relevant: Relevant) -> tuple[Side, Side]:
-    """Early and late; open with too few seeds."""
-    if found.seeds < FEWEST:
-        return "open", "open"
-    return side(found.changes["quarter"], relevant["quarter"]), side(found.changes["last"], relevant["last"])
 
 
 def conclusion(found: Found, relevant: Relevant) -> str:
@@ -159,60 +104,12 @@ def _deciding_half(verdict: Verdict) -> str:
     return " and ".join("at a quarter of the cost" if "fraction" in one else "at the last exit" for one in alone)
 
 
-@dataclass(frozen=True)
-class Sources:
-    """Runs that may answer the question, and what matters.
-
-    Attributes:
-        counted: The main comparison, on the paper's own data, each weighting at its own learning rate.
-        shorter: The paper's data too, but fewer images: an estimate, which speaks as long as ``counted`` is too small.
-        same_rate: The control: as ``counted``, with equal weights at AdaLoss's learning rate.
-        relevant: Which changes matter.
-    """
-
-    counted: Found
-    shorter: Found
-    same_rate: Found
-    relevant: Relevant
-
-    @property
-    def told(self) -> Found:
-        """The one of the planned comparisons that speaks."""
-        return self.counted if self.counted.seeds >= FEWEST else self.shorter
-
-    @property
-    def rate_alone(self) -> pd.Series:
-        """What AdaLoss's rate changes at the last exit with equal weights, by seed: logarithms add up."""
-        return (self.counted.changes["last"] - self.same_rate.changes["last"]).dropna()
-
-    @property
-    def rate_explains(self) -> bool:
-        """Whether no relevant gain at the end is seen at one rate, and equal weights gain by the rate alone."""
-        if self.same_rate.seeds < FEWEST:
-            return False
-        late, same_rate = (sides(found, self.relevant)[1] for found in (self.counted, self.same_rate))
-        gains = side(self.rate_alone, self.relevant["last"])
-        return late.endswith("fewer") and gains.endswith("fewer") and same_rate != "fewer"
-
-    @property
-    def needs_own_rates(self) -> bool:
-        """Whether the main comparison gains at the end and the control, at one rate, cannot confirm it."""
-        if self.told is not self.counted or self.same_rate.seeds < FEWEST or self.rate_explains:
-            return False
-        late, same_rate = (sides(found, self.relevant)[1] for found in (self.counted, self.same_rate))
-        return late.endswith("fewer") and not same_rate.endswith("fewer")
-
-    @property
-    def spoken(self) -> Found:
-        """The one that the answer rests on: the control, where it takes back what the main comparison shows."""
-        return self.same_rate if self.rate_explains else self.told
-
-    def finding(self, where: str = "") -> str:
-        """What AdaLoss does, as a sentence that may begin with a place; from three seeds on."""
-        finding = f"{where}{conclusion(self.spoken, self.relevant)}"
-        finding += ", each weighting at its own learning rate" * self.needs_own_rates
-        complete = self.told is self.counted and self.counted.complete
-        return f"{capital(finding)}." if complete else f"So far, {finding}."
+def finding(sources: Sources, where: str = "") -> str:
+    """What AdaLoss does, as a sentence that may begin with a place; from three seeds on."""
+    told = f"{where}{conclusion(sources.spoken, sources.relevant)}"
+    told += ", each weighting at its own learning rate" * sources.needs_own_rates
+    complete = sources.told is sources.counted and sources.counted.complete
+    return f"{capital(told)}." if complete else f"So far, {told}."
 
 
 def answer(sources: Sources) -> str:
@@ -226,7 +123,7 @@ def answer(sources: Sources) -> str:
         part = next(words for least, words in ((0.85, "nearly all"), (0.5, "most"), (0, "a part")) if share >= least)
         return " ".join(
             [
-                sources.finding("at the same learning rate, "),
+                finding(sources, "at the same learning rate, "),
                 f"On {counted.where}, it makes {both_changes(sources.same_rate.changes)}.",
                 "Our main comparison gave each weighting its own rate, chosen with one seed on 10,000 images.",
                 f"There AdaLoss makes {both_changes(counted.changes)}. {progress(counted)}",
@@ -235,7 +132,7 @@ def answer(sources: Sources) -> str:
                 short,
             ]
         )
-    sentences = [sources.finding(), measured(told)]
+    sentences = [finding(sources), measured(told)]
     if " little " in sentences[0]:
         late, early = (f"{as_percent(relevant[name]):.0f} %" for name in ("last", "quarter"))
         sentences.append(f"Little means less than is relevant: {late} at the end, {early} early.")
@@ -265,17 +162,6 @@ def control_in_short(sources: Sources) -> str:
     )
 
 
-def both_changes(changes: pd.DataFrame) -> str:
-    """Early and late, with their intervals in brackets; from one seed on."""
-    quarter, last = changes["quarter"], changes["last"]
-    early, late = mean_in_words(quarter, "errors at a quarter of the cost"), mean_in_words(last, "at the last exit")
-    sure = f"{'one seed' if len(last) == 1 else 'two seeds'}, so no intervals"
-    if len(last) >= FEWEST:
-        ends = f"{interval_in_words(quarter)}, and {interval_in_words(last)}"
-        sure = f"95 % intervals over {number(len(last))} seeds: {ends}"
-    return f"{early} and {late} ({sure})"
-
-
 def advice(sources: Sources) -> str:
     """The answer in short, and what it means for somebody who chooses a weighting."""
     early, late = sides(sources.spoken, sources.relevant)
@@ -288,7 +174,7 @@ def advice(sources: Sources) -> str:
         means = f"So try it only where {'late' if late == 'fewer' else 'early'} accuracy counts more{beside}."
     else:
         means = "So it is worth a try."
-    return means if sources.told.seeds < FEWEST else f"{sources.finding(f'on {sources.spoken.where}, ')} {means}"
+    return means if sources.told.seeds < FEWEST else f"{finding(sources, f'on {sources.spoken.where}, ')} {means}"
 
 
 def landing_caption(sources: Sources, published: Mapping[str, float]) -> str:

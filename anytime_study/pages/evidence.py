@@ -15,10 +15,10 @@ from anytime_study.analysis.selection import validation_error
 from anytime_study.analysis.trade_offs import averaged_by_seed, change_table, headroom_table, pairs, pairs_of, setting
 from anytime_study.analysis.verdicts import Verdict, verdicts
 from anytime_study.datasets import find_card
-from anytime_study.pages.answer import Found, Relevant, Sources, both_changes
 from anytime_study.pages.figures import label
+from anytime_study.pages.found import Found, Relevant, Sources
 from anytime_study.pages.result_pages import collect, origin
-from anytime_study.pages.words import interval_text
+from anytime_study.pages.words import both_changes, interval_text
 from anytime_study.studies.experiments import Experiment, load_experiments
 from anytime_study.studies.study import RECORDS, ROOT, load_study
 

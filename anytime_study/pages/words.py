@@ -104,6 +104,17 @@ def _end(value: float) -> str:
     return np.format_float_positional(value, precision=1, fractional=False) if near else percent(value)
 
 
+def both_changes(changes: pd.DataFrame) -> str:
+    """Early and late, with their intervals in brackets; from one seed on."""
+    quarter, last = changes["quarter"], changes["last"]
+    early, late = mean_in_words(quarter, "errors at a quarter of the cost"), mean_in_words(last, "at the last exit")
+    sure = f"{'one seed' if len(last) == 1 else 'two seeds'}, so no intervals"
+    if len(last) >= FEWEST:
+        ends = f"{interval_in_words(quarter)}, and {interval_in_words(last)}"
+        sure = f"95 % intervals over {number(len(last))} seeds: {ends}"
+    return f"{early} and {late} ({sure})"
+
+
 def change_in_a_table(values: Values) -> str:
     """For a cell of a table, in per cent: ``5.3 [3.1, 7.6]``; the mean alone for fewer than three seeds."""
     return _with_interval(values, FEWEST, lambda change: percent(as_percent(change)))

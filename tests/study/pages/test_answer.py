@@ -12,9 +12,6 @@ import pytest
 
 from anytime_study.pages.answer import (
     CONCLUSIONS,
-    Found,
-    Side,
-    Sources,
     advice,
     against_the_paper,
     answer,
@@ -27,9 +24,9 @@ from anytime_study.pages.answer import (
     objective,
     power,
     progress,
-    side,
 )
 from anytime_study.pages.evidence import Evidence, confirmatory, load_evidence
+from anytime_study.pages.found import Found, Side, Sources, side
 
 RELEVANT = {"quarter": 4.88, "last": 3.92}
 
