@@ -46,11 +46,10 @@ def node():
 
 
 @pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    """The environment of all commands: the programs of this Python, and one place for compiled modules."""
+def tools():
+    """The environment of all commands: the programs of this Python."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
-    return {**env, "PATH": programs, "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("pycache"))}
+    return {**env, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"}
 
 
 @pytest.fixture
