@@ -26,7 +26,7 @@ def atomic_write(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file
+        error.filename = str(path)  # not the temporary one; a full disk does not say which file
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anytime_core.errors import InputError
 from anytime_core.inference.logits import checked_labels, checked_logits, checked_temperatures, softmax_at
 
 RANGE = 0.05, 20.0  # of temperatures
@@ -51,8 +50,8 @@ def fit_temperatures(logits_validation: Any, labels_validation: Any) -> Tensor:
     return ((low + high) / 2).exp()
 
 
-def expected_calibration_error(logits: Any, labels: Any, temperatures: Any = None, *, bins: int = BINS) -> Tensor:
-    """Mean distance, from 0 to 1, between confidence and share of right answers, over bins of equal width.
+def expected_calibration_error(logits: Any, labels: Any, temperatures: Any = None) -> Tensor:
+    """Mean distance, from 0 to 1, between confidence and share of right answers, over 15 bins of equal width.
 
     Each bin counts by its number of inputs. The estimate is above 0 for a calibrated network too, as shares in a bin
     are noisy; more inputs make it smaller. Source: Guo et al. 2017, equation 3.
@@ -61,20 +60,17 @@ def expected_calibration_error(logits: Any, labels: Any, temperatures: Any = Non
         logits: [K, N, classes].
         labels: [N].
         temperatures: Of each exit, [K], or one for all; 1 by default.
-        bins: How many.
 
     Returns:
         float64 [K].
 
     Raises:
-        InputError: logits, labels, temperatures or bins that cannot be used.
+        InputError: logits, labels or temperatures that cannot be used.
     """
-    if not isinstance(bins, int) or bins < 1:
-        raise InputError(f"bins: expected a whole number of at least 1, found {bins!r}")
     found = checked_logits(logits)
     targets = checked_labels(labels, found)
     confidence, answers = softmax_at(found, checked_temperatures(temperatures, len(found))[:, None, None]).max(-1)
-    place = torch.bucketize(confidence, torch.linspace(0, 1, bins + 1, device="cpu")[1:-1], right=True)  # [K, N]
+    place = torch.bucketize(confidence, torch.linspace(0, 1, BINS + 1, device="cpu")[1:-1], right=True)  # [K, N]
     distance = confidence.double() - (answers == targets).double()
-    sums = distance.new_zeros(len(found), bins).scatter_add_(1, place, distance)
+    sums = distance.new_zeros(len(found), BINS).scatter_add_(1, place, distance)
     return sums.abs().sum(1) / len(targets)  # n_b / N · |mean of a bin| is |its sum| / N

@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 import anytime_core
 from anytime_core.errors import InputError, needed_package
 from anytime_core.files import atomic_write
-from anytime_core.inference.latency import LatencyTable
+from anytime_core.inference.latency import LatencyTable, fingerprint
 from anytime_core.inference.steps import find_steps
 from anytime_core.networks.base import AnytimeNetwork
 
@@ -109,6 +109,9 @@ def save_model(folder: Path | str, net: AnytimeNetwork, card: ModelCard, *, buil
         if not bool(tensor.isfinite().all()):
             raise InputError(f"model: expected finite weights, found NaN or infinity in {name}")
     built = _filled(card, tensors, build, where=f"model for {folder}")
+    if fingerprint(built) != fingerprint(net):  # a stride or an activation is in no weight
+        found = f"{card.network} {card.options}, which takes the same weights and has other layers"
+        raise InputError(f"card: expected the network that is to be saved, found {found}")
     once = {name: tensors[name] for name, first in _first_names(built).items() if name == first}
     content = needed_package("safetensors.torch", extra="save").save(once)
     card = replace(card, weights_sha256=hashlib.sha256(content).hexdigest())

@@ -212,6 +212,13 @@ def test_a_card_of_another_network_is_not_written(tmp_path, fields):
     assert not (tmp_path / "model").exists()
 
 
+def test_a_card_of_other_layers_that_take_the_same_weights_is_not_written(tmp_path):
+    net = small(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
+    with pytest.raises(InputError, match=r"^card: expected the network that is to be saved, found tanh {}, which"):
+        save_model(tmp_path, net, ModelCard("tanh"), build=lambda *_: small(nn.Sequential(nn.Linear(4, 4), nn.Tanh())))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("told", [Path(), float("nan"), np.float32(1), {(1, 2): 3}], ids=str)
 def test_a_card_that_json_cannot_hold_spares_the_model_that_was_there(folder, told):
     with pytest.raises(InputError, match=r"^card: "):
