@@ -115,7 +115,7 @@ class FolderReader(Reader):
 
 
 class _Query(Query):
-    size: Annotated[int, Field(ge=8)] = 32  # height and width in pixels
+    size: Annotated[int, Field(ge=8, le=1024)] = 32  # height and width in pixels; all images lie in memory
     channels: Literal["1", "3"] = "3"
     flip: Literal["yes", "no"] = "no"
     classes: str = ""  # names, separated by /
