@@ -10,11 +10,11 @@ import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import pandas as pd
 from IPython.display import HTML
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from anytime_core.errors import InputError, did_you_mean
 from anytime_study.foundations import ROOT
@@ -36,9 +36,19 @@ class RecordsParameters(NotebookParameters):
 
     Attributes:
         records_dir: Where the records are, relative to the checkout; empty for their own folder in data/records.
+        inside: Folders of which it has at least one.
     """
 
     records_dir: str
+    inside: ClassVar[tuple[str, ...]] = ()
+
+    @field_validator("records_dir")
+    @classmethod
+    def _is_there(cls, place: str) -> str:
+        if place and not any((ROOT / place / name).is_dir() for name in cls.inside or [""]):
+            known = f"with folders such as {', '.join(cls.inside)}" if cls.inside else "such as data/records/laptop"
+            raise ValueError(f"expected a folder {known}, found none in {ROOT / place}")
+        return place
 
     @property
     def records(self) -> Path | None:
@@ -49,7 +59,13 @@ class RecordsParameters(NotebookParameters):
 class TierParameters(RecordsParameters):
     """Parameters of a page that shows the records of a tier, by its name."""
 
-    tier: str
+    tier: Literal["laptop", "cifar", "paper"]
+
+
+class TiersParameters(RecordsParameters):
+    """Parameters of a page that shows the records of several tiers, each in a folder with its name."""
+
+    inside = ("laptop", "cifar", "language", "paper")
 
 
 def read_parameters(

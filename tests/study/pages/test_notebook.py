@@ -6,7 +6,7 @@ import pytest
 from papermill.translators import PythonTranslator
 
 from anytime_core.errors import InputError
-from anytime_study.pages.notebook import TierParameters, read_parameters, show
+from anytime_study.pages.notebook import TierParameters, TiersParameters, read_parameters, show
 from anytime_study.runs.config import RunConfig
 from anytime_study.studies.study import ROOT
 
@@ -106,7 +106,31 @@ def test_only_papermills_cell_is_read_for_names():
 
 def test_a_page_reads_its_own_records_or_others():
     assert TierParameters(tier="laptop", records_dir="").records is None
-    assert TierParameters(tier="laptop", records_dir="build/mine").records == ROOT / "build/mine"
+    assert TierParameters(tier="laptop", records_dir="data/records/live").records == ROOT / "data/records/live"
+    assert TiersParameters(records_dir="data/records").records == ROOT / "data/records"
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "expected"),
+    [
+        (TierParameters, {"tier": "desk"}, "tier: expected 'laptop', 'cifar' or 'paper', found 'desk'"),
+        (
+            TierParameters,
+            {"records_dir": "nowhere"},
+            "records_dir: expected a folder such as data/records/laptop, found",
+        ),
+        (TierParameters, {"records_dir": "README.md"}, "records_dir: expected a folder such as data/records/laptop, "),
+        (
+            TiersParameters,
+            {"records_dir": "data/records/laptop"},
+            "records_dir: expected a folder with folders such as ",
+        ),
+    ],
+)
+def test_a_page_refuses_a_tier_or_records_that_are_not_there(model, values, expected):
+    with pytest.raises(InputError) as caught:
+        read_parameters({"tier": "laptop", "records_dir": "", **values}, model)
+    assert str(caught.value).startswith(f"bad parameters: {expected}")
 
 
 def test_a_shown_table_has_no_index_rounded_numbers_and_no_empty_header():
