@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from anytime_core.errors import did_you_mean
+from anytime_study.foundations.validation import own_fault
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,22 @@ class Registry:
         return _parsed(self, text)
 
     def build(self, spec: Spec | str, **supplied: Any) -> Any:
-        """Construct what a spec, or its text, names. Raises what :meth:`parse` and the constructor raise."""
+        """Construct what a spec, or its text, names.
+
+        Raises:
+            ValueError: as :meth:`parse`; or a constructor of people's own failed, with file and line. Else it raises
+                what the constructor does.
+        """
         if isinstance(spec, str):
             spec = self.parse(spec)
         constructor = self.constructor(spec.name)
         wanted = inspect.signature(constructor).parameters
-        return constructor(**spec.options, **{key: value for key, value in supplied.items() if key in wanted})
+        try:
+            return constructor(**spec.options, **{key: value for key, value in supplied.items() if key in wanted})
+        except Exception as error:
+            if (told := own_fault(error)) is None:
+                raise
+            raise ValueError(told) from error
 
     def takes(self, spec: Spec, argument: str) -> bool:
         """Whether a constructor has such an argument, one that the trainer fills in."""
@@ -112,8 +123,9 @@ def _own_part(name: str, base: type) -> type:
     """The class of that name, which must derive from ``base``: a text may not call just anything."""
     try:
         found = pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"expected {name} to be a class that can be imported, found: {error}") from None
+    except Exception as error:  # importing runs their code
+        found = own_fault(error) or error
+        raise ValueError(f"expected {name} to be a class that can be imported, found: {found}") from None
     if not (inspect.isclass(found) and issubclass(found, base)):
         raise ValueError(f"expected {name} to be a class derived from {base.__name__}, found {found!r}")
     return found

@@ -1,8 +1,12 @@
-"""Values from files and people become models; what is wrong is named, with what was expected and found."""
+"""What comes from files and people is checked; what is wrong is named, with what was expected and found."""
 
 from __future__ import annotations
 
+import os
 import reprlib
+import sys
+import tempfile
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from anytime_core.errors import InputError, did_you_mean
+from anytime_study.foundations import ROOT
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -48,7 +53,9 @@ def read_yaml(file: Path, *, where: str, expected: str) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"bad {where}: {error.strerror}") from None
     except (ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:  # not all of them are YAML's own
-        raise InputError(f"bad {where}: expected YAML, found: {error}") from None
+        mark = getattr(error, "problem_mark", None)
+        found = f"{getattr(error, 'problem', '')} in line {mark.line + 1}" if mark else str(error)
+        raise InputError(f"bad {where}: expected YAML, found: {found}") from None
     if not isinstance(content, dict):
         raise InputError(f"bad {where}: expected {expected}, found {_SHORT.repr(content)}")
     return content
@@ -69,12 +76,44 @@ def explain(error: ValidationError, model: type[BaseModel], *, where: str) -> st
             name, expected, found = "content", f"expected JSON, found none ({fault['ctx']['error']})", ""
         elif fault["type"] == "value_error":
             expected = str(fault["ctx"]["error"])
-            found = "" if ", found" in expected else found
+            found = "" if ", found" in expected or not fault["loc"] else found
         else:
             expected = fault["msg"].replace("Input should be", "expected")
         lines.append(f"{name}: {expected}{found}")
     return f"bad {where}: " + "\n  ".join(["", *lines] if len(lines) > 1 else lines)
 
+
+def require_folder(folder: Path, *, name: str) -> None:
+    """Make a folder unless it is there, and see whether files can be made in it.
+
+    Args:
+        folder: For what is written later, after hours perhaps.
+        name: What the message calls it.
+
+    Raises:
+        InputError: it cannot be made, or nothing can be written to it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{name}: expected a folder that can be written, found {folder}: {error.strerror}") from None
+
+
+def own_fault(error: Exception) -> str | None:
+    """An error that arose in code of people's own, such as a weighting, in one line with its file and line.
+
+    None if it came through none: through the two packages alone, and what is installed.
+    """
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_NOT_OWN)]
+    if not frames:
+        return None
+    return f"{frames[-1].filename}:{frames[-1].lineno}: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+_INSTALLED = sys.prefix, sys.base_prefix, ROOT / "anytime_core", ROOT / "anytime_study"
+_NOT_OWN = ("<", *(f"{place}{os.sep}" for place in _INSTALLED))
 
 _SHORT = reprlib.Repr()  # a few lines of YAML can stand for a billion values
 _SHORT.maxlevel = 2

@@ -18,6 +18,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from anytime_core.errors import InputError
+from anytime_study.foundations.validation import own_fault, require_folder
 from anytime_study.runs.config import RunConfig
 from anytime_study.training.interruption import AGAIN, Interrupted, stop_requests
 
@@ -60,10 +61,11 @@ def run_study(
         progress: Whether runs show a bar on standard error; those of several jobs would overwrite each other.
 
     Raises:
-        InputError: ``jobs`` is below 1.
+        InputError: ``jobs`` is below 1, or the folder cannot be written.
     """
     if jobs < 1:
         raise InputError(f"jobs: expected at least 1, found {jobs}")
+    require_folder(folder, name="records_dir")
     end = None if seconds is None else time.monotonic() + seconds
     todo = list(reversed(runs))
     workers: dict[Connection, _Worker] = {}
@@ -161,7 +163,7 @@ def _work(link: Connection, folder: Path, rules: Mapping[str, str] | None, progr
         except Interrupted as error:
             answer = "interrupted", str(error)
         except Exception as error:  # whatever it is, the other runs go on, and the message tells
-            answer = "failed", f"{type(error).__name__}: {error}"
+            answer = "failed", own_fault(error) or f"{type(error).__name__}: {error}"
         with suppress(OSError):  # nobody is there any more who could be told
             link.send(answer)
         if answer[0] == "interrupted":

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from anytime_core.errors import InputError
 from anytime_core.weighting.adaloss import AdaLoss
+from anytime_study.foundations.validation import require_folder
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import Outcome
 from anytime_study.training.artefacts import model_card, save_model
@@ -51,9 +52,9 @@ def run_to_record(
     Raises:
         DatasetError: the data set is not there or is damaged.
         Interrupted: the process was asked to stop (SIGTERM, Ctrl-C); the same call goes on.
-        OSError: a folder cannot be written; found out before anything is trained.
-        InputError: there are not as many processes or GPUs as the run has devices; or, with ``model_dir``: images with
-            several labels, which no anytime prediction is made for.
+        InputError: a folder cannot be written, found out before anything is trained; there are not as many processes or
+            GPUs as the run has devices; or, with ``model_dir``: images with several labels, which no anytime prediction
+            is made for.
     """
     path = folder / f"{config.name}.json"
     if progress and path.exists() and not launched():
@@ -61,7 +62,8 @@ def run_to_record(
     if model_dir is not None:
         if config.card.num_tasks != 1 or config.card.reads_text:
             raise InputError(f"model_dir: expected a data set with one label per image, found {config.dataset}")
-        model_dir.mkdir(parents=True, exist_ok=True)
+        require_folder(model_dir, name="model_dir")
+    require_folder(folder, name="records_dir")
     checkpoints = Checkpoints(folder / ".checkpoints" / f"{config.name}.pt")
     checkpoints.path.parent.mkdir(parents=True, exist_ok=True)
     outcome: Outcome | None = None

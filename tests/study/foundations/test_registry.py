@@ -113,10 +113,15 @@ def test_a_part_of_ones_own_is_named_by_where_it_is_imported(tmp_path, monkeypat
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_part.py").write_text(
         "from anytime_core import AdaLoss\n\nclass Mine(AdaLoss):\n    def __init__(self, num_exits, slope=1.0):\n"
-        "        super().__init__(num_exits)\n        self.slope = slope\n"
+        "        super().__init__(num_exits)\n        self.slope = 1 / slope\n"
     )
+    (tmp_path / "own_typo.py").write_text("import torch\nMine = torhc.nn.Module\n")
     assert WEIGHTINGS.parse("own_part.Mine(slope=1.0)").text == "own_part.Mine"
-    assert WEIGHTINGS.build("own_part.Mine(slope=2.0)", num_exits=3).slope == 2.0
+    assert WEIGHTINGS.build("own_part.Mine(slope=2.0)", num_exits=3).slope == 0.5
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/own_part.py:6: ZeroDivisionError: float division by zero$"):
+        WEIGHTINGS.build("own_part.Mine(slope=0.0)", num_exits=3)
+    with pytest.raises(ValueError, match=rf"to be a class .*: {tmp_path}/own_typo.py:2: NameError: name 'torhc' is"):
+        WEIGHTINGS.parse("own_typo.Mine")
     for text in ("own_part.Other", "own_part.AdaLoss.formula", "os.system(command='true')", "no_such_module.Mine"):
         with pytest.raises(ValueError, match="to be a class"):
             WEIGHTINGS.parse(text)

@@ -22,16 +22,32 @@ def rounded(record, folder):
     return load_outcome(record.save(folder)).results()
 
 
+FAULTY = """import torch
+from anytime_core import LossWeighting
+
+class Mine(LossWeighting):
+    def __init__(self, num_exits):
+        super().__init__(torch.ones(num_exits))
+    def update(self, losses):
+        self.weights[0] = 1 / 0
+"""
+
+
 def test_runs_side_by_side_give_the_records_of_runs_alone(tiny_config, tmp_path, monkeypatch):
-    """Good runs, one that diverges and one that cannot begin: each has its own end."""
+    """Good runs, one that diverges, one that cannot begin and one with a fault of one's own: each has its own end."""
     good = [tiny_config(seed=seed) for seed in (0, 1, 2)]
     diverging = tiny_config(learning_rate=1e30, warmup_epochs=0.0)
     monkeypatch.setenv("ANYTIME_DATA", str(tmp_path / "nothing"))
     unable = RunConfig(dataset="ilsvrc", network="resann_imagenet(depth=14)")  # nobody can download it
-    order = [unable, good[0], diverging, good[1], good[2]]
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    monkeypatch.syspath_prepend(tmp_path)
+    faulty = tiny_config(weighting="faulty.Mine")
+    order = [unable, good[0], diverging, faulty, good[1], good[2]]
     done = {end.config: end for end in run_study(order, tmp_path, jobs=2)}
     assert done.keys() == set(order)
-    assert [done[config].outcome for config in order] == ["failed", "finished", "diverged", "finished", "finished"]
+    ends = ["failed", "finished", "diverged", "failed", "finished", "finished"]
+    assert [done[config].outcome for config in order] == ends
+    assert done[faulty].message == f"{tmp_path}/faulty.py:8: ZeroDivisionError: division by zero"
     assert done[unable].message.startswith("DatasetError: ")
     assert "diverged in epoch 1 at exit" in done[diverging].message
     assert "test error of the last exit" in done[good[0]].message
