@@ -25,11 +25,11 @@ Tier = Literal["quick", "laptop", "cifar", "language", "paper"]
 
 
 class Study(BaseModel):
-    """A set of runs that answer one question.
+    """A set of runs that answer one question. ``book/rerun.md`` explains the fields to those who write a file.
 
     Attributes:
         title: For people.
-        tier: Where it can be run; also the folder of its records.
+        tier: Where it can be run; also the folder of its records. A study of one's own is in none of the book's.
         experiment: What it belongs to: claims of this experiment are judged by its records.
         committed: Whether its records are in git. Such records are kept when code changes: a run is made again only
             if its record is missing.
@@ -41,8 +41,8 @@ class Study(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     title: str
-    tier: Tier
-    committed: bool
+    tier: Literal[Tier, "local"] = "local"
+    committed: bool = False
     experiment: str | None = None
     common: dict[str, Any] = {}
     own_rates: dict[str, float] = {}
@@ -58,7 +58,7 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     """Read a study file and expand it.
 
     Args:
-        path: A YAML file; relative paths start at the working directory, or else at the checkout.
+        path: A YAML file.
 
     Returns:
         The study, and its runs in the order of the file, each once.
@@ -66,8 +66,7 @@ def load_study(path: Path | str) -> tuple[Study, list[RunConfig]]:
     Raises:
         InputError: the file cannot be read, is not YAML, or a run is not valid; names file, run and field.
     """
-    file = Path(path) if Path(path).exists() else ROOT / path
-    content = read_yaml(file, where=f"study {path}", expected="names with values (title, tier, …)")
+    content = read_yaml(Path(path), where=f"study {path}", expected="names with values (title, tier, …)")
     study = validated(Study, content, where=f"study {path}")
     runs: dict[str, RunConfig] = {}
     for number, grid in enumerate(study.grids, start=1):

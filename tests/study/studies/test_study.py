@@ -53,9 +53,16 @@ def test_each_run_is_there_once_where_it_came_first(write):
     assert [run.weighting for run in runs] == ["opt(exit=2)", "const", "linear"]
 
 
-def test_relative_paths_start_at_the_checkout(monkeypatch, tmp_path):
+def test_a_study_of_ones_own_needs_a_title_and_grids_and_lies_in_none_of_the_books_tiers(tmp_path):
+    (tmp_path / "mine.yaml").write_text("title: Mine\ngrids: [{seed: [0, 1]}]\n")
+    found, runs = load_study(tmp_path / "mine.yaml")
+    assert (found.records, found.committed) == (ROOT / "data/records/local", False)
+    assert runs == [RunConfig(seed=0), RunConfig(seed=1)]
+
+
+def test_a_relative_path_starts_at_the_current_folder_alone(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert load_study("workflow/studies/quick.yaml") == load_study(ROOT / "workflow/studies/quick.yaml")
+    assert "No such file" in refusal("workflow/studies/quick.yaml")
 
 
 # --- faults --------------------------------------------------------------------------------------------------------
@@ -64,7 +71,7 @@ def test_relative_paths_start_at_the_checkout(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tier": "huge"}, "tier: expected 'quick', 'laptop', 'cifar', 'language' or 'paper', found 'huge'"),
+        ({"tier": "huge"}, "tier: expected 'quick', 'laptop', 'cifar', 'language', 'paper' or 'local', found 'huge'"),
         ({"grids": []}, "grids: List should have at least 1 item"),
         ({"committed": "no"}, "committed: expected a valid boolean, found 'no'"),
         ({"grid": [{}]}, "grid: there is no such name (did you mean grids?)"),
@@ -74,6 +81,12 @@ def test_relative_paths_start_at_the_checkout(monkeypatch, tmp_path):
 def test_a_bad_field_of_a_study_is_named(write, changes, message):
     path = write({"grids": [{}]}, **changes)
     assert refusal(path).startswith(f"bad study {path}: {message}")
+
+
+def test_what_is_no_yaml_is_told_in_one_line_with_its_place(write):
+    path = write("title: Mine\ngrids: [{seed: 0}\n")
+    assert refusal(path).startswith(f"bad study {path}: expected YAML, found: expected ',' or ']', ")
+    assert refusal(path).endswith(" in line 3")
 
 
 @pytest.mark.parametrize(
