@@ -1,7 +1,11 @@
-"""The command ``anytime``: what the notebooks and the workflow do, from a shell."""
+"""Anytime neural networks with adaptive loss balancing: what the notebooks and the workflow do, from a shell.
+
+A path that you give starts at the current folder. What you leave out has its place in the checkout.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -15,11 +19,11 @@ from anytime_core.errors import InputError
 from anytime_core.files import atomic_write
 from anytime_study.analysis.claims import load_claims
 from anytime_study.datasets import DatasetError, fetch
-from anytime_study.foundations.validation import explain
+from anytime_study.foundations.validation import explain, own_fault
 from anytime_study.prediction import predict
 from anytime_study.runs.config import RunConfig
 from anytime_study.runs.record import load_outcome
-from anytime_study.studies.study import Tier
+from anytime_study.studies.study import RECORDS, Tier
 from anytime_study.study_commands import compare_weighting, run_or_list_study, study_cost
 from anytime_study.training.interruption import AGAIN, Interrupted
 
@@ -29,7 +33,7 @@ app = SubcommandApp()
 @app.command(name="train")
 def _train(
     config: Annotated[RunConfig, tyro.conf.arg(name="")],
-    records_dir: Path = Path("data/records/local"),
+    records_dir: Path = RECORDS / "local",
     model_dir: Path | None = None,
 ) -> None:
     """Train one network and write its record.
@@ -64,7 +68,10 @@ def _ledger(tier: Tier = "laptop", records_dir: Path | None = None) -> None:
         records_dir: Folder of the records instead of the tier's own.
     """
     from anytime_study.analysis.ledger import ledger, ledger_lines  # SciPy and pandas, for this command only
+    from anytime_study.runs.folders import record_files
 
+    if records_dir is not None:
+        record_files([records_dir])  # there are some
     for line in ledger_lines(ledger(tier, records=records_dir)):
         print(line)
 
@@ -123,16 +130,26 @@ def main() -> None:
         return
     sys.path.insert(0, str(Path.cwd()))  # for weightings of one's own
     try:
-        app.cli(prog="anytime", description="Anytime neural networks with adaptive loss balancing.")
+        app.cli(prog="anytime", description=__doc__)
+        sys.stdout.flush()
     except ValidationError as error:  # only the arguments of `train` make a RunConfig here
         _stop(explain(error, RunConfig, where="arguments"))
     except (InputError, DatasetError) as error:
-        _stop(error)
+        _stop(own_fault(error) or error)
     except Interrupted as error:
         print(f"anytime: {error}", file=sys.stderr)
         raise SystemExit(AGAIN) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # `anytime ledger | head` has seen enough; what is left goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except OSError as error:
-        _stop(f"{error.filename}: {error.strerror}")
+        _stop(own_fault(error) or f"{error.filename}: {error.strerror}")
+    except Exception as error:  # a defect of ours keeps its traceback
+        if (told := own_fault(error)) is None:
+            raise
+        _stop(told)
 
 
 def _stop(reason: object) -> NoReturn:

@@ -54,8 +54,8 @@ def predict(
         json: Print a JSON list with an object per image, with the probabilities of all classes.
     """
     seconds = None if deadline is None else parse_seconds(deadline)
-    if threads < 1:
-        raise InputError(f"threads: expected at least 1, found {threads}")
+    if not 1 <= threads <= 1024:
+        raise InputError(f"threads: expected 1 to 1024, found {threads}")
     saved = load_model(model)
     net, card = saved
     if not images:

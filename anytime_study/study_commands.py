@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter
@@ -17,7 +18,7 @@ from anytime_study.runs.config import RunConfig
 from anytime_study.runs.folders import counted
 from anytime_study.runs.record import RunRecord
 from anytime_study.studies.runner import run_study
-from anytime_study.studies.study import load_study, made
+from anytime_study.studies.study import RECORDS, ROOT, load_study, made
 from anytime_study.training.interruption import AGAIN
 
 
@@ -47,8 +48,7 @@ def run_or_list_study(
         _run(todo, folder, jobs, minutes)
         from anytime_study.summary import save_summary, study_table  # figures, for this command only
 
-        records = _finished(runs, folder)
-        if records:
+        if records := [record for config in runs if isinstance(record := made(config, folder), RunRecord)]:
             table = study_table(records)
             print(table.to_string(index=False, float_format="{:.2f}".format, na_rep=""))
             print("saved:", *save_summary(table, records, folder / file.stem))
@@ -56,10 +56,10 @@ def run_or_list_study(
 
 def compare_weighting(
     weighting: tyro.conf.Positional[str],
-    study: Path = Path("workflow/studies/quick.yaml"),
+    study: Path = ROOT / "workflow/studies/quick.yaml",
     seeds: tuple[int, ...] = (),
     jobs: int = 1,
-    records_dir: Path = Path("data/records/local"),
+    records_dir: Path = RECORDS / "local",
     minutes: float | None = None,
 ) -> None:
     """Train a weighting as a study trains CONST and AdaLoss, and set it beside their records, seed by seed.
@@ -67,8 +67,9 @@ def compare_weighting(
     Runs that have a record are not made again: remove the records of a class of your own after you have changed it.
 
     Args:
-        weighting: One of the study's names, or a class of your own that derives from anytime_core's LossWeighting, as
-            mymodule.MyWeighting or mymodule.MyWeighting(option=2); mymodule.py lies in the working directory.
+        weighting: One of the study's names, such as adaloss(momentum=0.9), or a class of your own that derives from
+            anytime_core's LossWeighting, as mymodule.MyWeighting or mymodule.MyWeighting(option=2); mymodule.py lies in
+            the current folder.
         study: The study; all its runs of CONST are made with the weighting instead.
         seeds: Seeds to take of the study's; all of them if left out.
         jobs: Runs side by side.
@@ -83,20 +84,23 @@ def compare_weighting(
     if not constant:
         raise InputError(f"bad arguments: study: expected runs of const with the seeds {seeds or 'of it'}, found none")
     ours = [validated(RunConfig, {**fields, "weighting": weighting}, where="arguments") for fields in constant]
-    others = [config for config in chosen if config.weighting in REFERENCES]
-    todo = [config for config in [*ours, *others] if not any(made(config, at) for at in (found.records, records_dir))]
-    print(f"{found.title}: {len(ours)} runs of {weighting}, {len(others)} beside them, {len(todo)} without a record")
+    weighting = ours[0].weighting  # in its one spelling
+    others = [config for config in chosen if config.weighting in REFERENCES and config.weighting != weighting]
+    outcomes = {config: made(config, found.records) or made(config, records_dir) for config in [*ours, *others]}
+    todo = [config for config, outcome in outcomes.items() if outcome is None]
+    beside = [f"{number} of {name}" for name, number in Counter(config.weighting for config in others).items()]
+    told = f"{counted(len(ours), 'run')} of {weighting}, beside {' and '.join(beside) or 'none'}"
+    print(f"{found.title}: {told}; {len(todo)} without a record")
     _run(todo, records_dir, jobs, minutes)
-    records = [*_finished([*ours, *others], found.records), *_finished([*ours, *others], records_dir)]
-    table = difference_table(records, ours[0].weighting)
-    print(f"test error, percentage points, {ours[0].weighting} minus the other; 95 % intervals (Student's t)")
+    outcomes |= {config: made(config, records_dir) for config in todo}
+    records = [outcome for outcome in outcomes.values() if isinstance(outcome, RunRecord)]
+    table = difference_table(records, weighting)
+    print(f"test error, percentage points, {weighting} minus the other; 95 % intervals (Student's t)")
     print(table.to_string(index=False, float_format="{:.2f}".format, na_rep=""))
-    stem = records_dir / f"{ours[0].weighting.partition('(')[0]}-beside-{study.stem}"
-    print("saved:", *save_summary(table, records, stem))
-
-
-def _finished(runs: list[RunConfig], folder: Path) -> list[RunRecord]:
-    return [record for config in runs if isinstance(record := made(config, folder), RunRecord)]
+    for name in sorted({config.weighting for config in others} - set(table["against"])):
+        print(f"{name} is not in the table: the study trains it otherwise than const, such as at another learning rate")
+    name = re.sub(r"[^\w.=]+", "-", weighting).strip("-")
+    print("saved:", *save_summary(table, records, records_dir / f"{name}-beside-{study.stem}"))
 
 
 def _run(todo: list[RunConfig], folder: Path, jobs: int, minutes: float | None) -> None:

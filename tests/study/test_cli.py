@@ -1,7 +1,10 @@
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -45,6 +48,12 @@ def test_the_version_is_told(anytime):
     assert anytime("--version") == (0, f"anytime {__version__}\n", "")
 
 
+@pytest.mark.slow
+def test_a_reader_who_has_seen_enough_ends_it_quietly():
+    command = f"{sys.executable} -m anytime_study.cli ledger | true"
+    assert subprocess.run(command, shell=True, capture_output=True, text=True).stderr == ""
+
+
 # --- bad input: one line, status 1 ---------------------------------------------------------------------------------
 
 
@@ -61,6 +70,7 @@ def test_the_version_is_told(anytime):
         (["train", "--device", "cuda"], "device: expected a GPU that PyTorch can use, found none"),
         (["fetch", "mnist3"], "data set: expected one of "),
         (["record", "check", "nowhere"], "nowhere: expected a folder of records, found none"),
+        (["ledger", "--records-dir", "nowhere"], "nowhere: expected a folder of records, found none"),
     ],
 )
 def test_bad_input_is_one_line_and_status_one(anytime, arguments, message):
@@ -150,6 +160,14 @@ from anytime_core import LossWeighting
 class Ramp(LossWeighting):
     def __init__(self, num_exits: int, slope: float = 1.0) -> None:
         super().__init__(torch.linspace(1.0, 1.0 + slope, num_exits))
+
+class Steep(Ramp):
+    def __init__(self, num_exits: int) -> None:
+        raise TypeError("too steep")
+
+class Faulty(Ramp):
+    def update(self, losses):
+        self.weights[0] = 1 / 0
 """
 
 
@@ -165,8 +183,7 @@ def test_a_weighting_of_ones_own_stands_beside_the_studys(anytime, own_study, tm
     command = ["compare-weighting", f"{own_study}(slope=2)", "--study", "mine.yaml", "--seeds", "0", "2"]
     status, out, err = anytime(*command, "--records-dir", "records")
     assert (status, err) == (0, "")
-    assert "2 runs of" in out
-    assert "4 beside them, 6 without a record" in out
+    assert "Ramp(slope=2.0), beside 2 of const and 2 of adaloss; 6 without a record" in out
     assert re.search(r"const +at the last exit +2 +0\.00 +0\.00 +0\.00", out)
     assert len(list((tmp_path / "records").glob(f"digits-resann-{own_study}-*.json"))) == 2
     assert len(list((tmp_path / "records").glob("*-beside-mine.png"))) == 1
@@ -174,10 +191,56 @@ def test_a_weighting_of_ones_own_stands_beside_the_studys(anytime, own_study, tm
     assert "0 without a record" in out
 
 
-def test_what_is_no_weighting_is_told_in_one_line(anytime, own_study):
-    status, _, err = anytime("compare-weighting", "nowhere.Mine", "--study", "mine.yaml")
-    assert (status, err.count("\n")) == (1, 1)
-    assert err.startswith("anytime: bad arguments: weighting: expected nowhere.Mine to be a class")
+@pytest.mark.parametrize(
+    ("given", "told", "against", "file"),
+    [
+        (
+            "adaloss(momentum=0.9)",
+            "3 runs of adaloss(momentum=0.9), beside 3 of const and 3 of adaloss; 9 without a record",
+            ["const", "adaloss"],
+            "adaloss-momentum=0.9-beside-mine.csv",
+        ),
+        (
+            "adaloss(momentum=0.99)",
+            "3 runs of adaloss, beside 3 of const; 6 without",
+            ["const"],
+            "adaloss-beside-mine.csv",
+        ),
+    ],
+)
+def test_adaloss_with_options_is_a_weighting_of_ones_own(anytime, own_study, tmp_path, given, told, against, file):
+    status, out, err = anytime("compare-weighting", given, "--study", "mine.yaml", "--records-dir", "records")
+    assert (status, err) == (0, "")
+    assert told in out
+    assert list(pd.read_csv(tmp_path / "records" / file)["against"].unique()) == against
+
+
+def test_a_reference_with_a_rate_of_its_own_is_said_to_be_missing(anytime, own_study, tmp_path):
+    with open("mine.yaml", "a") as file:
+        file.write("own_rates: {const: 0.1, adaloss: 0.2}\n")
+    status, out, _ = anytime("compare-weighting", own_study, "--study", "mine.yaml", "--records-dir", "records")
+    assert status == 0
+    assert "\nadaloss is not in the table: the study trains it otherwise than const" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "weighting", "told"),
+    [
+        ("compare-weighting", "nowhere.Mine", "bad arguments: weighting: expected nowhere.Mine to be a class"),
+        ("compare-weighting", "{}Steep", "bad arguments: together: {folder}/{}py:11: TypeError: too steep"),
+        ("train", "{}Faulty", "{folder}/{}py:15: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_is_wrong_with_a_weighting_of_ones_own_is_told_in_one_line(
+    anytime, own_study, tmp_path, command, weighting, told
+):
+    module = own_study.removesuffix("Ramp")
+    more = ["--study", "mine.yaml"] if command == "compare-weighting" else TINY
+    given = weighting.format(module) if command == "compare-weighting" else f"--weighting={weighting.format(module)}"
+    status, _, err = anytime(command, given, *more, "--records-dir", "records")
+    assert status == 1
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith(f"anytime: {told.format(module, folder=tmp_path)}")
 
 
 # --- predict -------------------------------------------------------------------------------------------------------
@@ -240,7 +303,8 @@ def test_predict_tells_that_an_answer_was_late(anytime, saved_model):
     [
         ([], "predict: expected one of deadline, macs, exit, confidence, found none"),
         (["--deadline", "soon"], "deadline: expected a time above 0 such as 2ms"),
-        (["--exit", "1", "--threads", "0"], "threads: expected at least 1, found 0"),
+        (["--exit", "1", "--threads", "0"], "threads: expected 1 to 1024, found 0"),
+        (["--exit", "1", "--threads", "100000"], "threads: expected 1 to 1024, found 100000"),
     ],
 )
 def test_predict_refuses_bad_limits_in_one_line(anytime, saved_model, arguments, message):
