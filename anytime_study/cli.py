@@ -83,10 +83,7 @@ def _fetch(dataset: tyro.conf.Positional[str]) -> None:
     Args:
         dataset: Name of the data set.
     """
-    try:
-        print(fetch(dataset))
-    except ValueError as error:  # no such data set
-        _stop(error)
+    print(fetch(dataset))
 
 
 @app.command(name="record")

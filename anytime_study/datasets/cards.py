@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from anytime_core.errors import did_you_mean
+from anytime_core.errors import InputError, did_you_mean
 from anytime_study.datasets.card import DataCard, Reader
 from anytime_study.datasets.fashion_variants import FAMILIES, PairReader, in_families, with_noise
 from anytime_study.datasets.folders import folder_card
@@ -23,7 +23,7 @@ def find_card(name: str) -> DataCard:
             :func:`text_card`.
 
     Raises:
-        ValueError: there is no data set of this name; the message lists those there are.
+        InputError: there is no data set of this name; the message lists those there are.
     """
     if name.startswith("folder:"):
         return folder_card(name)
@@ -32,7 +32,7 @@ def find_card(name: str) -> DataCard:
     if name not in DATASETS:
         known = ", ".join(DATASETS)
         hint = did_you_mean(name, DATASETS)
-        raise ValueError(f"data set: expected one of {known}, text:PATH or folder:PATH, found {name!r}{hint}")
+        raise InputError(f"data set: expected one of {known}, text:PATH or folder:PATH, found {name!r}{hint}")
     return DATASETS[name]
 
 

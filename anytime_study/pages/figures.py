@@ -105,7 +105,7 @@ class Look(NamedTuple):
 
 
 def looks(keys: Iterable[str], *, in_turn: bool = True, highlight: str | None = None) -> dict[str, Look]:
-    """A look for each; variants of a weighting share those of their kind.
+    """A look for each; variants of a weighting have their kind's, and only its colour beside the kind itself.
 
     What else is compared gets a colour each in turn, unless AdaLoss is named among it (``"small, AdaLoss"``) or one is
     to be highlighted: then that is what is coloured, and the rest is black and grey.
@@ -122,7 +122,10 @@ def looks(keys: Iterable[str], *, in_turn: bool = True, highlight: str | None = 
         if bright:
             accent = _COLOURS[0] if key == highlight else _ADALOSS
             colour = accent if key in bright else (_BLACK, _GREY, _DARK)[place % 3]
-        _, colour, marker, dashes = _LOOKS.get(key.partition("(")[0], ("", colour, marker, dashes))
+        kind, _, options = key.partition("(")
+        _, colour, marker, dashes = _LOOKS.get(kind, ("", colour, marker, dashes))
+        if options and kind in keys and kind != "opt":  # of which each exit alone is a point
+            _, marker, dashes = _IN_TURN[place % len(_IN_TURN)]
         found[key] = Look(label(key), colour, marker, dashes)
     return found
 

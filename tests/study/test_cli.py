@@ -70,6 +70,10 @@ def test_a_reader_who_has_seen_enough_ends_it_quietly():
         (["train", "--device", "cuda"], "device: expected a GPU that PyTorch can use, found none"),
         (["fetch", "mnist3"], "data set: expected one of "),
         (["record", "check", "nowhere"], "nowhere: expected a folder of records, found none"),
+        (
+            ["train", "--records-dir", "README.md"],
+            "records_dir: expected a folder that can be written, found README.md",
+        ),
         (["ledger", "--records-dir", "nowhere"], "nowhere: expected a folder of records, found none"),
     ],
 )

@@ -85,14 +85,6 @@ def test_a_folder_for_records_that_is_read_only_is_told_before_the_training(disk
             call(disk.root)
 
 
-def test_a_file_where_a_folder_should_be_is_one_line(tmp_path, anytime):
-    (tmp_path / "file").write_text("mine")
-    status, _, told = anytime("train", "--records-dir", tmp_path / "file")
-    assert (status, told.count("\n")) == (1, 1)
-    assert str(tmp_path / "file") in told
-    assert (tmp_path / "file").read_text() == "mine"
-
-
 # --- two processes -------------------------------------------------------------------------------------------------
 
 

@@ -72,6 +72,13 @@ def test_every_weighting_has_its_own_name_and_can_be_drawn(made_up_record):
     assert curves(error_against_cost(exits_table(made_up_record(weighting=name) for name in WEIGHTINGS.entries)))
 
 
+def test_a_variant_has_the_look_of_its_kind_but_beside_the_kind_itself():
+    alone, (variant, kind) = looks(["adaloss(floor=0.0)"]), looks(["adaloss(floor=0.0)", "adaloss"]).values()
+    assert alone["adaloss(floor=0.0)"][1:] == kind[1:]
+    assert variant.colour == kind.colour
+    assert variant[2:] != kind[2:]
+
+
 def test_where_adaloss_is_named_it_alone_is_coloured():
     found = looks(["large, CONST", "small, AdaLoss", "small, CONST"])
     assert found["small, AdaLoss"].colour == looks(["adaloss"])["adaloss"].colour
