@@ -90,6 +90,8 @@ def predict(
 def _answer(path: Path, model: SavedModel, prediction: Prediction) -> dict[str, Any]:
     """What a network says about one image; the probabilities of all classes fall."""
     probabilities, classes = prediction.probabilities[0].sort(descending=True)
+    if len(classes) != len(model.card.class_names):
+        raise InputError(f"model: expected {len(classes)} class_names in its card, found {len(model.card.class_names)}")
     by_name = {model.card.class_names[c]: float(p) for c, p in zip(classes.tolist(), probabilities, strict=True)}
     class_name, probability = next(iter(by_name.items()))
     return {

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -321,10 +322,14 @@ def test_predict_refuses_bad_limits_in_one_line(anytime, saved_model, arguments,
 
 def test_predict_refuses_a_foreign_file_as_image_or_model_in_one_line(anytime, saved_model, tmp_path):
     model, image = saved_model
+    nameless = shutil.copytree(model, tmp_path / "nameless")
+    card = json.loads((model / "card.json").read_text())
+    (nameless / "card.json").write_text(json.dumps({**card, "class_names": ["cat", "dog"]}))
     for arguments, message in [
         (("predict", model / "card.json", "--model", model), f"{model / 'card.json'}: no image that can be read"),
         (("predict", tmp_path / "none.png", "--model", model), f"{tmp_path / 'none.png'}: missing"),
         (("predict", image, "--model", tmp_path), f"bad model {tmp_path}: card.json: No such file or directory"),
+        (("predict", image, "--model", nameless), "model: expected 10 class_names in its card, found 2"),
         (("predict", image, "--model", image), f"bad model {image}: card.json: Not a directory"),
     ]:
         status, out, err = anytime(*arguments, "--exit", "1")

@@ -95,6 +95,7 @@ def test_what_is_no_yaml_is_told_in_one_line_with_its_place(write):
         ({"epoch": 3}, "epoch: there is no such name (did you mean epochs?)"),
         ({"epochs": [1, 0]}, "epochs: expected greater than or equal to 1, found 0"),
         ({"seed": [[1, 2]]}, "seed: expected a valid integer, found [1, 2]"),
+        ({"seed": []}, "seed: expected at least one value, found an empty list"),  # which would leave no run
         ({"batch_size": 9999}, "together: batch_size: expected at most the 1257 training images"),
     ],
     ids=str,
@@ -102,12 +103,6 @@ def test_what_is_no_yaml_is_told_in_one_line_with_its_place(write):
 def test_a_bad_run_is_named_with_its_file_and_grid(write, grid, message):
     path = write({"grids": [{}, grid]})
     assert refusal(path).startswith(f"bad study {path}, grid 2: {message}")
-
-
-def test_an_empty_list_is_refused(write):
-    # else a slip of the pen leaves a study without runs, and nobody is told
-    path = write({"grids": [{"weighting": ["const"], "seed": []}]})
-    assert "seed" in refusal(path)
 
 
 # --- records of a study --------------------------------------------------------------------------------------------
