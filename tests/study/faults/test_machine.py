@@ -83,6 +83,9 @@ def test_a_folder_for_records_that_is_read_only_is_told_before_the_training(disk
     for call in (lambda at: run_to_record(tiny_config(), at), lambda at: next(run_study([tiny_config()], at))):
         with pytest.raises(InputError, match=rf"^records_dir: .*, found {disk.root}: Read-only file system$"):
             call(disk.root)
+    with pytest.raises(OSError, match="Read-only file system") as caught:
+        atomic_write(disk.root / "run.json", "")
+    assert caught.value.filename == str(disk.root / "run.json")
 
 
 # --- two processes -------------------------------------------------------------------------------------------------
