@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -29,7 +30,8 @@ def atomic_write(path: Path, content: str | bytes) -> None:
         error.filename = str(path)  # not the temporary one; a full disk does not say which file
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it has its place, or there is none: what went wrong is told above
+            temporary.unlink()
     if os.name == "posix":  # the rename, too, survives a power cut
         folder = os.open(path.parent, os.O_RDONLY)
         try:

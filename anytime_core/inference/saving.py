@@ -110,8 +110,7 @@ def save_model(folder: Path | str, net: AnytimeNetwork, card: ModelCard, *, buil
             raise InputError(f"model: expected finite weights, found NaN or infinity in {name}")
     built = _filled(card, tensors, build, where=f"model for {folder}")
     if fingerprint(built) != fingerprint(net):  # a stride or an activation is in no weight
-        found = f"{card.network} {card.options}, which takes the same weights and has other layers"
-        raise InputError(f"card: expected the network that is to be saved, found {found}")
+        raise InputError(f"card: expected the network to be saved, found other layers in {card.network} {card.options}")
     once = {name: tensors[name] for name, first in _first_names(built).items() if name == first}
     content = needed_package("safetensors.torch", extra="save").save(once)
     card = replace(card, weights_sha256=hashlib.sha256(content).hexdigest())
