@@ -30,7 +30,7 @@ CONCLUSIONS: dict[tuple[str, Side], str] = {
     ("more", "fewer"): "AdaLoss trades {little}early accuracy for late accuracy",
     ("more", "slightly fewer"): "AdaLoss costs {little}early accuracy and gives little back at the end",
     ("more", "same"): "AdaLoss costs {little}early accuracy and gives nothing back that matters",
-    ("more", "open"): "AdaLoss costs {little}early accuracy, and what it gives back at the end is still open",
+    ("more", "open"): "AdaLoss costs {little}early accuracy, and whether it gives any back at the last exit is open",
     ("more", "slightly more"): "AdaLoss costs {little}early accuracy, and a little late accuracy, too",
     ("more", "more"): "AdaLoss is worse than equal weights, early and late",
     ("fewer", "fewer"): "AdaLoss is better than equal weights, early and late",
@@ -121,14 +121,16 @@ def answer(sources: Sources) -> str:
     if sources.rate_explains:
         share = sources.rate_alone.mean() / counted.changes["last"].loc[sources.rate_alone.index].mean()
         part = next(words for least, words in ((0.85, "nearly all"), (0.5, "most"), (0, "a part")) if share >= least)
+        low, high = sources.rates
+        alone = f"{mean_in_words(sources.rate_alone, 'errors')} at the last exit than at {low:g}"
         return " ".join(
             [
                 finding(sources, "at the same learning rate, "),
-                f"On {counted.where}, it makes {both_changes(sources.same_rate.changes)}.",
-                "Our main comparison gave each weighting its own rate, chosen with one seed on 10,000 images.",
-                f"There AdaLoss makes {both_changes(counted.changes)}. {progress(counted)}",
-                f"But that rate alone gives equal weights {change_in_words(sources.rate_alone, 'errors there')}, so "
-                f"on average {part} of that gain is the rate's.",
+                f"Against equal weights on {counted.where}, it makes {both_changes(sources.same_rate.changes)}.",
+                f"In our main comparison each has its own learning rate, {high:g} for AdaLoss and {low:g} for equal "
+                f"weights. There AdaLoss makes {both_changes(counted.changes)}. {progress(counted)}",
+                f"But at {high:g} equal weights alone make {alone} (95 % interval "
+                f"{interval_in_words(sources.rate_alone)}), so on average {part} of that gain comes from the rate.",
                 short,
             ]
         )
@@ -164,29 +166,44 @@ def control_in_short(sources: Sources) -> str:
 
 def advice(sources: Sources) -> str:
     """The answer in short, and what it means for somebody who chooses a weighting."""
-    early, late = sides(sources.spoken, sources.relevant)
-    if "fewer" not in (early, late):
-        means = "Nothing that we measured between exits is a reason to leave equal weights for AdaLoss."
-        if sources.rate_explains:
-            means += " If late accuracy counts more, first try a larger learning rate."
-    elif any(each == "open" or each.endswith("more") for each in (early, late)):
-        beside = ", and beside equal weights at the same learning rate" * sources.needs_own_rates
-        means = f"So try it only where {'late' if late == 'fewer' else 'early'} accuracy counts more{beside}."
-    else:
-        means = "So it is worth a try."
+    means = recommendation(sources)
     return means if sources.told.seeds < FEWEST else f"{finding(sources, f'on {sources.spoken.where}, ')} {means}"
 
 
+def recommendation(sources: Sources) -> str:
+    """What the answer means for somebody who chooses a weighting."""
+    early, late = sides(sources.spoken, sources.relevant)
+    if "fewer" not in (early, late):
+        means = "Keep equal weights: nothing that we measured between exits is a reason to leave them for AdaLoss."
+        return means + " If the last exit counts most, first try a larger learning rate." * sources.rate_explains
+    if any(each == "open" or each.endswith("more") for each in (early, late)):
+        beside = ", and beside equal weights at the same learning rate" * sources.needs_own_rates
+        return f"Try it only where {'late' if late == 'fewer' else 'early'} accuracy counts more{beside}."
+    return "It is worth a try."
+
+
+def landing_curves(sources: Sources) -> dict[str, pd.DataFrame]:
+    """What the figure of the landing page shows beside the paper: few curves, the one that the answer rests on last."""
+    curves = {"each at its own rate": sources.counted.changes, "one learning rate": sources.same_rate.changes}
+    curves = {name: changes for name, changes in curves.items() if len(changes) >= FEWEST}
+    if not sources.rate_explains:
+        curves = dict(reversed(curves.items()))
+    return curves or {"10,000 images": sources.shorter.changes}
+
+
 def landing_caption(sources: Sources, published: Mapping[str, float]) -> str:
-    """What the curves of the trade-off figure do, the paper's and the one that the answer speaks of."""
-    paper, ours = (
-        (mean_in_words([changes["quarter"]], "errors"), mean_in_words([changes["last"]], ""))
-        for changes in (published, sources.told.changes[["quarter", "last"]].mean())
-    )
-    orange = f"ours, in orange, from {ours[0]} to {ours[1]}"
-    if sources.rate_explains or sources.needs_own_rates:
-        orange += f", but at one learning rate to {mean_in_words(sources.same_rate.changes['last'], '')}"
-    return f"The paper's curve goes from {paper[0]} to {paper[1]}; {orange}."
+    """From where to where the curves of :func:`landing_curves` go, and the paper's."""
+    told = []
+    for changes in (published, *(table[["quarter", "last"]].mean() for table in landing_curves(sources).values())):
+        early, late = (mean_in_words([changes[name]], what) for name, what in (("quarter", "errors"), ("last", "")))
+        told.append(f"from {early} to {late}")
+    paper, *grey, orange = told
+    ours = f"ours, in orange, {orange}"
+    if grey:
+        which = ("one learning rate", "rates of their own")
+        with_orange, with_grey = which if sources.rate_explains else which[::-1]
+        ours = f"ours {orange} at {with_orange} (orange), and {grey[0]} at {with_grey} (grey)"
+    return f"The paper's curve goes {paper}; {ours}."
 
 
 def against_the_paper(tables: Iterable[pd.DataFrame], published: Mapping[str, float]) -> str:

@@ -136,4 +136,6 @@ def change_over_cost(tables: Mapping[str, pd.DataFrame], published: Mapping[str,
     changes = long.melt(["weighting", "seed"], list(AT), "at", "change")
     changes["fraction"] = changes["at"].map(AT)
     theirs = {("", PAPER): {AT[column]: published[column] for column in AT}}
-    return difference_curves(changes, published=theirs, styles=sources(tables), against="equal weights")
+    figure = difference_curves(changes, published=theirs, styles=sources(tables), against="equal weights")
+    figure.axes[0].set_xticks(list(AT.values()))
+    return figure

@@ -84,7 +84,7 @@ class Evidence:
     @property
     def sources(self) -> Sources:
         """All that may answer the question."""
-        return Sources(self.counted, self.shorter, self.same_rate, self.relevant)
+        return Sources(self.counted, self.shorter, self.same_rate, self.relevant, self._rates)
 
     @property
     def counted(self) -> Found:

@@ -77,12 +77,14 @@ class Sources:
         shorter: The paper's data too, but fewer images: an estimate, which speaks as long as ``counted`` is too small.
         same_rate: The control: as ``counted``, with equal weights at AdaLoss's learning rate.
         relevant: Which changes matter.
+        rates: The main comparison's learning rates of equal weights and of AdaLoss.
     """
 
     counted: Found
     shorter: Found
     same_rate: Found
     relevant: Relevant
+    rates: tuple[float, float] = (0, 0)
 
     @property
     def told(self) -> Found:

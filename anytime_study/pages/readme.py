@@ -9,7 +9,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from anytime_study.pages.answer import answer
+from anytime_study.pages.answer import answer, recommendation
 from anytime_study.pages.evidence import load_evidence
 from anytime_study.studies.study import ROOT
 
@@ -19,7 +19,9 @@ _ANSWER = re.compile(r"(?<=<!-- answer -->\n).*?(?=\n<!-- end of the answer -->)
 
 def with_answer(readme: str) -> str:
     """README's text with the answer of the records between its two comments."""
-    text = textwrap.fill(f"**The answer.** {answer(load_evidence().sources)}", 120, break_on_hyphens=False)
+    sources = load_evidence().sources
+    told = f"**The answer.** {answer(sources)} {recommendation(sources)}"
+    text = textwrap.fill(told, 120, break_on_hyphens=False)
     return _ANSWER.sub(lambda _: text, readme)
 
 

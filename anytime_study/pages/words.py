@@ -105,14 +105,15 @@ def _end(value: float) -> str:
 
 
 def both_changes(changes: pd.DataFrame) -> str:
-    """Early and late, with their intervals in brackets; from one seed on."""
-    quarter, last = changes["quarter"], changes["last"]
-    early, late = mean_in_words(quarter, "errors at a quarter of the cost"), mean_in_words(last, "at the last exit")
-    sure = f"{'one seed' if len(last) == 1 else 'two seeds'}, so no intervals"
-    if len(last) >= FEWEST:
-        ends = f"{interval_in_words(quarter)}, and {interval_in_words(last)}"
-        sure = f"95 % intervals over {number(len(last))} seeds: {ends}"
-    return f"{early} and {late} ({sure})"
+    """Early and late, each with its interval in brackets; from one seed on."""
+    told = []
+    for column, what in (("quarter", "errors at a quarter of the network's cost"), ("last", "at the last exit")):
+        ends = interval_in_words(changes[column]) if len(changes) >= FEWEST else ""
+        if not told:
+            seeds = "one seed" if len(changes) == 1 else f"{number(len(changes))} seeds"
+            ends = f"95 % interval over {seeds}: {ends}" if ends else f"{seeds}, so no interval"
+        told.append(f"{mean_in_words(changes[column], what)}{f' ({ends})' if ends else ''}")
+    return " and ".join(told)
 
 
 def change_in_a_table(values: Values) -> str:
