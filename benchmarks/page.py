@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -32,12 +33,14 @@ def header(report: Report) -> str:
 
 
 def comparison_table(comparison: Comparison, *, digits: int = 2) -> pd.DataFrame:
-    """A row per contender: median, quartiles, ratio to the baseline, number of pairs."""
+    """A row per contender: median, quartiles, ratio to the baseline, number of pairs; three digits of the largest."""
+    largest = max(contender.value.median for contender in comparison.contenders)
+    decimals = max(0, 2 - math.floor(math.log10(largest)))
     rows = [
         {
             "measured": label(contender.name),
-            f"median ({comparison.unit})": contender.value.median,
-            "quartiles": f"{contender.value.q1:.{digits}f} to {contender.value.q3:.{digits}f}",
+            f"median ({comparison.unit})": f"{contender.value.median:.{decimals}f}",
+            "quartiles": f"{contender.value.q1:.{decimals}f} to {contender.value.q3:.{decimals}f}",
             f"ratio to {label(comparison.baseline)}": bracketed(contender.ratio, digits) if contender.ratio else "1",
             "pairs": str(contender.ratio.n) if contender.ratio else "",
         }

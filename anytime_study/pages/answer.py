@@ -260,17 +260,17 @@ def objective(changes: pd.DataFrame, counted: Found) -> str:
     return " ".join(told)
 
 
-def halves(found: Found, relevant: Relevant) -> str:
-    """In how many seeds the price and the gain show, each seed by itself."""
+def halves(found: Found, relevant: Relevant, where: str) -> str:
+    """In how many seeds the price and the gain show, each seed by itself; ``where`` begins the sentence."""
     if not found.seeds:
         return ""
     trade = found.changes[(found.changes["quarter"] > 0) & (found.changes["last"] < 0)]
     both, little = len(trade), "a little " if (trade["last"] > -relevant["last"]).all() else ""
     if not both:
-        return f"On {found.where}, no seed both pays early and gains at the end."
+        return f"{where}, no seed both pays early and gains at the end."
     who = "the only seed" if found.seeds == 1 else f"{part_of(both, found.seeds)} seeds"
     pay, gain = ("pays", "gains") if both == 1 else ("pay", "gain")
-    return f"On {found.where}, {who} {pay} early and {gain} {little}at the end."
+    return f"{where}, {who} {pay} early and {gain} {little}at the end."
 
 
 NEEDED = 8.0

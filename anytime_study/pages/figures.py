@@ -295,21 +295,24 @@ def over_epochs(table: pd.DataFrame, measure: str, weightings: Sequence[str]) ->
     Args:
         table: From :func:`anytime_study.runs.tables.epochs_table`.
         measure: ``"train_loss"`` or ``"weight"``.
-        weightings: The panels, from left to right.
+        weightings: The panels, from left to right, at most two in a line.
     """
     last = int(table["exit"].max())
     shades = dict(enumerate(sns.color_palette("crest", last), start=1))  # from light (first) to dark (last)
     dashes = {number: ["", (4, 1.5), (3, 1, 1, 1), (1, 1)][number % 4] for number in shades}
-    figure, grid = plt.subplots(1, len(weightings), sharey=True, squeeze=False, figsize=(3.9 * len(weightings), 3.8))
-    for axes, weighting in zip(grid[0], weightings, strict=True):
+    figure, panels = panels_of(len(weightings), (3.9, 3.8))
+    for axes, weighting in zip(panels, weightings, strict=True):
         rows = table[table["weighting"] == weighting]
         looks_of = {"hue": "exit", "style": "exit", "palette": shades, "dashes": dashes}
         sns.lineplot(rows, x="epoch", y=measure, **looks_of, errorbar=None, legend="full", ax=axes)
-        axes.get_legend().remove()
-        axes.set(title=label(weighting), xlabel="epoch")
-    grid[0][0].set_yscale("log")  # of all; seaborn's means on such an axis would be geometric
-    grid[0][0].set_ylabel({"train_loss": "training loss (nats)", "weight": "weight $B_i$"}.get(measure, measure))
-    grid[0][-1].legend(title="exit", ncols=1 + last // 8, loc="center left", bbox_to_anchor=(1, 0.5))
+        if own := axes.get_legend():  # one for all panels is enough
+            own.remove()
+        axes.set(title=label(weighting), xlabel="epoch", ylabel="")
+    for first in panels[::_ABREAST]:
+        first.set_ylabel({"train_loss": "training loss (nats)", "weight": "weight $B_i$"}.get(measure, measure))
+    panels[0].set_yscale("log")  # of all; seaborn's means on such an axis would be geometric
+    legend = panels[-1].legend(title="exit", ncols=1 + last // 8, loc="center left", bbox_to_anchor=(1, 0.5))
+    legend.set_in_layout(len(weightings) <= _ABREAST)  # beside a third panel there is room
     return figure
 
 
@@ -324,10 +327,10 @@ def sample_images(images: Tensor, labels: Tensor, class_names: Sequence[str], *,
     """
     rows = len(images) // columns
     lines = labels.view(len(labels), -1).tolist()  # [N, T]
-    height = 0.9 + 0.15 * len(lines[0])  # inches: the image and its names
+    height = 0.9 + 0.19 * len(lines[0])  # inches: the image and its names
     figure, panels = plt.subplots(rows, columns, figsize=(0.85 * columns, height * rows), squeeze=False)
     for axes, image, of_image in zip(panels.flat, images.cpu(), lines, strict=False):
         axes.imshow(image.permute(1, 2, 0).numpy(), cmap="gray_r")  # [H, W, C]; the map serves one-channel images
-        axes.set_title("\n".join(class_names[index] for index in of_image), fontsize=8)
+        axes.set_title("\n".join(class_names[index] for index in of_image), fontsize=10)
         axes.set_axis_off()
     return figure

@@ -111,4 +111,5 @@ def show(table: pd.DataFrame, *, digits: int = 3) -> HTML:
     """A table as a page shows it: no index, and numbers with ``digits`` digits after the point."""
     table = table.rename_axis(columns=None)  # pandas would give a name of all columns an empty column of its own
     wide = "claims" if "claim" in table else None  # a sentence in the first column
-    return HTML(table.to_html(classes=wide, index=False, border=0, float_format=lambda number: f"{number:.{digits}f}"))
+    html = table.to_html(classes=wide, index=False, border=0, float_format=lambda number: f"{number:.{digits}f}")
+    return HTML(html.replace(" %", "\N{NO-BREAK SPACE}%"))  # else a narrow column has a line for the sign alone

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from anytime_study.pages.figures import ends, looks, panels_of, plain_logarithm, signed_percent, sources
 from anytime_study.pages.words import as_percent
@@ -99,10 +99,13 @@ def dose(table: pd.DataFrame, x: str, xlabel: str, *, series: Mapping[str, str],
     axes.axhline(0, color="0.3", linewidth=1)
     sets = {name: _SHAPES.get(name, "D") for name in dict.fromkeys(table["dataset"])}
     styles = sources(series)
+    # a step to the side for each series, or one would cover the other
+    aside = {name: 1 + 0.012 * (place - (len(series) - 1) / 2) for place, name in enumerate(series)}
     for (name, column), (dataset, marker) in product(series.items(), sets.items()):
         for _, own in table[table["dataset"] == dataset].groupby("place"):
             mean, arms = _with_arms(as_percent([own[column].mean(), *ends(own[column])]))
-            axes.errorbar(own[x].mean(), mean, yerr=arms, color=styles[name].colour, marker=marker, ms=7, capsize=3)
+            at = aside[name] * own[x].mean()
+            axes.errorbar(at, mean, yerr=arms, color=styles[name].colour, marker=marker, ms=7, capsize=3)
     if log_x:
         plain_logarithm(axes, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0))
     axes.set(xlabel=xlabel, ylabel="change in test errors (%)")
@@ -131,8 +134,11 @@ def seed_by_seed(tables: Mapping[str, pd.DataFrame], published: Mapping[str, flo
     for (across, up), text in (corners | {("left", "bottom"): "better at both"}).items():
         place = {"left": 0.02, "right": 0.98}[across], {"bottom": 0.04, "top": 0.96}[up]
         axes.text(*place, text, transform=axes.transAxes, ha=across, va=up, fontsize="small", style="italic")
-    low, high = axes.get_ylim()
-    axes.set(ylim=(low - 2, max(high, 3) + 2), xlim=(min(axes.get_xlim()[0], -7), axes.get_xlim()[1] + 1))
+    lines = MultipleLocator(5)
+    low, high = lines.view_limits(*axes.get_ylim())
+    axes.yaxis.set_major_locator(lines)
+    # room beyond the outer grid lines, which would strike the words of the corners through
+    axes.set(ylim=(low - 3.5, max(high, 5) + 3.5), xlim=(min(axes.get_xlim()[0], -7), axes.get_xlim()[1] + 1))
     axes.set(xlabel="change in test errors at a quarter of the cost (%)", ylabel="at the last exit (%)")
     figure.legend(loc="outside lower center", ncols=2, fontsize="small")  # inside it would hide seeds
     return figure

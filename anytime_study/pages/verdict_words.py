@@ -86,10 +86,11 @@ def _unit(measure: Mapping[str, Any]) -> str:
 
 
 def _published(verdict: Verdict) -> str:
+    where = verdict.where.replace("-", "\N{NON-BREAKING HYPHEN}")  # "Fig. 4a-c" in one piece
     if not verdict.published:  # none, or a bound of theory
-        return "" if verdict.where == "this study" else verdict.where
+        return "" if verdict.where == "this study" else where
     unit = f" {_unit(verdict.trials[0].measure)}" if verdict.trials else ""
-    return f"{verdict.where}: {percent(verdict.published)}{unit}"
+    return f"{where}: {percent(verdict.published)}{unit}"
 
 
 # --- of the claims of a chapter --------------------------------------------------------------------------------------

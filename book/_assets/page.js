@@ -68,7 +68,7 @@ Without scripts each piece of code has a fold of its own, as MyST-NB makes it. *
 
   /* What scrolls sideways shows it (custom.css) and can be reached by keyboard. Of an inline equation only the picture counts:
      beside it MathJax keeps words for screen readers, which may be wider. */
-  const BOXES = [".scroll-box", "div.math mjx-container", "span.math", ".output.text_html", "div.highlight > pre"].map((box) => `.bd-article ${box}`);
+  const BOXES = [".scroll-box", "div.math mjx-container", "span.math", ".output.text_html", ".pst-scrollable-table-container", "div.highlight > pre"].map((box) => `.bd-article ${box}`);
   const width = (box) => (box.matches("span.math") ? box.querySelector("svg")?.getBoundingClientRect().width : box.scrollWidth);
   const reach = () => {
     for (const box of document.querySelectorAll(BOXES.join())) {

@@ -6,8 +6,9 @@ pytestmark = pytest.mark.browser
 
 RESULTS = "book/results/does_adaloss_work.html"
 
-# Equations and figures that are wider than their box, by whether the reader sees and reaches that.
-SCROLLING = """() => [...document.querySelectorAll(".bd-article .scroll-box, .bd-article div.math mjx-container")]
+# Equations, figures and tables that are wider than their box, by whether the reader sees and reaches that.
+BOXES = ".scroll-box, div.math mjx-container, .output.text_html, .pst-scrollable-table-container"
+SCROLLING = f"""() => [...document.querySelectorAll(".bd-article :is({BOXES})")]
   .filter((box) => box.scrollWidth > box.clientWidth + 1)
   .map((box) => box.classList.contains("scrolls") && box.tabIndex === 0
     && getComputedStyle(box).backgroundImage.includes("gradient"))"""
