@@ -43,7 +43,7 @@ def place(config: RunConfig) -> str:
     data, _, _ = find_card(config.dataset).title.partition(",")
     part = f", {config.num_train:,}" if config.num_train == 10_000 else ""
     spec = config.network_spec
-    name = {"resann": "ResANN", "denseann": "DenseANN", "msdnet": "MSDNet"}.get(spec.name, spec.name)
+    name = {"resann": "ResANN", "denseann": "DenseANN", "msdnet": "MSDNet", "gpt": "decoder"}.get(spec.name, spec.name)
     depth = f" n = {spec.options['n']}" if spec.name == "resann" else ""
     return f"{data}{part} × {config.epochs}, {name}{depth}"
 

@@ -1,9 +1,9 @@
-"""The records that speak to the book's question, from both tiers, as the pages of the answer show them."""
+"""The records that speak to the book's question, from three tiers, as the pages of the answer show them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ class Evidence:
         records: Folder of the records of both tiers.
         found: Verdicts of the tier cifar, in the order of the claims.
         relevant: The smallest relevant changes.
+        language: Experiments of that tier by name; they join :attr:`everywhere`.
     """
 
     laptop: Mapping[str, Experiment]
@@ -48,6 +49,7 @@ class Evidence:
     records: Path
     found: list[Verdict]
     relevant: Relevant
+    language: Mapping[str, Experiment] = field(default_factory=dict)
 
     def short(self, *names: str) -> pd.DataFrame:
         """Pairs of six epochs at one learning rate and batch size, a row each: of these experiments of the laptop."""
@@ -181,10 +183,12 @@ class Evidence:
 
     @property
     def everywhere(self) -> pd.DataFrame:
-        """All pairs of both tiers, with the title of their data, and ``headroom`` under OPT where it was measured."""
+        """All pairs of all tiers, with the title of their data, and ``headroom`` under OPT where it was measured."""
         short = self.short(*self.laptop)
-        table = pd.concat([self.own_data, short[short["dataset"] == "fashion-mnist"]], ignore_index=True)
-        rooms = []
+        text = change_table(pairs_of(self.language.values()))
+        parts = [self.own_data, short[short["dataset"] == "fashion-mnist"], text]
+        table = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+        rooms = [headroom_table(record for one in self.language.values() for record in finished(one))]
         for own_rates in (False, True):  # with rates of their own, OPT and CONST may have been trained at two
             counted = {
                 record.name: record
@@ -204,7 +208,7 @@ def load_evidence(records: Path | None = None, *, studies: Path | None = None) -
     """Read everything.
 
     Args:
-        records: A folder with the folders ``laptop`` and ``cifar`` instead of data/records.
+        records: A folder with the folders ``laptop``, ``cifar`` and ``language`` instead of data/records.
         studies: Folder of the studies instead of workflow/studies.
 
     Raises:
@@ -213,9 +217,11 @@ def load_evidence(records: Path | None = None, *, studies: Path | None = None) -
     from anytime_study.analysis.claims import load_claims
 
     folder = records or RECORDS
-    laptop, cifar = (load_experiments(tier, records=folder / tier, studies=studies) for tier in ("laptop", "cifar"))
+    laptop, cifar, language = (
+        load_experiments(tier, records=folder / tier, studies=studies) for tier in ("laptop", "cifar", "language")
+    )
     found = verdicts(load_claims(), cifar, tier="cifar")
-    return Evidence(laptop, cifar, folder, found, relevant_changes())
+    return Evidence(laptop, cifar, folder, found, relevant_changes(), language)
 
 
 def relevant_changes(claim: str = PRIMARY) -> Relevant:

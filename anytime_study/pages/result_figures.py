@@ -15,7 +15,14 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from anytime_study.pages.figures import ends, looks, panels_of, plain_logarithm, signed_percent, sources
 from anytime_study.pages.words import as_percent
 
-_SHAPES = {"CIFAR-10": "s", "Fashion-MNIST": "o"}  # of these data in every figure
+_SHAPES = {
+    "CIFAR-10": "s",
+    "CIFAR-100": "D",
+    "SVHN, training crops": "v",
+    "Fashion-MNIST": "o",
+    "Tiny Shakespeare": "^",
+}
+"""Marks of these data in every figure."""
 
 
 def dots(

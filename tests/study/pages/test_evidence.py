@@ -1,5 +1,6 @@
 """What the pages read from the records: the choice of the learning rates, and the settings that are shown."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,20 @@ def test_the_experiment_with_more_seeds_shows_a_setting(made_up_record, made_up_
 
     assert rates_shown(1) == [0.1] * 2
     assert rates_shown(2) == [0.2] * 2
+
+
+def test_the_language_model_is_a_place_among_the_others(made_up_record, made_up_experiment):
+    """With its own headroom: OPT, CONST and AdaLoss train at one rate."""
+    scores = {"const": [0.4, 0.4], "adaloss": [0.5, 0.3], "opt": [0.9, 0.2]}
+    runs = [
+        made_up_record(
+            scores={"test": errors}, weighting=weighting, seed=seed, dataset="tiny-shakespeare", network="gpt"
+        )
+        for weighting, errors in scores.items()
+        for seed in range(3)
+    ]
+    evidence = Evidence({}, {}, Path(), [], {}, {"language": made_up_experiment(runs)})
+    table = evidence.everywhere
+    assert [*table["place"].unique()] == ["Tiny Shakespeare × 2, decoder"]
+    assert table["last"].tolist() == pytest.approx([100 * math.log(0.75)] * 3)
+    assert table["headroom"].tolist() == pytest.approx([50] * 3)
