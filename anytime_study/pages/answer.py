@@ -128,9 +128,9 @@ def answer(sources: Sources) -> str:
                 finding(sources, "at the same learning rate, "),
                 f"Against equal weights on {counted.where}, it makes {both_changes(sources.same_rate.changes)}.",
                 f"In our main comparison each has its own learning rate, {high:g} for AdaLoss and {low:g} for equal "
-                f"weights. There AdaLoss makes {both_changes(counted.changes)}. {progress(counted)}",
-                f"But at {high:g} equal weights alone make {alone} (95 % interval "
-                f"{interval_in_words(sources.rate_alone)}), so on average {part} of that gain comes from the rate.",
+                f"weights. There AdaLoss makes {both_changes(counted.changes, short=True)}. {progress(counted)}",
+                f"But at {high:g} equal weights alone make {alone} ({interval_in_words(sources.rate_alone)}), so on "
+                f"average {part} of that gain comes from the rate.",
                 short,
             ]
         )
@@ -174,7 +174,7 @@ def recommendation(sources: Sources) -> str:
     """What the answer means for somebody who chooses a weighting."""
     early, late = sides(sources.spoken, sources.relevant)
     if "fewer" not in (early, late):
-        means = "Keep equal weights: nothing that we measured between exits is a reason to leave them for AdaLoss."
+        means = "Keep equal weights: nothing that we measured between exits is a reason to leave them."
         return means + " If the last exit counts most, first try a larger learning rate." * sources.rate_explains
     if any(each == "open" or each.endswith("more") for each in (early, late)):
         beside = ", and beside equal weights at the same learning rate" * sources.needs_own_rates
@@ -192,18 +192,13 @@ def landing_curves(sources: Sources) -> dict[str, pd.DataFrame]:
 
 
 def landing_caption(sources: Sources, published: Mapping[str, float]) -> str:
-    """From where to where the curves of :func:`landing_curves` go, and the paper's."""
+    """From where to where the paper's curve goes, and the one that the answer rests on."""
     told = []
-    for changes in (published, *(table[["quarter", "last"]].mean() for table in landing_curves(sources).values())):
+    for changes in (published, sources.spoken.changes[["quarter", "last"]].mean()):
         early, late = (mean_in_words([changes[name]], what) for name, what in (("quarter", "errors"), ("last", "")))
         told.append(f"from {early} to {late}")
-    paper, *grey, orange = told
-    ours = f"ours, in orange, {orange}"
-    if grey:
-        which = ("one learning rate", "rates of their own")
-        with_orange, with_grey = which if sources.rate_explains else which[::-1]
-        ours = f"ours {orange} at {with_orange} (orange), and {grey[0]} at {with_grey} (grey)"
-    return f"The paper's curve goes {paper}; {ours}."
+    here = "here at one learning rate" if sources.rate_explains else "here"
+    return f"{capital(told[0])} in the paper; {told[1]} {here}."
 
 
 def against_the_paper(tables: Iterable[pd.DataFrame], published: Mapping[str, float]) -> str:

@@ -104,16 +104,21 @@ def _end(value: float) -> str:
     return np.format_float_positional(value, precision=1, fractional=False) if near else percent(value)
 
 
-def both_changes(changes: pd.DataFrame) -> str:
-    """Early and late, each with its interval in brackets; from one seed on."""
-    told = []
-    for column, what in (("quarter", "errors at a quarter of the network's cost"), ("last", "at the last exit")):
-        ends = interval_in_words(changes[column]) if len(changes) >= FEWEST else ""
-        if not told:
-            seeds = "one seed" if len(changes) == 1 else f"{number(len(changes))} seeds"
-            ends = f"95 % interval over {seeds}: {ends}" if ends else f"{seeds}, so no interval"
-        told.append(f"{mean_in_words(changes[column], what)}{f' ({ends})' if ends else ''}")
-    return " and ".join(told)
+def both_changes(changes: pd.DataFrame, *, short: bool = False) -> str:
+    """Early and late, each with its interval in brackets; from one seed on.
+
+    Args:
+        changes: With the columns ``quarter`` and ``last``.
+        short: After a sentence that has said where early is, and what brackets hold.
+    """
+    seeds = "one seed" if len(changes) == 1 else f"{number(len(changes))} seeds"
+    sure = len(changes) >= FEWEST
+    early, late = (f" ({interval_in_words(changes[column])})" if sure else "" for column in ("quarter", "last"))
+    if not short:
+        early = early.replace("(", f"(95 % interval over {seeds}: ") if sure else f" ({seeds}, so no interval)"
+    where = "early" if short else "at a quarter of the network's cost"
+    more, fewer = mean_in_words(changes["quarter"]), mean_in_words(changes["last"], "at the last exit")
+    return f"{more} {where}{early} and {fewer}{late}"
 
 
 def change_in_a_table(values: Values) -> str:
