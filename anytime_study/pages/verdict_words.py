@@ -10,7 +10,16 @@ import pandas as pd
 
 from anytime_study.analysis.ledger import of_weights_alone
 from anytime_study.analysis.verdicts import CONTROLLED, NOT_TESTED, WITHDRAWN, Verdict
-from anytime_study.pages.words import capital, change_in_a_table, interval_text, listed, number, part_of, percent
+from anytime_study.pages.words import (
+    capital,
+    change_in_a_table,
+    interval_text,
+    listed,
+    number,
+    part_of,
+    percent,
+    value_in_words,
+)
 
 if TYPE_CHECKING:  # torch comes with the claims
     from anytime_study.analysis.claims import Claim
@@ -57,7 +66,8 @@ def verdict_table(found: Sequence[Verdict], *, unsaid: Collection[str] = ()) -> 
 def _limits(verdict: Verdict) -> list[str]:
     """What limits a finding: its scope, a flag, an amended rule, runs that are missing."""
     missing = ", ".join(_PROTOCOLS[protocol] for protocol in verdict.untested)
-    waiting = f"waits for runs with {missing}" if verdict.waits else "waits for a claim before it" * verdict.queued
+    turn = "waits for a claim before it" if verdict.queued else "a claim before it was not shown"
+    waiting = f"waits for runs with {missing}" if verdict.waits else turn if verdict.stopped_by else ""
     return [limit for limit in (verdict.scope, verdict.flag, AMENDED * verdict.amended, waiting) if limit]
 
 
@@ -74,9 +84,11 @@ def _ours(verdict: Verdict) -> str:
     several = len({trial.protocol for trial in verdict.trials}) > 1
     told = []
     for trial in verdict.trials:
-        written = change_in_a_table if trial.measure["name"] in _LOGARITHMS else interval_text
-        protocol = f" ({_PROTOCOLS[trial.protocol]})" if several else ""
-        told.append(f"{written(trial.values)} {_unit(trial.measure)}{protocol}")
+        protocol, unit = f" ({_PROTOCOLS[trial.protocol]})" if several else "", _unit(trial.measure)
+        in_logarithms = trial.measure["name"] in _LOGARITHMS
+        digits = 2 if unit == "times" else 1
+        written = change_in_a_table(trial.values) if in_logarithms else interval_text(trial.values, digits=digits)
+        told.append(f"{written} {unit}{protocol}")
     return "; ".join(told)
 
 
@@ -146,6 +158,14 @@ def _became(found: Sequence[Verdict]) -> str:
         if effect in counts
     ]
     return f"Of {number(len(found))} claims, {', '.join(told[:-1])}, and {told[-1]}."
+
+
+def little_to_weigh(differ: Verdict) -> str:
+    """Why weights by the losses can change little, where a claim that the losses differ was shown to be false."""
+    if differ.effect != "shown opposite":
+        return ""
+    ratio = value_in_words(differ.trials[0].values, " times", 2)
+    return f"There was little to weigh: with equal weights the first exit's training loss is {ratio} the last one's."
 
 
 # --- of the whole ledger ---------------------------------------------------------------------------------------------

@@ -207,3 +207,21 @@ def test_of_amended_rules(amended, text):
 )
 def test_of_missing_runs(found, text):
     assert said.of_missing_runs(found) == text
+
+
+def test_a_claim_whose_turn_did_not_come_says_so():
+    stopped, queued = verdict(stopped_by="b"), verdict(stopped_by="b", queued=True)
+    assert told(stopped, queued) == [
+        "undecided (other data; a claim before it was not shown)",
+        "undecided (other data; waits for a claim before it)",
+    ]
+
+
+def test_losses_that_hardly_differ_explain_why_nothing_changes():
+    ratio = Trial("one_rate", {"name": "loss_ratio"}, pd.Series([1.06, 1.07, 1.08]), OPPOSITE.evidence)
+    alike = verdict("shown opposite", trials=(ratio,))
+    assert said.little_to_weigh(alike).endswith(
+        "loss is 1.07 times (95 % interval 1.05 to 1.09, 3 seeds) the last one's."
+    )
+    assert said.verdict_table([alike])["here"].tolist() == ["1.07 [1.05,\N{NO-BREAK SPACE}1.09] times"]
+    assert said.little_to_weigh(verdict()) == ""
