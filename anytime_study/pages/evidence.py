@@ -135,14 +135,15 @@ class Evidence:
     def at_common_rates(self) -> str:
         """What the weighting changes at one learning rate, and the rate alone, in the primary comparison's setting."""
         low, high = self._rates
-        told = []
+        told, seeds = [], 0
         for who, first, second in (
             (f"With a learning rate of {high:g} for both, AdaLoss makes", ("adaloss", high), ("const", high)),
             (f"The rate alone, {high:g} instead of {low:g}, gives equal weights", ("const", high), ("const", low)),
             (f"With a learning rate of {low:g} for both, AdaLoss makes", ("adaloss", low), ("const", low)),
         ):
             if len(changes := self._exchanged(first, second)):
-                told.append(f"{who} {both_changes(changes)}.")
+                told.append(f"{who} {both_changes(changes, short=len(changes) == seeds)}.")
+                seeds = len(changes)
         return " ".join(told)
 
     def origins(self) -> str:

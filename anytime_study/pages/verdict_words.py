@@ -164,8 +164,10 @@ def little_to_weigh(differ: Verdict) -> str:
     """Why weights by the losses can change little, where a claim that the losses differ was shown to be false."""
     if differ.effect != "shown opposite":
         return ""
-    ratio = value_in_words(differ.trials[0].values, " times", 2)
-    return f"There was little to weigh: with equal weights the first exit's training loss is {ratio} the last one's."
+    ratio = value_in_words(differ.trials[0].values, "", 2)
+    return (
+        f"There was little to weigh: with equal weights the first exit's training loss over the last one's is {ratio}."
+    )
 
 
 # --- of the whole ledger ---------------------------------------------------------------------------------------------

@@ -430,5 +430,8 @@ def test_the_weighting_and_the_rate_are_told_apart(evidence):
     assert weights.endswith(
         "over three seeds: 7.5 to 8.1 % more) and 5.0 % fewer at the last exit (5.0 to 5.0 % fewer)."
     )
-    assert "equal weights 3.0 % more errors at a quarter of the network's cost (95 %" in rate
-    assert at_low.replace("0.2 for both", "0.4 for both") == weights
+    assert "equal weights 3.0 % more errors early (" in rate
+    assert at_low.endswith(
+        "0.2 for both, AdaLoss makes 7.8 % more errors early (7.5 to 8.1 % more) and 5.0 % fewer at the "
+        "last exit (5.0 to 5.0 % fewer)."
+    )
