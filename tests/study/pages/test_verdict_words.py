@@ -220,8 +220,6 @@ def test_a_claim_whose_turn_did_not_come_says_so():
 def test_losses_that_hardly_differ_explain_why_nothing_changes():
     ratio = Trial("one_rate", {"name": "loss_ratio"}, pd.Series([1.06, 1.07, 1.08]), OPPOSITE.evidence)
     alike = verdict("shown opposite", trials=(ratio,))
-    assert said.little_to_weigh(alike).endswith(
-        "loss is 1.07 times (95 % interval 1.05 to 1.09, 3 seeds) the last one's."
-    )
+    assert said.little_to_weigh(alike).endswith(" is 1.07 (95 % interval 1.05 to 1.09, 3 seeds).")
     assert said.verdict_table([alike])["here"].tolist() == ["1.07 [1.05,\N{NO-BREAK SPACE}1.09] times"]
     assert said.little_to_weigh(verdict()) == ""
