@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,7 +34,7 @@ def header(report: Report) -> str:
 def comparison_table(comparison: Comparison, *, digits: int = 2) -> pd.DataFrame:
     """A row per contender: median, quartiles, ratio to the baseline, number of pairs; three digits of the largest."""
     largest = max(contender.value.median for contender in comparison.contenders)
-    decimals = max(0, 2 - math.floor(math.log10(largest)))
+    decimals = max(0, 2 - int(np.floor(np.log10(largest))))
     rows = [
         {
             "measured": label(contender.name),
