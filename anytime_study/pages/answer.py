@@ -122,15 +122,15 @@ def answer(sources: Sources) -> str:
         share = sources.rate_alone.mean() / counted.changes["last"].loc[sources.rate_alone.index].mean()
         part = next(words for least, words in ((0.85, "nearly all"), (0.5, "most"), (0, "a part")) if share >= least)
         low, high = sources.rates
-        alone = f"{mean_in_words(sources.rate_alone, 'errors')} at the last exit than at {low:g}"
+        alone = f"{mean_in_words(sources.rate_alone, 'errors')} there, too ({interval_in_words(sources.rate_alone)})"
         return " ".join(
             [
-                finding(sources, "at the same learning rate, "),
+                finding(sources, f"at one learning rate, {high:g}, "),
                 f"Against equal weights on {counted.where}, it makes {both_changes(sources.same_rate.changes)}.",
                 f"In our main comparison each has its own learning rate, {high:g} for AdaLoss and {low:g} for equal "
                 f"weights. There AdaLoss makes {both_changes(counted.changes, short=True)}. {progress(counted)}",
-                f"But at {high:g} equal weights alone make {alone} ({interval_in_words(sources.rate_alone)}), so on "
-                f"average {part} of that gain comes from the rate.",
+                f"But raising the rate of equal weights from {low:g} to {high:g} gives {alone}, so on average {part} "
+                "of that gain comes from the rate.",
                 short,
             ]
         )
@@ -174,7 +174,7 @@ def recommendation(sources: Sources) -> str:
     """What the answer means for somebody who chooses a weighting."""
     early, late = sides(sources.spoken, sources.relevant)
     if "fewer" not in (early, late):
-        means = "Keep equal weights: nothing that we measured between exits is a reason to leave them."
+        means = "Keep equal weights for the exits: nothing that we measured is a reason to change."
         return means + " If the last exit counts most, first try a larger learning rate." * sources.rate_explains
     if any(each == "open" or each.endswith("more") for each in (early, late)):
         beside = ", and beside equal weights at the same learning rate" * sources.needs_own_rates

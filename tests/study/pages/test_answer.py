@@ -55,7 +55,8 @@ def sources(counted, shorter=4, same_rate=None, **changes):
     """Of so many seeds of the main comparison (or what is found there), of the shorter one, and of the control."""
     main = found(counted) if isinstance(counted, int) else counted
     short = found(shorter, where="CIFAR-10, with 10,000 images and 40 epochs", **changes)
-    return Sources(main, short, same_rate or found(0, where=f"{main.where} at one learning rate"), RELEVANT)
+    control = same_rate or found(0, where=f"{main.where} at one learning rate")
+    return Sources(main, short, control, RELEVANT, (0.2, 0.4))
 
 
 def sentences(text):
@@ -92,12 +93,12 @@ def test_the_control_takes_back_a_gain_that_is_the_learning_rates(seeds, late, e
     """Eight pairs at own rates gain 5 %; the control has equal weights at AdaLoss's rate."""
     there = sources(found(8, effect="shown as claimed"), same_rate=found(seeds, last=late))
     text = " ".join(sentences(answer(there)))
-    assert there.rate_explains == explains == text.startswith("At the same learning rate, AdaLoss ")
+    assert there.rate_explains == explains == text.startswith("At one learning rate, 0.4, AdaLoss ")
     assert ("that gain comes from the rate" in text) == explains
     assert ("so the rate may explain" in text) == (seeds < 3)
     assert ("With AdaLoss's rate for both, it makes" in text) == (seeds >= 3 and not explains)
     assert "the trade-off is shown" in text  # by its rule, whatever the control says
-    assert ("a reason to leave them" in advice(there)) == explains
+    assert ("a reason to change" in advice(there)) == explains
     published = {"quarter": 15.0, "last": -14.0}
     assert landing_caption(there, published).endswith("at one learning rate.") == explains
     assert bool(control_in_short(there)) == explains
@@ -126,7 +127,7 @@ def test_a_control_that_shows_no_gain_by_the_rate_takes_nothing_back():
 def test_without_seeds_the_answer_is_how_far_the_runs_are():
     nothing = sources(found(0, planned=0), 2)
     assert answer(nothing) == "The main comparison, on CIFAR-10, trained for 20 epochs, has not begun."
-    assert advice(nothing).startswith("Keep equal weights: ")
+    assert advice(nothing).startswith("Keep equal weights for the exits: ")
 
 
 @pytest.mark.parametrize(
@@ -135,9 +136,9 @@ def test_without_seeds_the_answer_is_how_far_the_runs_are():
         (
             8.0,
             -1.5,
-            "little back at the end. Keep equal weights: nothing that we measured between exits is a reason",
+            "little back at the end. Keep equal weights for the exits: nothing that we measured is a reason",
         ),
-        (8.0, 3.0, "Keep equal weights: nothing that we measured between exits is a reason to leave them."),
+        (8.0, 3.0, "Keep equal weights for the exits: nothing that we measured is a reason to change."),
         (8.0, -6.0, "AdaLoss trades early accuracy for late accuracy. Try it only where late accuracy counts more."),
         (
             2.0,
